@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+# Everything built is under $(BUILD). `make help` lists the targets.
+
+BUILD   ?= build
+CC      := gcc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CFLAGS  ?= -O2 -g
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+            -Wundef -Wformat=2 -Wwrite-strings -Wvla -Wimplicit-fallthrough -Wnull-dereference -Werror
+PACKAGES := liburing jansson libmnl libbpf
+ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -pthread -Irelay -Itrafficgen \
+              $(shell pkg-config --cflags $(PACKAGES))
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pthread
+LIBS        = $(shell pkg-config --libs $(PACKAGES))
+
+COMMON          := $(addprefix relay/,options.c json_file.c)
+RELAY           := $(addprefix relay/,config.c log.c netif.c packet.c rules.c rulefile.c counters.c \
+                   membership.c exclusive.c waiter.c ingress_ring.c forward.c egress.c worker.c report.c)
+TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c pacer.c histogram.c flows.c)
+TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c recv.c)
+
+PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/trafficgen
+MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/trafficgen.1
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/unit/%,$(wildcard relay/tests/test_*.c trafficgen/tests/test_*.c))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+# `make V=1` shows the commands instead of these lines
+say = @printf '  %-4s %s\n'
+ifneq ($(V),1)
+.SILENT:
+else
+say = @:
+endif
+
+.PHONY: all unit-tests test gate asan tsan lint format install clean help
+all: $(PROGRAMS) $(MANPAGES)  ## build the programs and man pages (default)
+
+$(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
+$(BUILD)/trafficgen: $(call objects,$(TRAFFICGEN) $(TRAFFICGEN_PURE) $(COMMON))
+$(PROGRAMS):
+	$(say) LD $@
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# What the programs were built with: part of the machine profile, and a reason to build anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)' >$@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Man pages take their options and counters from the programs' own tables.
+$(BUILD)/mcrelay.8: relay/mcrelay.8.in $(BUILD)/mcrelay
+	$(say) MAN $@
+	$(BUILD)/mcrelay --man-options >$@.options
+	$(BUILD)/mcrelay --man-counters >$@.counters
+	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@COUNTERS@$$/{r $@.counters' -e 'd}' $< >$@
+	rm $@.options $@.counters
+
+$(BUILD)/trafficgen.1: trafficgen/trafficgen.1.in $(BUILD)/trafficgen
+	$(say) MAN $@
+	$(BUILD)/trafficgen send --man-options >$@.send
+	$(BUILD)/trafficgen recv --man-options >$@.recv
+	sed -e '/^@SEND_OPTIONS@$$/{r $@.send' -e 'd}' -e '/^@RECV_OPTIONS@$$/{r $@.recv' -e 'd}' $< >$@
+	rm $@.send $@.recv
+
+$(BUILD)/unit/relay/tests/%: $(BUILD)/obj/relay/tests/%.o $(call objects,$(RELAY) $(COMMON))
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(call objects,$(TRAFFICGEN_PURE))
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcmocka
+
+unit-tests: $(UNIT_TESTS)
+
+test: ## run every test (as root: the bats part makes network namespaces)
+	ci/test --no-setup
+
+gate: ## run the main job, the PHASE4 pipeline, and print the verdict (as root)
+	ci/gate --no-setup
+
+asan: ## build programs and unit tests with ASan and UBSan under build/asan
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit-tests
+
+tsan: ## the same with TSan under build/tsan
+	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit-tests
+
+lint: ## shellcheck, cppcheck, clang-format: no output is good output
+	ci/lint
+
+format: ## clang-format all C files in place
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all ## install programs and man pages under $(DESTDIR)$(PREFIX)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(BUILD)/trafficgen.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(BUILD)/mcrelay.8
+
+clean: ## remove $(BUILD)
+	rm -rf $(BUILD)
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

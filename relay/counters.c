@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* counters: see counters.h. */
+#include "counters.h"
+
+#include <stdio.h>
+
+const struct counter_info counter_info[COUNTER_COUNT] = {
+#define COUNTER_INFO(name, unit, help) {#name, unit, help},
+	COUNTERS(COUNTER_INFO)
+#undef COUNTER_INFO
+};
+
+const char *const send_cause_name[CAUSE_COUNT] = {
+#define CAUSE_NAME(name) #name,
+	SEND_CAUSES(CAUSE_NAME)
+#undef CAUSE_NAME
+		"other",
+};
+
+enum send_cause send_cause(int error)
+{
+	switch (error) {
+#define CAUSE_CASE(name) \
+	case name:       \
+		return CAUSE_##name;
+		SEND_CAUSES(CAUSE_CASE)
+#undef CAUSE_CASE
+	default:
+		return CAUSE_OTHER;
+	}
+}
+
+uint64_t counters_arrived(const struct counters *counters)
+{
+	return counter_get(counters, COUNTER_recv_packets) +
+	       counter_get(counters, COUNTER_buffer_exhaustion);
+}
+
+uint64_t counters_filtered(const struct counters *counters)
+{
+	return counter_get(counters, COUNTER_drop_malformed) +
+	       counter_get(counters, COUNTER_drop_fragment) +
+	       counter_get(counters, COUNTER_drop_truncated) +
+	       counter_get(counters, COUNTER_drop_checksum);
+}
+
+void counters_format(const struct counters *c, const char *tag, char *text, unsigned long size)
+{
+	typedef unsigned long long ull;
+
+	snprintf(text, size,
+		 "[STATS:Ingress%s] total: recv=%llu matched=%llu egr_sent=%llu filtered=%llu "
+		 "no_match=%llu buf_exhaust=%llu\n"
+		 "[STATS:Egress%s] total: sent=%llu submitted=%llu ch_recv=%llu errors=%llu "
+		 "bytes=%llu\n",
+		 tag, (ull)counters_arrived(c), (ull)counter_get(c, COUNTER_matched),
+		 (ull)counter_get(c, COUNTER_egress_queued), (ull)counters_filtered(c),
+		 (ull)counter_get(c, COUNTER_drop_no_match),
+		 (ull)counter_get(c, COUNTER_buffer_exhaustion), tag,
+		 (ull)counter_get(c, COUNTER_egress_sent),
+		 (ull)counter_get(c, COUNTER_egress_submitted),
+		 (ull)counter_get(c, COUNTER_egress_queued),
+		 (ull)counter_get(c, COUNTER_egress_errors),
+		 (ull)counter_get(c, COUNTER_egress_bytes));
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * counters: every number the data plane keeps. Name, unit and help stand once, in COUNTERS; STATS
+ * lines, JSON and the man page are printed from it.
+ *
+ * One writer (the worker that owns the block), any number of readers: plain 64-bit stores and
+ * loads, made relaxed atomics so that readers never see half a number. Nothing is shared between
+ * writers, so nothing bounces on the packet path.
+ */
+#ifndef COUNTERS_H
+#define COUNTERS_H
+
+#include <errno.h>
+#include <stdint.h>
+
+#define CACHE_LINE 64
+
+/* clang-format off */
+#define COUNTERS(X) \
+	X(recv_packets,     "packets", "frames taken off the receive ring") \
+	X(recv_bytes,       "bytes",   "bytes of those frames, Ethernet header included") \
+	X(buffer_exhaustion,"packets", "frames dropped by the kernel because no ring slot was free") \
+	X(drop_malformed,   "packets", "frames that are not well-formed UDP over IPv4") \
+	X(drop_fragment,    "packets", "IP fragments, which cannot be matched to a port") \
+	X(drop_truncated,   "packets", "frames longer than a ring slot") \
+	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
+	X(drop_no_match,    "packets", "UDP packets that no rule asks for") \
+	X(matched,          "packets", "packets that matched a rule") \
+	X(egress_queued,    "packets", "packets handed to egress, once per output") \
+	X(egress_submitted, "packets", "packets in sends given to the kernel") \
+	X(egress_sent,      "packets", "packets in sends the kernel completed") \
+	X(egress_bytes,     "bytes",   "UDP payload bytes of those") \
+	X(egress_errors,    "packets", "packets in sends that failed; per output and cause under rules") \
+	X(gso_sends,        "sends",   "sends of more than one packet (UDP_SEGMENT)") \
+	X(gso_packets,      "packets", "packets that left in such sends") \
+	X(gso_refused,      "sends",   "such sends refused by the kernel and repeated packet by packet") \
+	X(bursts,           "bursts",  "turns of the loop that found packets") \
+	X(waits,            "calls",   "times the loop went to sleep") \
+	X(submits,          "calls",   "io_uring_enter(2) calls") \
+	X(sqes,             "entries", "io_uring submission entries used") \
+	X(system_calls,     "calls",   "all system calls of the loop")
+/* clang-format on */
+
+enum counter {
+#define COUNTER_ENUM(name, unit, help) COUNTER_##name,
+	COUNTERS(COUNTER_ENUM)
+#undef COUNTER_ENUM
+		COUNTER_COUNT,
+};
+
+struct counter_info {
+	const char *name, *unit, *help;
+};
+extern const struct counter_info counter_info[COUNTER_COUNT];
+
+/* Why a send failed: one slot per errno that an operator can act on. */
+#define SEND_CAUSES(X) \
+	X(ENOBUFS) X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(ENETDOWN) X(ENODEV)
+enum send_cause {
+#define CAUSE_ENUM(name) CAUSE_##name,
+	SEND_CAUSES(CAUSE_ENUM)
+#undef CAUSE_ENUM
+		CAUSE_OTHER,
+	CAUSE_COUNT,
+};
+extern const char *const send_cause_name[CAUSE_COUNT];
+
+/* Cause of a positive errno. */
+enum send_cause send_cause(int error);
+
+struct counters {
+	uint64_t value[COUNTER_COUNT];
+} __attribute__((aligned(CACHE_LINE)));
+
+struct rule_counters {
+	uint64_t packets, bytes; /* matched; UDP payload bytes */
+};
+
+struct output_counters {
+	uint64_t packets, bytes; /* sent; UDP payload bytes */
+	uint64_t errors[CAUSE_COUNT];
+};
+
+/* Writer's side: adds `n` to a number that only the caller writes. */
+static inline void counter_bump(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Reader's side, from any thread. */
+static inline uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static inline void counter_add(struct counters *counters, enum counter which, uint64_t n)
+{
+	counter_bump(&counters->value[which], n);
+}
+
+static inline uint64_t counter_get(const struct counters *counters, enum counter which)
+{
+	return counter_read(&counters->value[which]);
+}
+
+/* Frames that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
+uint64_t counters_arrived(const struct counters *counters);
+
+/* Frames taken off the ring and given up before matching: malformed, fragments, ... */
+uint64_t counters_filtered(const struct counters *counters);
+
+/* The two STATS lines into `text` (each ends in \n); `tag` is "" or " FINAL". */
+void counters_format(const struct counters *counters, const char *tag, char *text,
+		     unsigned long size);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * netif: network interfaces as the kernel describes them, asked for over netlink.
+ */
+#ifndef NETIF_H
+#define NETIF_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netif {
+	char name[IFNAMSIZ];
+	int index;		/* 0: there is no such interface now */
+	bool up;		/* administratively up and with a carrier */
+	uint32_t mtu;		/* bytes */
+	struct in_addr address; /* primary IPv4 address; INADDR_ANY if it has none */
+	uint64_t rx_packets, rx_bytes, rx_dropped;
+	uint64_t tx_packets, tx_bytes, tx_dropped;
+};
+
+/* Fills *netif for `name`. 0, -ENODEV if there is none (netif->index is 0 then), or another
+ * negative errno. */
+int netif_query(const char *name, struct netif *netif);
+
+/* True when sockets bound to `then` have to be opened anew: another index, address or MTU. */
+bool netif_replaced(const struct netif *then, const struct netif *now);
+
+/* Non-blocking socket that becomes readable when any link or address changes; negative errno. */
+int netif_monitor_open(void);
+
+/* Discards what is queued on it: the reader asks netif_query for the state that counts. */
+void netif_monitor_drain(int fd);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * packet: bytes of a frame -> where it goes and what it carries. Pure: no system calls, no
+ * allocation, never reads outside the bytes it was given.
+ */
+#ifndef PACKET_H
+#define PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One received frame, as the ingress lends it. The bytes stay the ingress's. */
+struct frame {
+	const uint8_t *data; /* from the Ethernet header on */
+	uint32_t captured;   /* bytes at data */
+	uint32_t original;   /* bytes on the wire; more than captured if the slot was too small */
+	bool checksum_good;  /* the kernel vouches for the UDP checksum, or has yet to fill it in */
+};
+
+/* A UDP datagram inside a frame. */
+struct packet {
+	uint32_t group;		/* destination address, network order */
+	uint16_t port;		/* destination port, host order */
+	const uint8_t *payload; /* inside the frame */
+	uint32_t payload_bytes; /* 0 to 65507 */
+};
+
+enum packet_verdict {
+	PACKET_OK,
+	PACKET_MALFORMED, /* not UDP over IPv4, or lengths that contradict each other */
+	PACKET_FRAGMENT,
+	PACKET_TRUNCATED, /* the frame continues beyond what was captured */
+	PACKET_CHECKSUM,  /* IP header or UDP checksum wrong */
+};
+
+/* Ethernet, up to two VLAN tags, IPv4 with options, UDP. *packet is set only for PACKET_OK. */
+enum packet_verdict packet_parse(const struct frame *frame, struct packet *packet);
+
+#endif

@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: MIT
+/*
+ * trafficgen recv: what became of the packets of 'trafficgen send'.
+ *
+ *     receiver   everything of one invocation: one socket per port, one set of buffers, the flows'
+ *                accounts, the latency histogram. One thread: receive a batch, read the clock once,
+ *                account for each packet; allocation only when a flow is new
+ *
+ * Latency is what the application sees: CLOCK_MONOTONIC after recvmmsg returned minus the sender's
+ * before sendmmsg. Kernel timestamps are CLOCK_REALTIME, which steps, and would leave out the wait
+ * in the socket. Drops of the sockets come from SO_MEMINFO: unlike SO_RXQ_OVFL it costs nothing per
+ * packet and also tells of drops after the last packet that was queued.
+ */
+#include "trafficgen.h"
+#include "flows.h"
+#include "histogram.h"
+#include "json_file.h"
+#include "options.h"
+#include "payload.h"
+#include "version.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COMMAND		  "recv"
+#define TICK_MS		  20 /* longest wait in the kernel: how exact the time limits are */
+#define PORTS_PER_WAIT	  64
+#define EXIT_COUNT_MISSED 3
+
+/* Buffers a power of two apart would share few cache sets; an odd number of lines spreads them. */
+#define CACHE_LINE    64u
+#define STRIDE(bytes) ((((bytes) + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE)
+
+struct settings {
+	struct in_addr interface, group;
+	uint64_t port, ports, batch, max_size, rcvbuf, busy_poll_us;
+	uint64_t count, duration_ms, idle_ms, first_timeout_ms, sample_ms;
+	bool no_join, verify, quiet;
+	const char *json;
+};
+
+#define FIELD(name) offsetof(struct settings, name)
+
+/* clang-format off */
+static const struct option_def options[] = {
+	{OPTION_HEADING, .help = "Where"},
+	{OPTION_IPV4, "interface", "IP", .required = true, .offset = FIELD(interface),
+	 .help = "IPv4 address of the interface on which to join the group"},
+	{OPTION_IPV4, "group", "IP", .required = true, .offset = FIELD(group),
+	 .help = "multicast group, or a unicast address of this host"},
+	{OPTION_UINT, "port", "PORT", .min = 1, .max = 65535, .required = true,
+	 .offset = FIELD(port), .help = "UDP port"},
+	{OPTION_UINT, "ports", "N", .min = 1, .max = 65535, .preset = "1", .offset = FIELD(ports),
+	 .help = "listen on the N ports from PORT"},
+	{OPTION_FLAG, "no-join", .offset = FIELD(no_join),
+	 .help = "do not join the group: another program has, or it is forwarded here"},
+	{OPTION_HEADING, .help = "How long"},
+	{OPTION_UINT, "count", "N", .min = 1, .max = 1ull << 48, .offset = FIELD(count),
+	 .help = "stop after N packets (intact, each counted once); exit status 3 when it ends "
+		 "with fewer"},
+	{OPTION_SECONDS, "duration", "SECONDS", .min = 1, .max = 31536000000, .offset = FIELD(duration_ms),
+	 .help = "stop that long after 'Listening on'"},
+	{OPTION_UINT, "idle-ms", "N", .max = 3600000, .preset = "0", .offset = FIELD(idle_ms),
+	 .help = "after the first packet: stop when none arrived for N ms; 0: never"},
+	{OPTION_UINT, "first-timeout-ms", "N", .max = 3600000, .preset = "0",
+	 .offset = FIELD(first_timeout_ms),
+	 .help = "stop when the first packet has not arrived after N ms; 0: wait"},
+	{OPTION_HEADING, .help = "How"},
+	{OPTION_UINT, "batch", "N", .min = 1, .max = 1024, .preset = "64", .offset = FIELD(batch),
+	 .help = "packets per system call at most"},
+	{OPTION_UINT, "max-size", "BYTES", .min = PAYLOAD_MIN, .max = PAYLOAD_MAX,
+	 .preset = "65507", .offset = FIELD(max_size),
+	 .help = "receive buffer of each packet of a batch, only touched as far as packets fill "
+		 "it; longer ones are cut off and counted as corrupt"},
+	{OPTION_UINT, "rcvbuf", "BYTES", .min = 256, .max = 1 << 30, .preset = "134217728",
+	 .offset = FIELD(rcvbuf),
+	 .help = "receive buffer of each socket; the report says what the kernel granted"},
+	{OPTION_UINT, "busy-poll", "US", .max = 10000, .preset = "0",
+	 .offset = FIELD(busy_poll_us),
+	 .help = "poll the device for that many us before sleeping (SO_BUSY_POLL; one port only)"},
+	{OPTION_FLAG, "verify", .offset = FIELD(verify),
+	 .help = "check the seal of every packet ('send --verify'); exit status 1 if one is corrupt"},
+	{OPTION_HEADING, .help = "Report"},
+	{OPTION_STRING, "json", "FILE", .offset = FIELD(json),
+	 .help = "write the full report to FILE as JSON, whole or not at all"},
+	{OPTION_UINT, "sample-ms", "N", .min = 1, .max = 3600000, .preset = "100",
+	 .offset = FIELD(sample_ms), .help = "record the number of packets received every N ms"},
+	{OPTION_FLAG, "quiet", .offset = FIELD(quiet), .help = "no progress on a terminal"},
+	{OPTION_END},
+};
+/* clang-format on */
+
+static const struct program program = {
+	.name = "trafficgen recv",
+	.usage = "--interface IP --group IP --port PORT [OPTION]...",
+	.purpose =
+		"Receives the packets of 'trafficgen send', prints 'Listening on GROUP:PORT' once "
+		"it is ready, and reports at its end (see 'How long', or SIGINT or SIGTERM) what "
+		"arrived, what is missing, and how long the way took.",
+	.closing = "Exit status: 0 it ran: loss is a result, not an error; 1 failed, or --verify "
+		   "found\na corrupt packet; 3 --count was not reached; 64 usage.\n\n"
+		   "Example: receive until two seconds pass without a packet\n"
+		   "  trafficgen recv --interface 10.0.0.2 --group 239.1.1.1 --port 5000 \\\n"
+		   "      --idle-ms 2000 --json recv.json\n",
+	.options = options,
+};
+
+struct port {
+	int fd;
+	uint32_t drops_seen; /* the kernel's counter, which wraps, when it was last read */
+};
+
+struct receiver {
+	struct settings settings;
+	struct port *ports;
+	int epoll_fd; /* -1 with a single port: recvmmsg waits by itself */
+	uint8_t *buffers;
+	struct mmsghdr *messages;
+	struct iovec *vectors;
+	struct flows flows;
+	struct histogram latency;
+	struct samples samples;
+	uint64_t start_ns, end_ns, first_ns, last_ns; /* of the packets, corrupt ones too; or 0 */
+	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
+	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */
+};
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+static int account_for(struct receiver *receiver, const struct mmsghdr *message, uint64_t at_ns)
+{
+	uint8_t *bytes = message->msg_hdr.msg_iov->iov_base;
+	bool verify = receiver->settings.verify;
+	struct payload payload;
+	enum payload_kind kind = payload_read(bytes, message->msg_len, &payload);
+	int64_t age_ns;
+	int rc;
+
+	if (kind == PAYLOAD_FOREIGN) {
+		receiver->foreign++;
+		return 0;
+	}
+	if (receiver->first_ns == 0)
+		receiver->first_ns = at_ns;
+	receiver->last_ns = at_ns;
+	if ((message->msg_hdr.msg_flags & MSG_TRUNC) ||
+	    (verify && kind == PAYLOAD_SEALED && !payload_intact(bytes, message->msg_len))) {
+		flows_corrupt(&receiver->flows, payload.flow);
+		return 0;
+	}
+	receiver->unverified += verify && kind == PAYLOAD_PLAIN;
+	rc = flows_receive(&receiver->flows, payload.flow, payload.sequence);
+	if (rc <= 0)
+		return rc;
+	receiver->bytes += message->msg_len;
+	age_ns = payload_age_ns(at_ns, payload.sent_ns);
+	if (age_ns >= 0)
+		histogram_add(&receiver->latency, (uint64_t)age_ns);
+	return 0;
+}
+
+/* No more than --count asks for: what comes later stays in the socket. */
+static unsigned batch_size(const struct receiver *receiver)
+{
+	const struct settings *settings = &receiver->settings;
+	uint64_t left = settings->count - receiver->flows.received;
+
+	if (settings->count == 0 || left > settings->batch)
+		return (unsigned)settings->batch;
+	return (unsigned)left;
+}
+
+/* One system call on one socket. 0, also when nothing came; negative errno when it broke. */
+static int receive_batch(struct receiver *receiver, const struct port *port, int flags)
+{
+	int count = recvmmsg(port->fd, receiver->messages, batch_size(receiver), flags, NULL);
+	uint64_t now = now_ns();
+
+	receiver->recv_calls++;
+	if (count < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count; i++) {
+		int rc = account_for(receiver, &receiver->messages[i], now);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool count_reached(const struct receiver *receiver)
+{
+	return receiver->settings.count && receiver->flows.received >= receiver->settings.count;
+}
+
+/* Waits at most a tick. */
+static int receive(struct receiver *receiver)
+{
+	struct epoll_event ready[PORTS_PER_WAIT];
+	int count, rc = 0;
+
+	if (receiver->epoll_fd < 0)
+		return receive_batch(receiver, &receiver->ports[0], MSG_WAITFORONE);
+	count = epoll_wait(receiver->epoll_fd, ready, PORTS_PER_WAIT, TICK_MS);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count && rc == 0 && !count_reached(receiver); i++)
+		rc = receive_batch(receiver, &receiver->ports[ready[i].data.u32], MSG_DONTWAIT);
+	return rc;
+}
+
+static bool passed(uint64_t now, uint64_t since_ns, uint64_t limit_ns)
+{
+	return limit_ns && now >= since_ns + limit_ns;
+}
+
+static bool finished(const struct receiver *receiver, uint64_t now)
+{
+	const struct settings *settings = &receiver->settings;
+
+	if (atomic_load_explicit(&stop_requested, memory_order_relaxed) || count_reached(receiver))
+		return true;
+	if (passed(now, receiver->start_ns, settings->duration_ms * NS_PER_MS))
+		return true;
+	if (receiver->first_ns == 0)
+		return passed(now, receiver->start_ns, settings->first_timeout_ms * NS_PER_MS);
+	return passed(now, receiver->last_ns, settings->idle_ms * NS_PER_MS);
+}
+
+static void read_socket_drops(struct receiver *receiver)
+{
+	for (unsigned i = 0; i < receiver->settings.ports; i++) {
+		struct port *port = &receiver->ports[i];
+		uint32_t info[SK_MEMINFO_VARS] = {0};
+		socklen_t length = sizeof(info);
+
+		if (getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0)
+			continue;
+		receiver->socket_drops += (uint32_t)(info[SK_MEMINFO_DROPS] - port->drops_seen);
+		port->drops_seen = info[SK_MEMINFO_DROPS];
+	}
+}
+
+static void observe(struct receiver *receiver, uint64_t now, bool *shown)
+{
+	uint64_t received = receiver->flows.received;
+
+	if (now >= receiver->samples.next_ns) {
+		samples_take(&receiver->samples, now, received);
+		read_socket_drops(receiver);
+	}
+	if (!receiver->settings.quiet && progress_due(now)) {
+		fprintf(stderr, "\r%llu received\033[K", (unsigned long long)received);
+		*shown = true;
+	}
+}
+
+static int run(struct receiver *receiver)
+{
+	bool shown = false;
+	uint64_t now = receiver->start_ns;
+	int rc = 0;
+
+	while (rc == 0 && !finished(receiver, now)) {
+		observe(receiver, now, &shown);
+		rc = receive(receiver);
+		now = now_ns();
+	}
+	receiver->end_ns = now;
+	read_socket_drops(receiver);
+	samples_finish(&receiver->samples, now, receiver->flows.received);
+	if (shown)
+		fputs("\r\033[K", stderr);
+	if (rc < 0)
+		complain(COMMAND, "receiving broke off: %s%s", strerror(-rc),
+			 rc == -ENOMEM ? "; each flow takes 8 KiB" : "");
+	return rc;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static bool joins(const struct settings *settings)
+{
+	return IN_MULTICAST(ntohl(settings->group.s_addr)) && !settings->no_join;
+}
+
+static int port_join(const struct port *port, const struct settings *settings)
+{
+	struct ip_mreqn request = {.imr_multiaddr = settings->group,
+				   .imr_address = settings->interface};
+	int rc;
+
+	if (!joins(settings))
+		return 0;
+	/* only what this socket joined, not what others joined on other interfaces */
+	rc = set_option(port->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	if (rc < 0)
+		return rc;
+	if (setsockopt(port->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof(request)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int port_set_buffer(const struct port *port, struct receiver *receiver)
+{
+	int granted, asked = (int)receiver->settings.rcvbuf;
+	socklen_t length = sizeof(granted);
+
+	/* beyond net.core.rmem_max with CAP_NET_ADMIN, up to it without */
+	if (set_option(port->fd, SOL_SOCKET, SO_RCVBUFFORCE, asked) < 0 &&
+	    set_option(port->fd, SOL_SOCKET, SO_RCVBUF, asked) < 0)
+		return -errno;
+	if (getsockopt(port->fd, SOL_SOCKET, SO_RCVBUF, &granted, &length) < 0)
+		return -errno;
+	receiver->rcvbuf_bytes = (uint64_t)granted;
+	return 0;
+}
+
+/* `step` tells the caller what was being tried when it fails. */
+static int port_configure(const struct port *port, struct receiver *receiver, uint16_t number,
+			  const char **step)
+{
+	const struct settings *settings = &receiver->settings;
+	struct sockaddr_in local = {
+		.sin_family = AF_INET, .sin_addr = settings->group, .sin_port = htons(number)};
+	struct timeval tick = {.tv_usec = TICK_MS * 1000};
+	int rc;
+
+	*step = "set the receive buffer of";
+	rc = port_set_buffer(port, receiver);
+	if (rc < 0)
+		return rc;
+	*step = "set the time limit of";
+	if (setsockopt(port->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick)) < 0)
+		return -errno;
+	*step = "set --busy-poll (needs CAP_NET_ADMIN) for";
+	if (settings->busy_poll_us &&
+	    (rc = set_option(port->fd, SOL_SOCKET, SO_BUSY_POLL, (int)settings->busy_poll_us)) < 0)
+		return rc;
+	*step = "listen on";
+	rc = set_option(port->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (rc < 0)
+		return rc;
+	if (bind(port->fd, (const struct sockaddr *)&local, sizeof(local)) < 0)
+		return -errno;
+	*step = "join";
+	return port_join(port, settings);
+}
+
+static const char *advice(int rc)
+{
+	switch (rc) {
+	case -EMFILE:
+		return "; use fewer --ports or raise 'ulimit -Hn'";
+	case -EADDRNOTAVAIL:
+		return "; it is neither a multicast group nor an address of this host, see "
+		       "'ip -4 addr'";
+	case -EADDRINUSE:
+		return "; see 'ss -uanp' for who has it";
+	case -EACCES:
+		return "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	case -EPERM:
+		return "; run as root";
+	default:
+		return "";
+	}
+}
+
+static int port_open(struct receiver *receiver, unsigned index)
+{
+	struct port *port = &receiver->ports[index];
+	uint16_t number = (uint16_t)(receiver->settings.port + index);
+	const char *step = "open a socket for";
+	char group[INET_ADDRSTRLEN];
+	int rc;
+
+	port->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	rc = port->fd < 0 ? -errno : port_configure(port, receiver, number, &step);
+	if (rc == 0 && receiver->epoll_fd >= 0) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
+
+		step = "watch";
+		if (epoll_ctl(receiver->epoll_fd, EPOLL_CTL_ADD, port->fd, &event) < 0)
+			rc = -errno;
+	}
+	if (rc < 0) {
+		inet_ntop(AF_INET, &receiver->settings.group, group, sizeof(group));
+		complain(COMMAND, "cannot %s %s:%u: %s%s", step, group, number, strerror(-rc),
+			 advice(rc));
+	}
+	return rc;
+}
+
+static int open_ports(struct receiver *receiver)
+{
+	const struct settings *settings = &receiver->settings;
+	int rc = 0;
+
+	raise_file_limit();
+	if (settings->ports > 1) {
+		receiver->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+		if (receiver->epoll_fd < 0) {
+			rc = -errno;
+			complain(COMMAND, "cannot wait on several ports: %s", strerror(-rc));
+		}
+	}
+	for (unsigned i = 0; i < settings->ports && rc == 0; i++)
+		rc = port_open(receiver, i);
+	if (rc == 0 && receiver->rcvbuf_bytes < 2 * settings->rcvbuf)
+		complain(COMMAND,
+			 "asked for a receive buffer of %llu bytes, got %llu; run as root or raise "
+			 "net.core.rmem_max",
+			 (unsigned long long)settings->rcvbuf,
+			 (unsigned long long)receiver->rcvbuf_bytes / 2);
+	return rc;
+}
+
+static int allocate(struct receiver *receiver)
+{
+	const struct settings *settings = &receiver->settings;
+	size_t stride = STRIDE(settings->max_size);
+
+	receiver->ports = calloc(settings->ports, sizeof(*receiver->ports));
+	receiver->buffers = malloc(settings->batch * stride);
+	receiver->messages = calloc(settings->batch, sizeof(*receiver->messages));
+	receiver->vectors = calloc(settings->batch, sizeof(*receiver->vectors));
+	if (!receiver->ports || !receiver->buffers || !receiver->messages || !receiver->vectors)
+		return -ENOMEM;
+	for (unsigned i = 0; i < settings->ports; i++)
+		receiver->ports[i].fd = -1;
+	for (size_t i = 0; i < settings->batch; i++) {
+		receiver->vectors[i] =
+			(struct iovec){receiver->buffers + i * stride, settings->max_size};
+		receiver->messages[i].msg_hdr.msg_iov = &receiver->vectors[i];
+		receiver->messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	return samples_init(&receiver->samples, settings->sample_ms * NS_PER_MS);
+}
+
+static int check_settings(const struct settings *settings)
+{
+	if (settings->port + settings->ports - 1 > 65535)
+		return options_refuse(&program,
+				      "--ports %llu goes past port 65535; use a lower "
+				      "--port or fewer",
+				      (unsigned long long)settings->ports);
+	if (settings->busy_poll_us && settings->ports > 1)
+		return options_refuse(&program, "--busy-poll works with one port only; drop it or "
+						"--ports");
+	return 0;
+}
+
+/* 0, or negative errno after saying why. */
+static int receiver_init(struct receiver *receiver)
+{
+	const struct settings *settings = &receiver->settings;
+	char address[INET_ADDRSTRLEN];
+	unsigned mtu;
+	int rc;
+
+	receiver->epoll_fd = -1;
+	rc = settings->json ? json_file_check(settings->json) : 0;
+	if (rc < 0) {
+		complain(COMMAND, "cannot write the report %s: %s", settings->json, strerror(-rc));
+		return rc;
+	}
+	rc = interface_mtu(settings->interface, &mtu);
+	if (rc < 0) {
+		inet_ntop(AF_INET, &settings->interface, address, sizeof(address));
+		complain(COMMAND,
+			 "cannot receive on %s: no interface has this address; see 'ip -4 addr'",
+			 address);
+		return rc;
+	}
+	rc = allocate(receiver);
+	if (rc < 0) {
+		complain(COMMAND,
+			 "out of memory for %llu packets of %llu bytes; use a smaller "
+			 "--batch or --max-size",
+			 (unsigned long long)settings->batch,
+			 (unsigned long long)settings->max_size);
+		return rc;
+	}
+	return open_ports(receiver);
+}
+
+static void receiver_exit(struct receiver *receiver)
+{
+	for (unsigned i = 0; receiver->ports && i < receiver->settings.ports; i++)
+		if (receiver->ports[i].fd >= 0)
+			close(receiver->ports[i].fd);
+	if (receiver->epoll_fd >= 0)
+		close(receiver->epoll_fd);
+	free(receiver->ports);
+	free(receiver->buffers);
+	free(receiver->messages);
+	free(receiver->vectors);
+	samples_exit(&receiver->samples);
+	flows_exit(&receiver->flows);
+}
+
+/* ---- the report ------------------------------------------------------------------------------ */
+
+/* N packets have N - 1 gaps between the first and the last. */
+static double rate_pps(const struct receiver *receiver)
+{
+	uint64_t ns = receiver->last_ns - receiver->first_ns;
+	uint64_t received = receiver->flows.received;
+
+	return ns && received ? (double)(received - 1) * 1e9 / (double)ns : 0;
+}
+
+/* clang-format off */
+static json_t *latency_to_json(const struct histogram *latency)
+{
+	return json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I}",
+		"count", (json_int_t)latency->count,
+		"min", (json_int_t)latency->min_ns,
+		"mean", histogram_mean(latency),
+		"p50", (json_int_t)histogram_quantile(latency, 500),
+		"p99", (json_int_t)histogram_quantile(latency, 990),
+		"p99_9", (json_int_t)histogram_quantile(latency, 999),
+		"max", (json_int_t)latency->max_ns);
+}
+
+static json_t *flow_to_json(const struct flow *flow, unsigned id)
+{
+	struct flow_counts counts = flow_counts_of(flow);
+
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"flow", (int)id,
+		"first_sequence", (json_int_t)flow->first_sequence,
+		"last_sequence", (json_int_t)flow->last_sequence,
+		"received", (json_int_t)counts.received,
+		"lost", (json_int_t)counts.lost,
+		"duplicated", (json_int_t)counts.duplicated,
+		"reordered", (json_int_t)counts.reordered,
+		"stale", (json_int_t)counts.stale,
+		"corrupt", (json_int_t)counts.corrupt);
+}
+/* clang-format on */
+
+static json_t *flows_to_json(const struct flows *flows)
+{
+	json_t *list = json_array();
+
+	for (unsigned id = 0; id < FLOW_COUNT; id++)
+		if (flows->by_id[id])
+			json_array_append_new(list, flow_to_json(flows->by_id[id], id));
+	return list;
+}
+
+static json_t *instant_to_json(uint64_t ns)
+{
+	return ns ? json_integer((json_int_t)ns) : json_null();
+}
+
+static json_t *report_to_json(const struct receiver *receiver)
+{
+	struct flow_counts total = flows_total(&receiver->flows);
+	/* clang-format off */
+	json_t *report = json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		" s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:b, s:o}",
+		"schema", 1,
+		"program", "trafficgen",
+		"mode", COMMAND,
+		"version", MCRELAY_VERSION,
+		"settings", options_to_json(options, &receiver->settings),
+		"start_ns", (json_int_t)receiver->start_ns,
+		"end_ns", (json_int_t)receiver->end_ns,
+		"first_ns", instant_to_json(receiver->first_ns),
+		"last_ns", instant_to_json(receiver->last_ns),
+		"received", (json_int_t)total.received,
+		"lost", (json_int_t)total.lost,
+		"duplicated", (json_int_t)total.duplicated,
+		"reordered", (json_int_t)total.reordered,
+		"stale", (json_int_t)total.stale,
+		"corrupt", (json_int_t)total.corrupt,
+		"unverified", (json_int_t)receiver->unverified,
+		"foreign", (json_int_t)receiver->foreign,
+		"bytes", (json_int_t)receiver->bytes,
+		"socket_drops", (json_int_t)receiver->socket_drops,
+		"rate_pps", rate_pps(receiver),
+		"recv_calls", (json_int_t)receiver->recv_calls,
+		"rcvbuf_bytes", (json_int_t)receiver->rcvbuf_bytes,
+		"latency_ns", latency_to_json(&receiver->latency),
+		"interrupted", (int)atomic_load(&stop_requested),
+		"flows", flows_to_json(&receiver->flows));
+	/* clang-format on */
+
+	if (report)
+		samples_report(&receiver->samples, report);
+	return report;
+}
+
+static int write_json(const struct receiver *receiver)
+{
+	json_t *report;
+	int rc;
+
+	if (!receiver->settings.json)
+		return 0;
+	report = report_to_json(receiver);
+	rc = report ? json_file_write(receiver->settings.json, report) : -ENOMEM;
+	json_decref(report);
+	if (rc < 0)
+		complain(COMMAND, "cannot write the report %s: %s", receiver->settings.json,
+			 strerror(-rc));
+	return rc;
+}
+
+static void print_count(const char *label, uint64_t count)
+{
+	printf("%-14s%llu packets\n", label, (unsigned long long)count);
+}
+
+static void print_latency(const struct histogram *latency)
+{
+	if (latency->count == 0) {
+		puts("Latency:      unknown");
+		return;
+	}
+	printf("Latency:      min %.1f us, mean %.1f us, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, "
+	       "max %.1f us\n",
+	       (double)latency->min_ns / 1e3, histogram_mean(latency) / 1e3,
+	       (double)histogram_quantile(latency, 500) / 1e3,
+	       (double)histogram_quantile(latency, 990) / 1e3,
+	       (double)histogram_quantile(latency, 999) / 1e3, (double)latency->max_ns / 1e3);
+}
+
+static void print_summary(const struct receiver *receiver, const struct flow_counts *total)
+{
+	double seconds = (double)(receiver->last_ns - receiver->first_ns) / 1e9;
+
+	print_count("Received:", total->received);
+	print_count("Lost:", total->lost);
+	print_count("Duplicated:", total->duplicated);
+	print_count("Reordered:", total->reordered);
+	print_count("Corrupt:", total->corrupt);
+	if (total->stale)
+		print_count("Stale:", total->stale);
+	if (receiver->unverified)
+		print_count("Unverified:", receiver->unverified);
+	print_count("Foreign:", receiver->foreign);
+	print_count("Socket drops:", receiver->socket_drops);
+	printf("Rate:         %.0f pps, %.2f Gbps over %.3f s\n", rate_pps(receiver),
+	       seconds > 0 ? (double)receiver->bytes * 8 / 1e9 / seconds : 0.0, seconds);
+	print_latency(&receiver->latency);
+}
+
+/* The exit status. */
+static int report(const struct receiver *receiver)
+{
+	struct flow_counts total = flows_total(&receiver->flows);
+
+	print_summary(receiver, &total);
+	if (write_json(receiver) < 0)
+		return EXIT_FAILURE;
+	if (receiver->settings.verify && total.corrupt) {
+		complain(COMMAND, "%llu packets are corrupt", (unsigned long long)total.corrupt);
+		return EXIT_FAILURE;
+	}
+	if (receiver->settings.count && !count_reached(receiver)) {
+		complain(COMMAND, "received %llu of the %llu packets that --count asks for",
+			 (unsigned long long)total.received,
+			 (unsigned long long)receiver->settings.count);
+		return EXIT_COUNT_MISSED;
+	}
+	return EXIT_SUCCESS;
+}
+
+static void announce(struct receiver *receiver)
+{
+	char group[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &receiver->settings.group, group, sizeof(group));
+	printf("Listening on %s:%llu\n", group, (unsigned long long)receiver->settings.port);
+	fflush(stdout);
+	receiver->start_ns = now_ns();
+	receiver->samples.next_ns = receiver->start_ns;
+}
+
+static int receive_and_report(struct receiver *receiver)
+{
+	int rc, status;
+
+	announce(receiver);
+	rc = run(receiver);
+	status = report(receiver);
+	return rc < 0 ? EXIT_FAILURE : status;
+}
+
+int recv_main(int argc, char **argv)
+{
+	static struct receiver receiver; /* flow table and histogram: 600 KiB */
+	int status = EXIT_FAILURE;
+	int rc = options_parse(&program, argc, argv, &receiver.settings);
+
+	if (rc != 0)
+		return rc > 0 ? EXIT_SUCCESS : EXIT_USAGE;
+	if (check_settings(&receiver.settings) < 0)
+		return EXIT_USAGE;
+	catch_stop_signals();
+	if (receiver_init(&receiver) == 0)
+		status = receive_and_report(&receiver);
+	receiver_exit(&receiver);
+	return status;
+}

@@ -1,0 +1,768 @@
+// SPDX-License-Identifier: MIT
+/*
+ * trafficgen send: numbered packets to a group at an exact rate.
+ *
+ *     source   one flow: its socket (hence source port), destination and next sequence number
+ *     sender   one thread: owns every n-th source, its buffers, its pacer, its counters
+ *     run      everything of one invocation; the main thread starts the senders, samples their
+ *              counters while they work, joins them, and only then reads the rest of what they own
+ *
+ * A packet counts as sent when the kernel took it. What a queue or device drops afterwards is in
+ * the interface's counters: IP_RECVERR would report some of these drops to the sender, but for a
+ * segmented message only that of its last segment, and the account would be wrong.
+ */
+#include "trafficgen.h"
+#include "json_file.h"
+#include "options.h"
+#include "pacer.h"
+#include "payload.h"
+#include "version.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COMMAND	       "send"
+#define IP_UDP_HEADERS 28u /* bytes: IPv4 without options, UDP */
+#define ERRNO_COUNT    134 /* EHWPOISON, the highest, is 133 */
+#define CACHE_LINE     64
+#define START_DELAY_NS (2 * NS_PER_MS)	 /* for all threads to be waiting when the first is due */
+#define STOP_CHECK_NS  (100 * NS_PER_MS) /* longest time during which a stop goes unnoticed */
+#define REFUSAL_NAP_NS (100 * NS_PER_US) /* unpaced: after a refusal, instead of spinning */
+
+struct settings {
+	struct in_addr interface, group;
+	uint64_t port, port_step, size, rate_pps, count, duration_ms;
+	uint64_t gso, flows, threads, batch, ttl, sndbuf, sample_ms;
+	bool verify, quiet;
+	const char *json;
+};
+
+#define FIELD(name) offsetof(struct settings, name)
+
+/* clang-format off */
+static const struct option_def options[] = {
+	{OPTION_HEADING, .help = "Where"},
+	{OPTION_IPV4, "interface", "IP", .required = true, .offset = FIELD(interface),
+	 .help = "IPv4 address of the interface to send from"},
+	{OPTION_IPV4, "group", "IP", .required = true, .offset = FIELD(group),
+	 .help = "destination: a multicast group or a unicast address"},
+	{OPTION_UINT, "port", "PORT", .min = 1, .max = 65535, .required = true,
+	 .offset = FIELD(port), .help = "destination UDP port of the first flow"},
+	{OPTION_UINT, "port-step", "N", .max = 65535, .preset = "0", .offset = FIELD(port_step),
+	 .help = "flow F goes to port PORT + F * N"},
+	{OPTION_UINT, "ttl", "N", .min = 1, .max = 255, .preset = "1", .offset = FIELD(ttl),
+	 .help = "time to live; 1 stays on the link"},
+	{OPTION_HEADING, .help = "How much"},
+	{OPTION_UINT, "size", "BYTES", .min = PAYLOAD_MIN, .max = PAYLOAD_MAX, .preset = "1400",
+	 .offset = FIELD(size), .help = "UDP payload of every packet"},
+	{OPTION_UINT, "rate", "PPS", .max = 1000000000, .required = true,
+	 .offset = FIELD(rate_pps),
+	 .help = "packets per second of all flows together; 0: as fast as possible"},
+	{OPTION_UINT, "count", "N", .min = 1, .max = 1ull << 48, .offset = FIELD(count),
+	 .help = "stop after N packets were offered to the kernel; those it refused are counted, "
+		 "not sent"},
+	{OPTION_SECONDS, "duration", "SECONDS", .min = 1, .max = 31536000000, .offset = FIELD(duration_ms),
+	 .help = "stop after that time; with --count: whichever is first"},
+	{OPTION_HEADING, .help = "How"},
+	{OPTION_UINT, "gso", "N", .min = 1, .max = 64, .preset = "1", .offset = FIELD(gso),
+	 .help = "packets per UDP_SEGMENT message: the kernel looks up the route once for all of "
+		 "them; plain sends where that cannot work"},
+	{OPTION_UINT, "batch", "N", .min = 1, .max = 1024, .preset = "16", .offset = FIELD(batch),
+	 .help = "messages per system call at most; all packets of a call carry the same send time; "
+		 "1: packets leave one by one whenever the rate permits"},
+	{OPTION_UINT, "flows", "N", .min = 1, .max = 65536, .offset = FIELD(flows),
+	 .help = "flows, each with its own socket, source port and sequence, served in turn by "
+		 "system call (default: one per thread)"},
+	{OPTION_UINT, "threads", "N", .min = 1, .max = 256, .preset = "1", .offset = FIELD(threads),
+	 .help = "threads; flows and rate are divided among them"},
+	{OPTION_UINT, "sndbuf", "BYTES", .min = 4096, .max = 1 << 30, .preset = "4194304",
+	 .offset = FIELD(sndbuf), .help = "send buffer of each socket"},
+	{OPTION_FLAG, "verify", .offset = FIELD(verify),
+	 .help = "seal every packet with a hash, for 'recv --verify'"},
+	{OPTION_HEADING, .help = "Report"},
+	{OPTION_STRING, "json", "FILE", .offset = FIELD(json),
+	 .help = "write the full report to FILE as JSON, whole or not at all"},
+	{OPTION_UINT, "sample-ms", "N", .min = 1, .max = 3600000, .preset = "100",
+	 .offset = FIELD(sample_ms), .help = "record the number of packets sent every N ms"},
+	{OPTION_FLAG, "quiet", .offset = FIELD(quiet), .help = "no progress on a terminal"},
+	{OPTION_END},
+};
+/* clang-format on */
+
+static const struct program program = {
+	.name = "trafficgen send",
+	.usage = "--interface IP --group IP --port PORT --rate PPS --count N [OPTION]...",
+	.purpose = "Sends numbered UDP packets to a group at an exact rate; reports what was sent.",
+	.closing = "Exit status: 0 done or interrupted; 1 failed, or no packet could be sent; 64 "
+		   "usage.\n\n"
+		   "Example: one million 1400-byte packets per second for ten seconds\n"
+		   "  trafficgen send --interface 10.0.0.1 --group 239.1.1.1 --port 5000 \\\n"
+		   "      --size 1400 --rate 1000000 --count 10000000 --gso 32\n",
+	.options = options,
+};
+
+struct source {
+	_Alignas(CACHE_LINE) int fd;
+	uint16_t flow;
+	struct sockaddr_in to;
+	uint64_t next_sequence; /* also: how many it sent; a refused packet gives its back */
+};
+
+struct run;
+
+struct sender {
+	/* a line of its own: the main thread reads it while the sender works */
+	_Alignas(CACHE_LINE) _Atomic uint64_t packets_sent;
+	_Alignas(CACHE_LINE) struct run *run;
+	pthread_t thread;
+	struct pacer pacer;
+	unsigned first_source, next_source; /* its sources are first, first + threads, ... */
+	unsigned segments;		    /* packets per message, 1 without GSO */
+	uint8_t *packets;		    /* batch * segments of them, back to back */
+	struct mmsghdr *messages;
+	struct iovec *vectors;
+	uint64_t send_calls;
+	uint64_t refused[ERRNO_COUNT]; /* packets, by errno */
+	uint64_t end_ns;
+};
+
+struct run {
+	struct settings settings;
+	struct source *sources;
+	struct sender *senders;
+	unsigned segments; /* as far as is known before the kernel is asked */
+	atomic_bool fallback;
+	sem_t finished; /* posted by each sender */
+	struct samples samples;
+	uint64_t start_ns, end_ns, sent, send_calls, slip_ns;
+	uint64_t refused[ERRNO_COUNT], refused_total;
+};
+
+/* ---- the sender thread --------------------------------------------------------------------- */
+
+static struct source *sender_next_source(struct sender *sender)
+{
+	const struct settings *settings = &sender->run->settings;
+	struct source *source = &sender->run->sources[sender->next_source];
+
+	sender->next_source += (unsigned)settings->threads;
+	if (sender->next_source >= settings->flows)
+		sender->next_source = sender->first_source;
+	return source;
+}
+
+/* Writes the headers and lays the messages over the packets; returns the number of messages. */
+static unsigned sender_prepare(struct sender *sender, struct source *source, unsigned packets,
+			       uint64_t sent_ns)
+{
+	const struct settings *settings = &sender->run->settings;
+	size_t size = settings->size;
+	struct payload payload = {source->flow, source->next_sequence, sent_ns};
+	unsigned messages = 0;
+
+	for (unsigned i = 0; i < packets; i++, payload.sequence++) {
+		payload_write(sender->packets + i * size, &payload);
+		if (settings->verify)
+			payload_seal(sender->packets + i * size, size);
+	}
+	for (unsigned first = 0; first < packets; first += sender->segments, messages++) {
+		unsigned left = packets - first;
+		unsigned here = left < sender->segments ? left : sender->segments;
+
+		sender->vectors[messages] =
+			(struct iovec){sender->packets + first * size, here * size};
+		sender->messages[messages].msg_hdr.msg_name = &source->to;
+	}
+	return messages;
+}
+
+/* What the kernel says of a segmented message that this path cannot carry: EIO without checksum
+ * offload (before 6.11) or under IPsec; EINVAL or, on newer kernels, EMSGSIZE when the route's MTU
+ * is smaller than the interface's. */
+static bool refuses_gso(int error)
+{
+	return error == EIO || error == EINVAL || error == EMSGSIZE;
+}
+
+/* Plain sends from here on; nothing of the refused message counts as sent or as an error. */
+static void sender_give_up_gso(struct sender *sender, int error)
+{
+	struct run *run = sender->run;
+	int off = 0;
+
+	for (unsigned i = sender->first_source; i < run->settings.flows;
+	     i += (unsigned)run->settings.threads)
+		setsockopt(run->sources[i].fd, SOL_UDP, UDP_SEGMENT, &off, sizeof(off));
+	sender->segments = 1;
+	pacer_set_burst(&sender->pacer, 1, run->settings.batch);
+	if (!atomic_exchange(&run->fallback, true))
+		complain(COMMAND,
+			 "the kernel refuses segmented messages here (%s); going on with plain "
+			 "sends",
+			 strerrorname_np(error));
+}
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec at = {(time_t)(ns / NS_PER_SECOND), (long)(ns % NS_PER_SECOND)};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+/* The first message of the call was refused; the others were not tried. */
+static void sender_refused(struct sender *sender, unsigned packets, int error, uint64_t at_ns)
+{
+	unsigned refused = packets < sender->segments ? packets : sender->segments;
+
+	if (error == EINTR)
+		return;
+	if (sender->segments > 1 && refuses_gso(error)) {
+		sender_give_up_gso(sender, error);
+		return;
+	}
+	/* they had their turn: the pace goes on, and so does the run towards its end */
+	pacer_release(&sender->pacer, refused);
+	sender->refused[error < ERRNO_COUNT ? error : 0] += refused;
+	if (sender->run->settings.rate_pps == 0)
+		sleep_until(at_ns + REFUSAL_NAP_NS);
+}
+
+/* One system call: up to a batch of messages of one flow. */
+static void sender_send(struct sender *sender, uint64_t due, uint64_t at_ns)
+{
+	uint64_t room = sender->run->settings.batch * sender->segments;
+	unsigned packets = (unsigned)(due < room ? due : room);
+	struct source *source = sender_next_source(sender);
+	unsigned messages = sender_prepare(sender, source, packets, at_ns);
+	int taken = sendmmsg(source->fd, sender->messages, messages, 0);
+	unsigned sent;
+
+	sender->send_calls++;
+	if (taken < 0) {
+		sender_refused(sender, packets, errno, at_ns);
+		return;
+	}
+	sent = (unsigned)taken * sender->segments;
+	if (sent > packets) /* the last message was a short one */
+		sent = packets;
+	source->next_sequence += sent;
+	pacer_release(&sender->pacer, sent);
+	atomic_fetch_add_explicit(&sender->packets_sent, sent, memory_order_relaxed);
+}
+
+static void *sender_run(void *argument)
+{
+	struct sender *sender = argument;
+	uint64_t now, due, wake;
+
+	prctl(PR_SET_TIMERSLACK, 1ul); /* ns; the default adds 50 us to every sleep */
+	while (!atomic_load_explicit(&stop_requested, memory_order_relaxed)) {
+		now = now_ns();
+		if (pacer_done(&sender->pacer, now))
+			break;
+		due = pacer_due(&sender->pacer, now);
+		if (due > 0) {
+			sender_send(sender, due, now);
+			continue;
+		}
+		wake = pacer_wake_ns(&sender->pacer);
+		sleep_until(wake < now + STOP_CHECK_NS ? wake : now + STOP_CHECK_NS);
+	}
+	sender->end_ns = now_ns();
+	sem_post(&sender->run->finished);
+	return NULL;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+static int check_settings(struct settings *settings)
+{
+	if (settings->flows == 0)
+		settings->flows = settings->threads;
+	if (settings->count == 0 && settings->duration_ms == 0)
+		return options_refuse(&program, "--count N or --duration SECONDS is missing");
+	if (settings->flows < settings->threads)
+		return options_refuse(&program,
+				      "--flows %llu leaves threads without work: use at least as "
+				      "many flows as --threads %llu",
+				      (unsigned long long)settings->flows,
+				      (unsigned long long)settings->threads);
+	if (settings->port + (settings->flows - 1) * settings->port_step > 65535)
+		return options_refuse(&program,
+				      "--port-step %llu takes the last flow past port "
+				      "65535; use a lower --port, --port-step or --flows",
+				      (unsigned long long)settings->port_step);
+	if (settings->rate_pps != 0 && settings->rate_pps < settings->threads)
+		return options_refuse(&program, "--rate is lower than one packet per second and "
+						"thread; use fewer --threads");
+	return 0;
+}
+
+/* How many packets a message shall carry, given what can be known without asking the kernel. */
+static unsigned choose_segments(const struct settings *settings, unsigned mtu)
+{
+	unsigned segments = (unsigned)settings->gso;
+	unsigned most = (unsigned)(PAYLOAD_MAX / settings->size);
+
+	if (segments > 1 && settings->size + IP_UDP_HEADERS > mtu) {
+		complain(COMMAND,
+			 "--gso %u: %llu-byte payloads do not fit the interface's MTU of %u and "
+			 "cannot be segmented; using plain sends",
+			 segments, (unsigned long long)settings->size, mtu);
+		return 1;
+	}
+	if (segments > most) {
+		complain(COMMAND,
+			 "--gso %u: only %u packets of %llu bytes fit a message of %u; using %u",
+			 segments, most, (unsigned long long)settings->size, PAYLOAD_MAX, most);
+		return most;
+	}
+	return segments;
+}
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int source_configure(const struct source *source, const struct run *run)
+{
+	const struct settings *settings = &run->settings;
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = settings->interface};
+	struct ip_mreqn interface = {.imr_address = settings->interface};
+	struct timeval patience = {.tv_usec = STOP_CHECK_NS / NS_PER_US};
+	int fd = source->fd, rc;
+
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
+	    /* a queue that stays full shows up as EAGAIN instead of a thread that never ends */
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	if ((rc = set_option(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0)) < 0 ||
+	    (rc = set_option(fd, IPPROTO_IP, IP_MULTICAST_TTL, (int)settings->ttl)) < 0 ||
+	    (rc = set_option(fd, IPPROTO_IP, IP_TTL, (int)settings->ttl)) < 0 ||
+	    (rc = set_option(fd, SOL_SOCKET, SO_BROADCAST, 1)) < 0)
+		return rc;
+	/* beyond net.core.wmem_max with CAP_NET_ADMIN, up to it without */
+	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)settings->sndbuf) < 0 &&
+	    (rc = set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)settings->sndbuf)) < 0)
+		return rc;
+	return run->segments > 1 ? set_option(fd, SOL_UDP, UDP_SEGMENT, (int)settings->size) : 0;
+}
+
+static int source_open(struct run *run, unsigned flow)
+{
+	const struct settings *settings = &run->settings;
+	struct source *source = &run->sources[flow];
+	int rc;
+
+	source->flow = (uint16_t)flow;
+	source->to.sin_family = AF_INET;
+	source->to.sin_addr = settings->group;
+	source->to.sin_port = htons((uint16_t)(settings->port + flow * settings->port_step));
+	source->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (source->fd < 0) {
+		rc = -errno;
+		complain(COMMAND, "cannot open the socket of flow %u: %s; %s", flow, strerror(-rc),
+			 rc == -EMFILE ? "use fewer --flows or raise 'ulimit -Hn'"
+				       : "check the system's limits");
+		return rc;
+	}
+	rc = source_configure(source, run);
+	if (rc < 0) {
+		char from[INET_ADDRSTRLEN];
+
+		inet_ntop(AF_INET, &settings->interface, from, sizeof(from));
+		complain(COMMAND, "cannot set up the socket of flow %u on %s: %s; see 'ip -4 addr'",
+			 flow, from, strerror(-rc));
+	}
+	return rc;
+}
+
+/* This sender's part of a total: parts differ by one at most and add up. */
+static uint64_t share(uint64_t total, uint64_t parts, uint64_t index)
+{
+	return total / parts + (index < total % parts);
+}
+
+static void sender_set_pace(struct sender *sender, unsigned index)
+{
+	const struct settings *settings = &sender->run->settings;
+	struct pacer *pacer = &sender->pacer;
+
+	pacer->rate_pps = share(settings->rate_pps, settings->threads, index);
+	pacer->start_ns = sender->run->start_ns;
+	pacer->limit = PACER_NO_LIMIT;
+	pacer->end_ns = PACER_NO_LIMIT;
+	if (settings->count)
+		pacer->limit = share(settings->count, settings->threads, index);
+	if (settings->duration_ms)
+		pacer->end_ns = pacer->start_ns + settings->duration_ms * NS_PER_MS;
+	pacer_set_burst(pacer, sender->segments, settings->batch);
+}
+
+static int sender_init(struct sender *sender, struct run *run, unsigned index)
+{
+	size_t batch = run->settings.batch, size = run->settings.size;
+	size_t packets = batch * run->segments;
+
+	sender->run = run;
+	sender->segments = run->segments;
+	sender->first_source = sender->next_source = index;
+	sender->packets = malloc(packets * size);
+	sender->messages = calloc(batch, sizeof(*sender->messages));
+	sender->vectors = calloc(batch, sizeof(*sender->vectors));
+	if (!sender->packets || !sender->messages || !sender->vectors)
+		return -ENOMEM;
+	for (size_t i = 0; i < packets; i++)
+		payload_fill(sender->packets + i * size, size, i * PAYLOAD_MAX);
+	for (size_t i = 0; i < batch; i++)
+		sender->messages[i].msg_hdr = (struct msghdr){
+			.msg_namelen = sizeof(struct sockaddr_in),
+			.msg_iov = &sender->vectors[i],
+			.msg_iovlen = 1,
+		};
+	return 0;
+}
+
+static int run_allocate(struct run *run)
+{
+	const struct settings *settings = &run->settings;
+	size_t sources = settings->flows * sizeof(*run->sources);
+	size_t senders = settings->threads * sizeof(*run->senders);
+
+	run->sources = aligned_alloc(CACHE_LINE, sources);
+	run->senders = aligned_alloc(CACHE_LINE, senders);
+	if (!run->sources || !run->senders)
+		return -ENOMEM;
+	memset(run->sources, 0, sources);
+	memset(run->senders, 0, senders);
+	for (unsigned i = 0; i < settings->flows; i++)
+		run->sources[i].fd = -1;
+	for (unsigned i = 0; i < settings->threads; i++)
+		if (sender_init(&run->senders[i], run, i) < 0)
+			return -ENOMEM;
+	return samples_init(&run->samples, settings->sample_ms * NS_PER_MS);
+}
+
+/* 0, or negative errno after saying why. */
+static int run_init(struct run *run)
+{
+	const struct settings *settings = &run->settings;
+	char address[INET_ADDRSTRLEN];
+	unsigned mtu;
+	int rc;
+
+	rc = settings->json ? json_file_check(settings->json) : 0;
+	if (rc < 0) {
+		complain(COMMAND, "cannot write the report %s: %s", settings->json, strerror(-rc));
+		return rc;
+	}
+	rc = interface_mtu(settings->interface, &mtu);
+	if (rc < 0) {
+		inet_ntop(AF_INET, &settings->interface, address, sizeof(address));
+		complain(COMMAND,
+			 "cannot send from %s: no interface has this address; see 'ip -4 addr'",
+			 address);
+		return rc;
+	}
+	run->segments = choose_segments(settings, mtu);
+	rc = run_allocate(run);
+	if (rc < 0) {
+		complain(COMMAND,
+			 "out of memory for %llu packets of each thread; use a smaller "
+			 "--batch or --gso",
+			 (unsigned long long)(settings->batch * run->segments));
+		return rc;
+	}
+	raise_file_limit();
+	for (unsigned i = 0; i < settings->flows && rc == 0; i++)
+		rc = source_open(run, i);
+	return rc;
+}
+
+static void run_exit(struct run *run)
+{
+	for (unsigned i = 0; run->sources && i < run->settings.flows; i++)
+		if (run->sources[i].fd >= 0)
+			close(run->sources[i].fd);
+	for (unsigned i = 0; run->senders && i < run->settings.threads; i++) {
+		free(run->senders[i].packets);
+		free(run->senders[i].messages);
+		free(run->senders[i].vectors);
+	}
+	free(run->sources);
+	free(run->senders);
+	samples_exit(&run->samples);
+}
+
+/* ---- the main thread while the senders work -------------------------------------------------- */
+
+static uint64_t sent_so_far(const struct run *run)
+{
+	uint64_t sent = 0;
+
+	for (unsigned i = 0; i < run->settings.threads; i++)
+		sent += atomic_load_explicit(&run->senders[i].packets_sent, memory_order_relaxed);
+	return sent;
+}
+
+static void show_progress(const struct run *run, uint64_t at_ns, uint64_t sent)
+{
+	const struct settings *settings = &run->settings;
+	double elapsed = (double)(at_ns - run->start_ns) / 1e9;
+	double pps = elapsed > 0 ? (double)sent / elapsed : 0;
+	double left = settings->duration_ms ? (double)settings->duration_ms / 1000 - elapsed : 1e18;
+
+	if (settings->count && pps > 0 && (double)(settings->count - sent) / pps < left)
+		left = (double)(settings->count - sent) / pps;
+	fprintf(stderr, "\r%llu sent, %.0f pps, %.0f s left\033[K", (unsigned long long)sent, pps,
+		left < 1e9 ? left : 0);
+}
+
+/* Samples until every sender has finished. */
+static void watch(struct run *run)
+{
+	bool progress = !run->settings.quiet;
+	bool shown = false;
+	unsigned finished = 0;
+
+	sleep_until(run->start_ns);
+	while (finished < run->settings.threads) {
+		uint64_t now = now_ns(), sent = sent_so_far(run);
+		struct timespec next;
+
+		if (now >= run->samples.next_ns)
+			samples_take(&run->samples, now, sent);
+		if (progress && progress_due(now)) {
+			show_progress(run, now, sent);
+			shown = true;
+		}
+		next.tv_sec = (time_t)(run->samples.next_ns / NS_PER_SECOND);
+		next.tv_nsec = (long)(run->samples.next_ns % NS_PER_SECOND);
+		if (sem_clockwait(&run->finished, CLOCK_MONOTONIC, &next) == 0)
+			finished++;
+	}
+	if (shown)
+		fputs("\r\033[K", stderr);
+}
+
+/* Signals go to the main thread: a sender's system calls are never cut short by one. */
+static int start_senders(struct run *run, unsigned *started)
+{
+	sigset_t all, before;
+	int rc = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	run->start_ns = now_ns() + START_DELAY_NS;
+	run->samples.next_ns = run->start_ns;
+	for (*started = 0; *started < run->settings.threads && rc == 0; *started += rc == 0) {
+		sender_set_pace(&run->senders[*started], *started);
+		rc = -pthread_create(&run->senders[*started].thread, NULL, sender_run,
+				     &run->senders[*started]);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc < 0) {
+		complain(COMMAND, "cannot start thread %u: %s; use fewer --threads", *started,
+			 strerror(-rc));
+		atomic_store_explicit(&stop_requested, true, memory_order_relaxed);
+	}
+	return rc;
+}
+
+static int run_senders(struct run *run)
+{
+	unsigned started;
+	int rc;
+
+	sem_init(&run->finished, 0, 0);
+	rc = start_senders(run, &started);
+	if (rc == 0)
+		watch(run);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(run->senders[i].thread, NULL);
+	sem_destroy(&run->finished);
+	return rc;
+}
+
+/* ---- the report ------------------------------------------------------------------------------ */
+
+static void sum_up(struct run *run)
+{
+	run->sent = sent_so_far(run);
+	for (unsigned i = 0; i < run->settings.threads; i++) {
+		const struct sender *sender = &run->senders[i];
+
+		if (sender->end_ns > run->end_ns)
+			run->end_ns = sender->end_ns;
+		if (sender->pacer.slip_ns > run->slip_ns)
+			run->slip_ns = sender->pacer.slip_ns;
+		run->send_calls += sender->send_calls;
+		for (unsigned error = 0; error < ERRNO_COUNT; error++) {
+			run->refused[error] += sender->refused[error];
+			run->refused_total += sender->refused[error];
+		}
+	}
+	if (run->end_ns < run->start_ns) /* stopped before the first packet was due */
+		run->end_ns = run->start_ns;
+	samples_finish(&run->samples, run->end_ns, run->sent);
+}
+
+static double elapsed_s(const struct run *run)
+{
+	return (double)(run->end_ns - run->start_ns) / 1e9;
+}
+
+static double rate_pps(const struct run *run)
+{
+	return run->end_ns > run->start_ns ? (double)run->sent / elapsed_s(run) : 0;
+}
+
+static double throughput_gbps(const struct run *run)
+{
+	return rate_pps(run) * (double)run->settings.size * 8 / 1e9;
+}
+
+static json_t *refused_to_json(const struct run *run)
+{
+	json_t *object = json_object();
+
+	for (int error = 0; error < ERRNO_COUNT; error++) {
+		const char *name = error ? strerrorname_np(error) : "OTHER";
+
+		if (run->refused[error])
+			json_object_set_new(object, name ? name : "OTHER",
+					    json_integer((json_int_t)run->refused[error]));
+	}
+	return object;
+}
+
+static json_t *source_to_json(const struct source *source)
+{
+	/* clang-format off */
+	return json_pack("{s:i, s:i, s:I}",
+		"flow", (int)source->flow,
+		"port", (int)ntohs(source->to.sin_port),
+		"packets_sent", (json_int_t)source->next_sequence);
+	/* clang-format on */
+}
+
+static json_t *flows_to_json(const struct run *run)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < run->settings.flows; i++)
+		json_array_append_new(list, source_to_json(&run->sources[i]));
+	return list;
+}
+
+static json_t *report_to_json(const struct run *run)
+{
+	bool fallback = atomic_load(&run->fallback);
+	/* clang-format off */
+	json_t *report = json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:o,"
+		" s:{s:I, s:I, s:b}, s:f, s:b, s:o}",
+		"schema", 1,
+		"program", "trafficgen",
+		"mode", COMMAND,
+		"version", MCRELAY_VERSION,
+		"settings", options_to_json(options, &run->settings),
+		"start_ns", (json_int_t)run->start_ns,
+		"end_ns", (json_int_t)run->end_ns,
+		"elapsed_s", elapsed_s(run),
+		"packets_sent", (json_int_t)run->sent,
+		"bytes_sent", (json_int_t)(run->sent * run->settings.size),
+		"packet_rate_pps", rate_pps(run),
+		"throughput_gbps", throughput_gbps(run),
+		"send_calls", (json_int_t)run->send_calls,
+		"send_errors", (json_int_t)run->refused_total,
+		"send_errors_by_cause", refused_to_json(run),
+		"gso",
+			"requested", (json_int_t)run->settings.gso,
+			"segments", (json_int_t)(fallback ? 1 : run->segments),
+			"fallback", fallback || (run->segments == 1 && run->settings.gso > 1),
+		"schedule_slip_ms", (double)run->slip_ns / 1e6,
+		"interrupted", (int)atomic_load(&stop_requested),
+		"flows", flows_to_json(run));
+	/* clang-format on */
+
+	if (report)
+		samples_report(&run->samples, report);
+	return report;
+}
+
+static int write_json(const struct run *run)
+{
+	json_t *report;
+	int rc;
+
+	if (!run->settings.json)
+		return 0;
+	report = report_to_json(run);
+	rc = report ? json_file_write(run->settings.json, report) : -ENOMEM;
+	json_decref(report);
+	if (rc < 0)
+		complain(COMMAND, "cannot write the report %s: %s", run->settings.json,
+			 strerror(-rc));
+	return rc;
+}
+
+static void print_summary(const struct run *run)
+{
+	printf("Total packets sent: %llu\n", (unsigned long long)run->sent);
+	printf("Elapsed time: %.3fs\n", elapsed_s(run));
+	printf("Actual packet rate: %.0f pps (target: %llu pps)\n", rate_pps(run),
+	       (unsigned long long)run->settings.rate_pps);
+	printf("Actual throughput: %.2f Gbps\n", throughput_gbps(run));
+}
+
+static int report(const struct run *run)
+{
+	int status = EXIT_SUCCESS;
+
+	for (int error = 0; error < ERRNO_COUNT; error++)
+		if (run->refused[error])
+			complain(COMMAND, "the kernel refused %llu packets: %s",
+				 (unsigned long long)run->refused[error],
+				 error ? strerror(error) : "unknown error");
+	if (run->sent == 0 && run->refused_total > 0) {
+		complain(COMMAND, "no packet was sent; check the interface and 'ip route get' for "
+				  "the group");
+		status = EXIT_FAILURE;
+	}
+	if (write_json(run) < 0)
+		status = EXIT_FAILURE;
+	print_summary(run);
+	return status;
+}
+
+int send_main(int argc, char **argv)
+{
+	struct run run = {0};
+	int status = EXIT_FAILURE;
+	int rc = options_parse(&program, argc, argv, &run.settings);
+
+	if (rc != 0)
+		return rc > 0 ? EXIT_SUCCESS : EXIT_USAGE;
+	if (check_settings(&run.settings) < 0)
+		return EXIT_USAGE;
+	catch_stop_signals();
+	if (run_init(&run) == 0 && run_senders(&run) == 0) {
+		sum_up(&run);
+		status = report(&run);
+	}
+	run_exit(&run);
+	return status;
+}
