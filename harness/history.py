@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""history.py append VERDICT HISTORY-FOLDER: appends a verdict to the history of its machine profile.
+history.py list HISTORY-FOLDER [--profile ID]: prints all its lines, oldest first.
+
+The history is append-only: HISTORY-FOLDER/PROFILE/YYYY-MM.ndjson, one verdict a line.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+from pathlib import Path
+
+KEPT = ("schema", "utc", "commit", "dirty", "gate", "scenario", "baseline", "verdict", "exit",
+        "reasons", "tier_asked", "tier_reached", "margin", "rounds", "control_pps", "offered_pps",
+        "hops", "sut", "profile", "placement", "declared")
+
+
+def append(verdict: dict, folder: Path) -> Path:
+    """Adds one line, whole or not at all; returns the file."""
+    path = folder / verdict["profile"]["id"] / f"{verdict['utc'][:7]}.ndjson"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({key: verdict[key] for key in KEPT}, separators=(",", ":")) + "\n"
+    with open(path, "ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = os.fstat(file.fileno()).st_size
+        try:
+            if file.write(line.encode()) != len(line.encode()):
+                raise OSError("disk full")
+        except OSError:
+            os.ftruncate(file.fileno(), size)
+            raise
+    return path
+
+
+def read(folder: Path, profile: str | None = None) -> list[dict]:
+    """All lines of all months, oldest first; a damaged line is an error that names it."""
+    lines = []
+    for path in folder.glob(f"{profile or '*'}/*.ndjson"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            try:
+                lines.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: {error}") from error
+    return sorted(lines, key=lambda entry: entry["utc"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("append")
+    command.add_argument("verdict", type=Path)
+    command.add_argument("folder", type=Path)
+    command = commands.add_parser("list")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--profile")
+    options = parser.parse_args()
+    try:
+        if options.command == "append":
+            print(append(json.loads(options.verdict.read_text()), options.folder))
+        else:
+            for entry in read(options.folder, options.profile):
+                print(json.dumps(entry))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"history.py: {error!r}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# topology: nodes are network namespaces whose names carry the run's id, links are veth pairs.
+# By convention a hop receives on in0 and sends through out0, out1, ...; everything inside a
+# namespace, its end of a link included, goes away with it.
+
+NODES=()
+declare -A HOP_OUTS=() # hop -> its output interfaces
+declare -A PEER=()     # NODE:INTERFACE -> NODE:INTERFACE at the other end
+INTERFACES=()          # NODE:INTERFACE
+
+topology_load() {
+	# shellcheck source=/dev/null
+	source "$HARNESS/topologies/$1.bash"
+	NODES=() INTERFACES=() HOP_OUTS=() PEER=()
+	topology_build
+}
+
+namespace() {
+	printf 'mcr-%s-%s' "$RUN_ID" "$1"
+}
+
+# in_node NODE COMMAND...: replaces itself, so that with & the PID is the command's.
+in_node() {
+	exec ip netns exec "$(namespace "$1")" "${@:2}"
+}
+
+node() {
+	local ns
+	ns=$(namespace "$1")
+	undo_push ip netns del "$ns"
+	run ip netns add "$ns"
+	run ip -n "$ns" link set lo up
+	# no neighbour discovery among the packets we count
+	run ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+		net.ipv6.conf.default.disable_ipv6=1
+	NODES+=("$1")
+	HOP_OUTS[$1]=
+}
+
+# link NODE INTERFACE ADDRESS NODE INTERFACE ADDRESS: a veth pair, up, with the scenario's offloads.
+link() {
+	run ip link add "$2" netns "$(namespace "$1")" type veth \
+		peer name "$5" netns "$(namespace "$4")"
+	link_end "$1" "$2" "$3"
+	link_end "$4" "$5" "$6"
+	PEER[$1:$2]=$4:$5 PEER[$4:$5]=$1:$2
+}
+
+link_end() {
+	local ns key
+	ns=$(namespace "$1")
+	run ip -n "$ns" addr add "$3/24" dev "$2"
+	run ip -n "$ns" link set "$2" up txqueuelen 10000
+	for key in "${!SCENARIO[@]}"; do
+		[[ $key == offload_* ]] || continue
+		run ip netns exec "$ns" ethtool -K "$2" "${key#offload_}" "${SCENARIO[$key]}"
+	done
+	INTERFACES+=("$1:$2")
+	[[ $2 != out* ]] || HOP_OUTS[$1]+="$2 "
+}
+
+# The first address of a node's interface.
+node_address() {
+	ip -n "$(namespace "$1")" -4 -j addr show dev "$2" | jq -r '.[0].addr_info[0].local'
+}
+
+# topology_offloads: JSON {"NODE:INTERFACE": {"tx-udp-segmentation": "off", ...}} as they are now.
+topology_offloads() {
+	local interface wanted
+	wanted=$(printf '%s\n' "${!SCENARIO[@]}" | sed -n 's/^offload_//p' | paste -sd'|')
+	for interface in "${INTERFACES[@]}"; do
+		ip netns exec "$(namespace "${interface%%:*}")" ethtool -k "${interface##*:}" |
+			sed -nE "s/^\s*($wanted): (on|off).*/$interface\t\1\t\2/p"
+	done | jq -Rn 'reduce (inputs | split("\t")) as $f ({}; .[$f[0]][$f[1]] = $f[2])'
+}
+
+# topology_counters: JSON {"NODE:INTERFACE": {rx_packets, rx_dropped, tx_packets, tx_dropped}}, all 64-bit.
+topology_counters() {
+	local name
+	for name in "${NODES[@]}"; do
+		ip -n "$(namespace "$name")" -j -s link show type veth |
+			jq --arg node "$name" 'map({key: "\($node):\(.ifname)", value: {
+				rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
+				tx_packets: .stats64.tx.packets, tx_dropped: .stats64.tx.dropped}})
+				| from_entries'
+	done | jq -s 'add'
+}
+
+# The packets that have crossed any link so far: stands still once traffic has drained.
+topology_packets() {
+	topology_counters | jq 'map(.rx_packets) | add'
+}
+
+# placement NODE: the CPU for the node's process, or nothing when it is left to the scheduler.
+placement() {
+	local cpus=() processes i pair
+	mapfile -t cpus < <(host_cpus)
+	processes="gen $topology_hops"
+	# shellcheck disable=SC2206 # a list of words
+	processes=($processes)
+	if ((${#cpus[@]} >= ${#processes[@]})); then
+		for i in "${!processes[@]}"; do
+			[[ ${processes[i]} != "$1" ]] || printf '%s' "${cpus[i]}"
+		done
+	elif ((${#cpus[@]} >= 2)); then
+		for pair in $topology_two_cores; do
+			[[ ${pair%=*} != "$1" ]] || printf '%s' "${cpus[${pair#*=}]}"
+		done
+	fi
+}
+
+# pinned NODE: the words to put before a command of this node.
+pinned() {
+	local cpu
+	cpu=$(placement "$1")
+	[[ -z $cpu ]] || printf 'taskset -c %s' "$cpu"
+}
+
+placement_json() {
+	local name
+	for name in gen $topology_hops; do
+		printf '%s\t%s\n' "$name" "$(placement "$name")"
+	done | jq -Rn '[inputs | split("\t") | {key: .[0],
+		value: (if .[1] == "" then null else (.[1] | tonumber) end)}] | from_entries'
+}

@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""report.py FILE [--markdown]: prints a result.json or a verdict.json as a table for people.
+
+Colour only on a terminal; --markdown for job summaries and pull requests.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+COLOURS = {"PASS": "32", "REGRESSION": "31", "INCONCLUSIVE": "33", "INVALID": "35", "VALID": "32"}
+PHASE4_KEYS = {  # our row -> key among the baseline's figures
+    "generator": "generator_pps", "r1 ingress_pps": "relay1_ingress_pps",
+    "r1 egress_pps": "relay1_egress_pps",
+    "r1 buffer_exhaustion_ratio": "relay1_exhaustion_ratio",
+}
+
+
+def pps(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f} pps"
+
+
+def percent(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3%}" if 0 < value < 0.0005 else f"{value:.1%}"
+
+
+def paint(text: str, word: str) -> str:
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or word not in COLOURS:
+        return text
+    return f"\033[1;{COLOURS[word]}m{text}\033[0m"
+
+
+def table(header: list[str], rows: list[list[str]], markdown: bool) -> str:
+    """First column left-aligned, the others right-aligned."""
+    if markdown:
+        lines = ["| " + " | ".join(header) + " |",
+                 "| --- |" + " ---: |" * (len(header) - 1)]
+        return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
+                         for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+        for row in [header, ["-" * w for w in widths]] + rows)
+
+
+def machine(document: dict) -> str:
+    profile = document["profile"]
+    placement = ", ".join(f"{name} on CPU {cpu}" if cpu is not None else f"{name} unpinned"
+                          for name, cpu in document["placement"].items())
+    return (f"{profile['cpu']}, {profile['cores']} cores, Linux {profile['kernel']}; {placement}; "
+            f"commit {document['commit']}{' with changes' if document['dirty'] else ''}")
+
+
+def load(document: dict) -> str:
+    declared = document["declared"]
+    return (f"{document['scenario']}: {declared['description']}; {declared['payload_bytes']}-byte "
+            f"payloads, {int(declared['rate_pps']):,} pps offered")
+
+
+# ------------------------------------------------------------------------------ verdict.json
+
+
+def verdict_rows(verdict: dict, baseline: dict) -> list[list[str]]:
+    figures = baseline["figures"]
+    limits = baseline["tiers"][verdict["tier_asked"]]
+
+    def row(name: str, label: str, summary: dict, show, more_is_better: bool, limit=None):
+        bound = summary["lower" if more_is_better else "upper"]
+        sign = ">=" if more_is_better else "<="
+        limit_sign = ">=" if more_is_better else "<"
+        return [label, show(summary["median"]), f"{sign} {show(bound)}" if bound is not None else "",
+                show(figures.get(PHASE4_KEYS.get(name))),
+                f"{limit_sign} {show(limit)}" if limit is not None else ""]
+
+    rows = [
+        row("control", "generator alone (control)", verdict["control_pps"], pps, True),
+        row("generator", "generator, offered", verdict["offered_pps"], pps, True),
+    ]
+    for number, hop in enumerate(verdict["hops"], 1):
+        name = f"relay {number}"
+        first = number == 1
+        rows.append(row(f"{hop['name']} ingress_pps", f"{name} ingress", hop["ingress_pps"], pps,
+                        True, limits.get("ingress_pps_min") if first else None))
+        if hop["egress_pps"]["median"] > 0:
+            rows.append(row(f"{hop['name']} egress_pps", f"{name} egress", hop["egress_pps"], pps,
+                            True, limits["egress_pps_min"] if first else None))
+        else:
+            rows.append(row(f"{hop['name']} matched", f"{name} received (terminus)",
+                            hop["matched_pps"], pps, True))
+        rows.append(row(f"{hop['name']} buffer_exhaustion_ratio", f"{name} exhaustion",
+                        hop["buffer_exhaustion_ratio"], percent, False,
+                        limits["exhaustion_ratio_max"] if first else None))
+    return rows
+
+
+def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
+    word = verdict["verdict"]
+    if markdown:
+        print(f"### Performance gate: {word}\n")
+    if verdict["exit"] == 5 or "hops" not in verdict:
+        print(paint(f"{word}: the measurement itself is broken", word))
+    else:
+        print(load(verdict))
+        print(machine(verdict) + "\n")
+        header = ["", "median", f"{verdict['confidence']:.0%} bound", "PHASE4",
+                  f"tier {verdict['tier_asked']}"]
+        print(table(header, verdict_rows(verdict, baseline), markdown) + "\n")
+        reached = verdict["tier_reached"] or "none"
+        print(paint(f"{word}", word) + f": tier {reached} reached, {verdict['tier_asked']} asked; "
+              f"relay 1 egress {verdict['margin']:+.1%} against tier {verdict['tier_asked']}; "
+              f"{verdict['rounds']} rounds, every ledger closed "
+              f"(largest residual {verdict['ledger_residual_ratio_max']:.4%})")
+        if verdict["generator_bound"]:
+            print("note: relay 1 passes on at least 90 % of what the generator can offer: generator "
+                  "or link is the limit")
+    for reason in verdict["reasons"]:
+        print(f"  - {reason}")
+
+
+# ------------------------------------------------------------------------------- result.json
+
+
+def result_rows(result: dict) -> list[list[str]]:
+    rows = []
+    for hop in result["hops"]:
+        cost = hop["cpu_ns_per_packet"]
+        rows.append([hop["name"], pps(hop["ingress_pps"]),
+                     pps(hop["egress_pps"]) if hop["outputs"] else "(terminus)",
+                     percent(hop["buffer_exhaustion_ratio"]), f"{hop['errors']:,}",
+                     f"{cost:,.0f} ns" if cost else ""])
+    return rows
+
+
+def ledger_rows(result: dict) -> list[list[str]]:
+    rows = []
+    for account in result["ledger"]:
+        lost = {name: count for name, count in account["drops"].items() if count}
+        rows.append([account["account"], f"{account['offered']:,}", f"{account['delivered']:,}",
+                     ", ".join(f"{name} {count:,}" for name, count in lost.items()) or "none",
+                     f"{account['residual']:,}", "yes" if account["closed"] else "NO"])
+    return rows
+
+
+def print_result(result: dict, markdown: bool) -> None:
+    print(load(result))
+    print(machine(result) + "\n")
+    print(f"  offered {pps(result['offered_pps'])}; {result['kind']} run of "
+          f"{(result['window_ns'][1] - result['window_ns'][0]) / 1e9:g} s\n")
+    if result["hops"]:
+        print(table(["relay", "ingress", "egress", "exhaustion", "errors", "CPU per packet"],
+                    result_rows(result), markdown) + "\n")
+    print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
+                ledger_rows(result), markdown) + "\n")
+    word = "VALID" if result["valid"] else "INVALID"
+    print(paint(word, word) + (": every packet accounted for" if result["valid"] else ""))
+    for problem in result["problems"]:
+        print(f"  - {problem}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--baseline", type=Path, help="baseline of a verdict")
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    try:
+        document = json.loads(options.file.read_text())
+        if "verdict" in document:
+            baseline = json.loads(options.baseline.read_text()) if options.baseline else None
+            print_verdict(document, baseline, options.markdown)
+        else:
+            print_result(document, options.markdown)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"report.py: cannot show {options.file}: {error!r}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
