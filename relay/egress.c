@@ -261,13 +261,14 @@ static void resend_plainly(struct egress *egress, struct send_op *op)
 {
 	struct output *output = op->output;
 
-	if (output->gso_limit >= op->segment_bytes) {
+	if (output->gso_limit >= op->segment_bytes)
 		output->gso_limit = op->error == EIO ? 0 : op->segment_bytes - 1;
+	if (!output->gso_refused)
 		log_warning(
 			"Egress",
 			"%s refuses UDP_SEGMENT for %u-byte packets (%s); sending them one by one",
 			output->key.to.interface, op->segment_bytes, strerror(op->error));
-	}
+	output->gso_refused = true;
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
 	for (unsigned i = 0; i < op->segments; i++) {
 		struct send_op one = {

@@ -48,6 +48,7 @@ struct output {
 	int fd;			 /* -1: closed, because of: */
 	int error;		 /* positive errno */
 	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
+	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
 	struct output_counters *counters;
 };
