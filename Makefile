@@ -19,7 +19,7 @@ COMMON          := $(addprefix relay/,options.c json_file.c)
 RELAY           := $(addprefix relay/,config.c log.c netif.c packet.c rules.c rulefile.c counters.c \
                    membership.c exclusive.c waiter.c ingress_ring.c forward.c egress.c worker.c report.c)
 TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c pacer.c histogram.c flows.c)
-TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c recv.c)
+TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c send_report.c recv.c recv_report.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/trafficgen
 MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/trafficgen.1

@@ -5,6 +5,7 @@
  * The rest of this file is what both of them share (trafficgen.h).
  */
 #include "trafficgen.h"
+#include "json_file.h"
 #include "options.h"
 #include "version.h"
 
@@ -81,6 +82,18 @@ void complain(const char *subcommand, const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+int write_report(const char *subcommand, const char *path, json_t *report)
+{
+	int rc = 0;
+
+	if (path)
+		rc = report ? json_file_write(path, report) : -ENOMEM;
+	json_decref(report);
+	if (rc < 0)
+		complain(subcommand, "cannot write the report %s: %s", path, strerror(-rc));
+	return rc;
 }
 
 atomic_bool stop_requested;

@@ -11,13 +11,9 @@
  * in the socket. Drops of the sockets come from SO_MEMINFO: unlike SO_RXQ_OVFL it costs nothing per
  * packet and also tells of drops after the last packet that was queued.
  */
-#include "trafficgen.h"
-#include "flows.h"
-#include "histogram.h"
+#include "recv.h"
 #include "json_file.h"
-#include "options.h"
 #include "payload.h"
-#include "version.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,27 +25,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define COMMAND		  "recv"
-#define TICK_MS		  20 /* longest wait in the kernel: how exact the time limits are */
-#define PORTS_PER_WAIT	  64
-#define EXIT_COUNT_MISSED 3
+#define TICK_MS	       20 /* longest wait in the kernel: how exact the time limits are */
+#define PORTS_PER_WAIT 64
 
 /* Buffers a power of two apart would share few cache sets; an odd number of lines spreads them. */
 #define CACHE_LINE    64u
 #define STRIDE(bytes) ((((bytes) + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE)
 
-struct settings {
-	struct in_addr interface, group;
-	uint64_t port, ports, batch, max_size, rcvbuf, busy_poll_us;
-	uint64_t count, duration_ms, idle_ms, first_timeout_ms, sample_ms;
-	bool no_join, verify, quiet;
-	const char *json;
-};
-
 #define FIELD(name) offsetof(struct settings, name)
 
 /* clang-format off */
-static const struct option_def options[] = {
+const struct option_def recv_options[] = {
 	{OPTION_HEADING, .help = "Where"},
 	{OPTION_IPV4, "interface", "IP", .required = true, .offset = FIELD(interface),
 	 .help = "IPv4 address of the interface on which to join the group"},
@@ -109,27 +95,7 @@ static const struct program program = {
 		   "Example: receive until two seconds pass without a packet\n"
 		   "  trafficgen recv --interface 10.0.0.2 --group 239.1.1.1 --port 5000 \\\n"
 		   "      --idle-ms 2000 --json recv.json\n",
-	.options = options,
-};
-
-struct port {
-	int fd;
-	uint32_t drops_seen; /* the kernel's counter, which wraps, when it was last read */
-};
-
-struct receiver {
-	struct settings settings;
-	struct port *ports;
-	int epoll_fd; /* -1 with a single port: recvmmsg waits by itself */
-	uint8_t *buffers;
-	struct mmsghdr *messages;
-	struct iovec *vectors;
-	struct flows flows;
-	struct histogram latency;
-	struct samples samples;
-	uint64_t start_ns, end_ns, first_ns, last_ns; /* of the packets, corrupt ones too; or 0 */
-	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
-	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */
+	.options = recv_options,
 };
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -193,11 +159,6 @@ static int receive_batch(struct receiver *receiver, const struct port *port, int
 			return rc;
 	}
 	return 0;
-}
-
-static bool count_reached(const struct receiver *receiver)
-{
-	return receiver->settings.count && receiver->flows.received >= receiver->settings.count;
 }
 
 /* Waits at most a tick. */
@@ -511,177 +472,6 @@ static void receiver_exit(struct receiver *receiver)
 	flows_exit(&receiver->flows);
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
-
-/* N packets have N - 1 gaps between the first and the last. */
-static double rate_pps(const struct receiver *receiver)
-{
-	uint64_t ns = receiver->last_ns - receiver->first_ns;
-	uint64_t received = receiver->flows.received;
-
-	return ns && received ? (double)(received - 1) * 1e9 / (double)ns : 0;
-}
-
-/* clang-format off */
-static json_t *latency_to_json(const struct histogram *latency)
-{
-	return json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I}",
-		"count", (json_int_t)latency->count,
-		"min", (json_int_t)latency->min_ns,
-		"mean", histogram_mean(latency),
-		"p50", (json_int_t)histogram_quantile(latency, 500),
-		"p99", (json_int_t)histogram_quantile(latency, 990),
-		"p99_9", (json_int_t)histogram_quantile(latency, 999),
-		"max", (json_int_t)latency->max_ns);
-}
-
-static json_t *flow_to_json(const struct flow *flow, unsigned id)
-{
-	struct flow_counts counts = flow_counts_of(flow);
-
-	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"flow", (int)id,
-		"first_sequence", (json_int_t)flow->first_sequence,
-		"last_sequence", (json_int_t)flow->last_sequence,
-		"received", (json_int_t)counts.received,
-		"lost", (json_int_t)counts.lost,
-		"duplicated", (json_int_t)counts.duplicated,
-		"reordered", (json_int_t)counts.reordered,
-		"stale", (json_int_t)counts.stale,
-		"corrupt", (json_int_t)counts.corrupt);
-}
-/* clang-format on */
-
-static json_t *flows_to_json(const struct flows *flows)
-{
-	json_t *list = json_array();
-
-	for (unsigned id = 0; id < FLOW_COUNT; id++)
-		if (flows->by_id[id])
-			json_array_append_new(list, flow_to_json(flows->by_id[id], id));
-	return list;
-}
-
-static json_t *instant_to_json(uint64_t ns)
-{
-	return ns ? json_integer((json_int_t)ns) : json_null();
-}
-
-static json_t *report_to_json(const struct receiver *receiver)
-{
-	struct flow_counts total = flows_total(&receiver->flows);
-	/* clang-format off */
-	json_t *report = json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:b, s:o}",
-		"schema", 1,
-		"program", "trafficgen",
-		"mode", COMMAND,
-		"version", MCRELAY_VERSION,
-		"settings", options_to_json(options, &receiver->settings),
-		"start_ns", (json_int_t)receiver->start_ns,
-		"end_ns", (json_int_t)receiver->end_ns,
-		"first_ns", instant_to_json(receiver->first_ns),
-		"last_ns", instant_to_json(receiver->last_ns),
-		"received", (json_int_t)total.received,
-		"lost", (json_int_t)total.lost,
-		"duplicated", (json_int_t)total.duplicated,
-		"reordered", (json_int_t)total.reordered,
-		"stale", (json_int_t)total.stale,
-		"corrupt", (json_int_t)total.corrupt,
-		"unverified", (json_int_t)receiver->unverified,
-		"foreign", (json_int_t)receiver->foreign,
-		"bytes", (json_int_t)receiver->bytes,
-		"socket_drops", (json_int_t)receiver->socket_drops,
-		"rate_pps", rate_pps(receiver),
-		"recv_calls", (json_int_t)receiver->recv_calls,
-		"rcvbuf_bytes", (json_int_t)receiver->rcvbuf_bytes,
-		"latency_ns", latency_to_json(&receiver->latency),
-		"interrupted", (int)atomic_load(&stop_requested),
-		"flows", flows_to_json(&receiver->flows));
-	/* clang-format on */
-
-	if (report)
-		samples_report(&receiver->samples, report);
-	return report;
-}
-
-static int write_json(const struct receiver *receiver)
-{
-	json_t *report;
-	int rc;
-
-	if (!receiver->settings.json)
-		return 0;
-	report = report_to_json(receiver);
-	rc = report ? json_file_write(receiver->settings.json, report) : -ENOMEM;
-	json_decref(report);
-	if (rc < 0)
-		complain(COMMAND, "cannot write the report %s: %s", receiver->settings.json,
-			 strerror(-rc));
-	return rc;
-}
-
-static void print_count(const char *label, uint64_t count)
-{
-	printf("%-14s%llu packets\n", label, (unsigned long long)count);
-}
-
-static void print_latency(const struct histogram *latency)
-{
-	if (latency->count == 0) {
-		puts("Latency:      unknown");
-		return;
-	}
-	printf("Latency:      min %.1f us, mean %.1f us, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, "
-	       "max %.1f us\n",
-	       (double)latency->min_ns / 1e3, histogram_mean(latency) / 1e3,
-	       (double)histogram_quantile(latency, 500) / 1e3,
-	       (double)histogram_quantile(latency, 990) / 1e3,
-	       (double)histogram_quantile(latency, 999) / 1e3, (double)latency->max_ns / 1e3);
-}
-
-static void print_summary(const struct receiver *receiver, const struct flow_counts *total)
-{
-	double seconds = (double)(receiver->last_ns - receiver->first_ns) / 1e9;
-
-	print_count("Received:", total->received);
-	print_count("Lost:", total->lost);
-	print_count("Duplicated:", total->duplicated);
-	print_count("Reordered:", total->reordered);
-	print_count("Corrupt:", total->corrupt);
-	if (total->stale)
-		print_count("Stale:", total->stale);
-	if (receiver->unverified)
-		print_count("Unverified:", receiver->unverified);
-	print_count("Foreign:", receiver->foreign);
-	print_count("Socket drops:", receiver->socket_drops);
-	printf("Rate:         %.0f pps, %.2f Gbps over %.3f s\n", rate_pps(receiver),
-	       seconds > 0 ? (double)receiver->bytes * 8 / 1e9 / seconds : 0.0, seconds);
-	print_latency(&receiver->latency);
-}
-
-/* The exit status. */
-static int report(const struct receiver *receiver)
-{
-	struct flow_counts total = flows_total(&receiver->flows);
-
-	print_summary(receiver, &total);
-	if (write_json(receiver) < 0)
-		return EXIT_FAILURE;
-	if (receiver->settings.verify && total.corrupt) {
-		complain(COMMAND, "%llu packets are corrupt", (unsigned long long)total.corrupt);
-		return EXIT_FAILURE;
-	}
-	if (receiver->settings.count && !count_reached(receiver)) {
-		complain(COMMAND, "received %llu of the %llu packets that --count asks for",
-			 (unsigned long long)total.received,
-			 (unsigned long long)receiver->settings.count);
-		return EXIT_COUNT_MISSED;
-	}
-	return EXIT_SUCCESS;
-}
-
 static void announce(struct receiver *receiver)
 {
 	char group[INET_ADDRSTRLEN];
@@ -699,7 +489,7 @@ static int receive_and_report(struct receiver *receiver)
 
 	announce(receiver);
 	rc = run(receiver);
-	status = report(receiver);
+	status = recv_report(receiver);
 	return rc < 0 ? EXIT_FAILURE : status;
 }
 

@@ -2,21 +2,15 @@
 /*
  * trafficgen send: numbered packets to a group at an exact rate.
  *
- *     source   one flow: its socket (hence source port), destination and next sequence number
- *     sender   one thread: owns every n-th source, its buffers, its pacer, its counters
- *     run      everything of one invocation; the main thread starts the senders, samples their
- *              counters while they work, joins them, and only then reads the rest of what they own
+ * The model is in send.h.
  *
  * A packet counts as sent when the kernel took it. What a queue or device drops afterwards is in
  * the interface's counters: IP_RECVERR would report some of these drops to the sender, but for a
  * segmented message only that of its last segment, and the account would be wrong.
  */
-#include "trafficgen.h"
+#include "send.h"
 #include "json_file.h"
-#include "options.h"
-#include "pacer.h"
 #include "payload.h"
-#include "version.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,26 +25,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define COMMAND	       "send"
-#define IP_UDP_HEADERS 28u /* bytes: IPv4 without options, UDP */
-#define ERRNO_COUNT    134 /* EHWPOISON, the highest, is 133 */
-#define CACHE_LINE     64
+#define IP_UDP_HEADERS 28u		 /* bytes: IPv4 without options, UDP */
 #define START_DELAY_NS (2 * NS_PER_MS)	 /* for all threads to be waiting when the first is due */
 #define STOP_CHECK_NS  (100 * NS_PER_MS) /* longest time during which a stop goes unnoticed */
 #define REFUSAL_NAP_NS (100 * NS_PER_US) /* unpaced: after a refusal, instead of spinning */
 
-struct settings {
-	struct in_addr interface, group;
-	uint64_t port, port_step, size, rate_pps, count, duration_ms;
-	uint64_t gso, flows, threads, batch, ttl, sndbuf, sample_ms;
-	bool verify, quiet;
-	const char *json;
-};
-
 #define FIELD(name) offsetof(struct settings, name)
 
 /* clang-format off */
-static const struct option_def options[] = {
+const struct option_def send_options[] = {
 	{OPTION_HEADING, .help = "Where"},
 	{OPTION_IPV4, "interface", "IP", .required = true, .offset = FIELD(interface),
 	 .help = "IPv4 address of the interface to send from"},
@@ -108,44 +91,7 @@ static const struct program program = {
 		   "Example: one million 1400-byte packets per second for ten seconds\n"
 		   "  trafficgen send --interface 10.0.0.1 --group 239.1.1.1 --port 5000 \\\n"
 		   "      --size 1400 --rate 1000000 --count 10000000 --gso 32\n",
-	.options = options,
-};
-
-struct source {
-	_Alignas(CACHE_LINE) int fd;
-	uint16_t flow;
-	struct sockaddr_in to;
-	uint64_t next_sequence; /* also: how many it sent; a refused packet gives its back */
-};
-
-struct run;
-
-struct sender {
-	/* a line of its own: the main thread reads it while the sender works */
-	_Alignas(CACHE_LINE) _Atomic uint64_t packets_sent;
-	_Alignas(CACHE_LINE) struct run *run;
-	pthread_t thread;
-	struct pacer pacer;
-	unsigned first_source, next_source; /* its sources are first, first + threads, ... */
-	unsigned segments;		    /* packets per message, 1 without GSO */
-	uint8_t *packets;		    /* batch * segments of them, back to back */
-	struct mmsghdr *messages;
-	struct iovec *vectors;
-	uint64_t send_calls;
-	uint64_t refused[ERRNO_COUNT]; /* packets, by errno */
-	uint64_t end_ns;
-};
-
-struct run {
-	struct settings settings;
-	struct source *sources;
-	struct sender *senders;
-	unsigned segments; /* as far as is known before the kernel is asked */
-	atomic_bool fallback;
-	sem_t finished; /* posted by each sender */
-	struct samples samples;
-	uint64_t start_ns, end_ns, sent, send_calls, slip_ns;
-	uint64_t refused[ERRNO_COUNT], refused_total;
+	.options = send_options,
 };
 
 /* ---- the sender thread --------------------------------------------------------------------- */
@@ -508,15 +454,6 @@ static void run_exit(struct run *run)
 
 /* ---- the main thread while the senders work -------------------------------------------------- */
 
-static uint64_t sent_so_far(const struct run *run)
-{
-	uint64_t sent = 0;
-
-	for (unsigned i = 0; i < run->settings.threads; i++)
-		sent += atomic_load_explicit(&run->senders[i].packets_sent, memory_order_relaxed);
-	return sent;
-}
-
 static void show_progress(const struct run *run, uint64_t at_ns, uint64_t sent)
 {
 	const struct settings *settings = &run->settings;
@@ -596,158 +533,6 @@ static int run_senders(struct run *run)
 	return rc;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
-
-static void sum_up(struct run *run)
-{
-	run->sent = sent_so_far(run);
-	for (unsigned i = 0; i < run->settings.threads; i++) {
-		const struct sender *sender = &run->senders[i];
-
-		if (sender->end_ns > run->end_ns)
-			run->end_ns = sender->end_ns;
-		if (sender->pacer.slip_ns > run->slip_ns)
-			run->slip_ns = sender->pacer.slip_ns;
-		run->send_calls += sender->send_calls;
-		for (unsigned error = 0; error < ERRNO_COUNT; error++) {
-			run->refused[error] += sender->refused[error];
-			run->refused_total += sender->refused[error];
-		}
-	}
-	if (run->end_ns < run->start_ns) /* stopped before the first packet was due */
-		run->end_ns = run->start_ns;
-	samples_finish(&run->samples, run->end_ns, run->sent);
-}
-
-static double elapsed_s(const struct run *run)
-{
-	return (double)(run->end_ns - run->start_ns) / 1e9;
-}
-
-static double rate_pps(const struct run *run)
-{
-	return run->end_ns > run->start_ns ? (double)run->sent / elapsed_s(run) : 0;
-}
-
-static double throughput_gbps(const struct run *run)
-{
-	return rate_pps(run) * (double)run->settings.size * 8 / 1e9;
-}
-
-static json_t *refused_to_json(const struct run *run)
-{
-	json_t *object = json_object();
-
-	for (int error = 0; error < ERRNO_COUNT; error++) {
-		const char *name = error ? strerrorname_np(error) : "OTHER";
-
-		if (run->refused[error])
-			json_object_set_new(object, name ? name : "OTHER",
-					    json_integer((json_int_t)run->refused[error]));
-	}
-	return object;
-}
-
-static json_t *source_to_json(const struct source *source)
-{
-	/* clang-format off */
-	return json_pack("{s:i, s:i, s:I}",
-		"flow", (int)source->flow,
-		"port", (int)ntohs(source->to.sin_port),
-		"packets_sent", (json_int_t)source->next_sequence);
-	/* clang-format on */
-}
-
-static json_t *flows_to_json(const struct run *run)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 0; i < run->settings.flows; i++)
-		json_array_append_new(list, source_to_json(&run->sources[i]));
-	return list;
-}
-
-static json_t *report_to_json(const struct run *run)
-{
-	bool fallback = atomic_load(&run->fallback);
-	/* clang-format off */
-	json_t *report = json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:o,"
-		" s:{s:I, s:I, s:b}, s:f, s:b, s:o}",
-		"schema", 1,
-		"program", "trafficgen",
-		"mode", COMMAND,
-		"version", MCRELAY_VERSION,
-		"settings", options_to_json(options, &run->settings),
-		"start_ns", (json_int_t)run->start_ns,
-		"end_ns", (json_int_t)run->end_ns,
-		"elapsed_s", elapsed_s(run),
-		"packets_sent", (json_int_t)run->sent,
-		"bytes_sent", (json_int_t)(run->sent * run->settings.size),
-		"packet_rate_pps", rate_pps(run),
-		"throughput_gbps", throughput_gbps(run),
-		"send_calls", (json_int_t)run->send_calls,
-		"send_errors", (json_int_t)run->refused_total,
-		"send_errors_by_cause", refused_to_json(run),
-		"gso",
-			"requested", (json_int_t)run->settings.gso,
-			"segments", (json_int_t)(fallback ? 1 : run->segments),
-			"fallback", fallback || (run->segments == 1 && run->settings.gso > 1),
-		"schedule_slip_ms", (double)run->slip_ns / 1e6,
-		"interrupted", (int)atomic_load(&stop_requested),
-		"flows", flows_to_json(run));
-	/* clang-format on */
-
-	if (report)
-		samples_report(&run->samples, report);
-	return report;
-}
-
-static int write_json(const struct run *run)
-{
-	json_t *report;
-	int rc;
-
-	if (!run->settings.json)
-		return 0;
-	report = report_to_json(run);
-	rc = report ? json_file_write(run->settings.json, report) : -ENOMEM;
-	json_decref(report);
-	if (rc < 0)
-		complain(COMMAND, "cannot write the report %s: %s", run->settings.json,
-			 strerror(-rc));
-	return rc;
-}
-
-static void print_summary(const struct run *run)
-{
-	printf("Total packets sent: %llu\n", (unsigned long long)run->sent);
-	printf("Elapsed time: %.3fs\n", elapsed_s(run));
-	printf("Actual packet rate: %.0f pps (target: %llu pps)\n", rate_pps(run),
-	       (unsigned long long)run->settings.rate_pps);
-	printf("Actual throughput: %.2f Gbps\n", throughput_gbps(run));
-}
-
-static int report(const struct run *run)
-{
-	int status = EXIT_SUCCESS;
-
-	for (int error = 0; error < ERRNO_COUNT; error++)
-		if (run->refused[error])
-			complain(COMMAND, "the kernel refused %llu packets: %s",
-				 (unsigned long long)run->refused[error],
-				 error ? strerror(error) : "unknown error");
-	if (run->sent == 0 && run->refused_total > 0) {
-		complain(COMMAND, "no packet was sent; check the interface and 'ip route get' for "
-				  "the group");
-		status = EXIT_FAILURE;
-	}
-	if (write_json(run) < 0)
-		status = EXIT_FAILURE;
-	print_summary(run);
-	return status;
-}
-
 int send_main(int argc, char **argv)
 {
 	struct run run = {0};
@@ -760,8 +545,7 @@ int send_main(int argc, char **argv)
 		return EXIT_USAGE;
 	catch_stop_signals();
 	if (run_init(&run) == 0 && run_senders(&run) == 0) {
-		sum_up(&run);
-		status = report(&run);
+		status = send_report(&run);
 	}
 	run_exit(&run);
 	return status;

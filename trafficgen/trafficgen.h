@@ -34,6 +34,11 @@ static inline uint64_t now_ns(void)
 extern atomic_bool stop_requested;
 void catch_stop_signals(void);
 
+/* Writes `report`, and drops it, to `path`, whole or not at all; no file when path is NULL. 0 or a
+ * negative errno, after one line on stderr. */
+
+int write_report(const char *subcommand, const char *path, json_t *report);
+
 /* "trafficgen send: MESSAGE" on stderr, one line. `subcommand` is "send" or "recv". */
 void complain(const char *subcommand, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * recv: what the parts of 'trafficgen recv' share: recv.c (set-up, receiving), recv_report.c.
+ */
+#ifndef RECV_H
+#define RECV_H
+
+#include "flows.h"
+#include "histogram.h"
+#include "options.h"
+#include "trafficgen.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define COMMAND		  "recv"
+#define EXIT_COUNT_MISSED 3
+
+struct settings {
+	struct in_addr interface, group;
+	uint64_t port, ports, batch, max_size, rcvbuf, busy_poll_us;
+	uint64_t count, duration_ms, idle_ms, first_timeout_ms, sample_ms;
+	bool no_join, verify, quiet;
+	const char *json;
+};
+
+extern const struct option_def recv_options[];
+
+struct port {
+	int fd;
+	uint32_t drops_seen; /* the kernel's counter, which wraps, when it was last read */
+};
+
+struct receiver {
+	struct settings settings;
+	struct port *ports;
+	int epoll_fd; /* -1 with a single port: recvmmsg waits by itself */
+	uint8_t *buffers;
+	struct mmsghdr *messages;
+	struct iovec *vectors;
+	struct flows flows;
+	struct histogram latency;
+	struct samples samples;
+	uint64_t start_ns, end_ns, first_ns, last_ns; /* of the packets, corrupt ones too; or 0 */
+	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
+	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */
+};
+
+/* Whether as many packets have come as --count asks for. */
+bool count_reached(const struct receiver *receiver);
+
+/* At the end: writes the JSON, prints the summary. The exit status. */
+int recv_report(const struct receiver *receiver);
+
+#endif
