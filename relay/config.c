@@ -34,7 +34,7 @@ static const struct option_def config_options[] = {
 	{OPTION_UINT, "send-batch", .arg = "N", .min = 1, .max = 1024, .preset = "64",
 	 FIELD(send_batch), .help = "packets taken off a ring before their sends are submitted and reaped"},
 	{OPTION_UINT, "socket-sndbuf", .arg = "BYTES", .env = "MCR_SOCKET_SNDBUF", .min = 4096,
-	 .max = 1U << 30, .preset = "4194304", FIELD(socket_sndbuf),
+	 .max = INT32_MAX / 2, .preset = "4194304", FIELD(socket_sndbuf),
 	 .help = "send buffer of each egress socket (SO_SNDBUF)"},
 	{OPTION_FLAG, "no-gso", FIELD(no_gso),
 	 .help = "send packet by packet: do not coalesce equal-sized neighbours into UDP GSO sends"},

@@ -267,6 +267,18 @@ static int check_required(const struct program *program, const bool *given)
 	return 0;
 }
 
+/* What getopt_long leaves behind: optopt is a short option's character, the key of a long option
+ * that has a value but takes none, or 0. */
+static int refuse_option(const struct program *program, const char *word)
+{
+	if (optopt >= KEY_HELP)
+		return options_refuse(program, "%.*s takes no value", (int)strcspn(word, "="),
+				      word);
+	if (optopt)
+		return options_refuse(program, "unknown or ambiguous option '-%c'", optopt);
+	return options_refuse(program, "unknown or ambiguous option '%s'", word);
+}
+
 int options_parse(const struct program *program, int argc, char **argv, void *config)
 {
 	struct option table[MAX_OPTIONS + 4] = {0};
@@ -297,8 +309,7 @@ int options_parse(const struct program *program, int argc, char **argv, void *co
 		case ':':
 			return options_refuse(program, "%s needs a value", argv[optind - 1]);
 		case '?':
-			return options_refuse(program, "unknown or ambiguous option '%s'",
-					      argv[optind - 1]);
+			return refuse_option(program, argv[optind - 1]);
 		default:
 			def = &program->options[key - KEY_FIRST];
 			given[key - KEY_FIRST] = true;
@@ -319,7 +330,8 @@ json_t *options_to_json(const struct option_def *options, const void *config)
 
 	for (const struct option_def *def = options; def->type != OPTION_END; def++) {
 		const void *field = (const char *)config + def->offset;
-		const char *string;
+		const char *text;
+		json_t *string;
 		char address[INET_ADDRSTRLEN];
 
 		switch (def->type) {
@@ -335,9 +347,9 @@ json_t *options_to_json(const struct option_def *options, const void *config)
 					    json_real((double)*(const uint64_t *)field / 1000));
 			break;
 		case OPTION_STRING:
-			string = *(const char *const *)field;
-			json_object_set_new(object, def->name,
-					    string ? json_string(string) : json_null());
+			text = *(const char *const *)field;
+			string = text ? json_string(text) : NULL; /* NULL if not UTF-8 */
+			json_object_set_new(object, def->name, string ? string : json_null());
 			break;
 		case OPTION_IPV4:
 			inet_ntop(AF_INET, field, address, sizeof(address));

@@ -55,7 +55,8 @@ int options_parse(const struct program *program, int argc, char **argv, void *co
 int options_refuse(const struct program *program, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* New JSON object {name: value}; unset strings are null. NULL when out of memory. */
+/* New JSON object {name: value}; strings that are unset, or not UTF-8, are null.
+ * NULL when out of memory. */
 json_t *options_to_json(const struct option_def *options, const void *config);
 
 #endif

@@ -83,9 +83,6 @@ static const char *found(const json_t *value, char text[64])
 	case JSON_NULL:
 		return "null";
 	}
-	for (char *c = text; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
 	return text;
 }
 
@@ -336,6 +333,32 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 	return 0;
 }
 
+/* Bytes of the printable character at `c`: ASCII or well-formed UTF-8; 0 if there is none. */
+static int character_bytes(const unsigned char *c)
+{
+	int bytes = *c < 0x80 ? 1 : *c < 0xc0 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
+
+	if (iscntrl(*c) || (c[0] == 0xc2 && c[1] < 0xa0)) /* C0 and C1 controls */
+		return 0;
+	for (int i = 1; i < bytes; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	return bytes;
+}
+
+/* A message quotes the file, which must not forge log lines or drive a terminal; where a quotation
+ * was cut, half a character may be left. */
+static void make_printable(char *text)
+{
+	while (*text) {
+		int bytes = character_bytes((const unsigned char *)text);
+
+		if (bytes == 0)
+			*text = '?';
+		text += bytes ? bytes : 1;
+	}
+}
+
 /* Takes over the reference to `document`. */
 static int build(const char *name, json_t *document, const json_error_t *json_error,
 		 rulefile_interface_exists exists, void *context, struct rules *rules, char *error)
@@ -347,11 +370,14 @@ static int build(const char *name, json_t *document, const json_error_t *json_er
 	if (!document) {
 		snprintf(error, RULEFILE_ERROR_BYTES, "%s:%d:%d: not valid JSON: %s", name,
 			 json_error->line, json_error->column, json_error->text);
+		make_printable(error);
 		return -EINVAL;
 	}
 	rc = read_document(&r, document, rules);
-	if (rc < 0)
+	if (rc < 0) {
 		rules_free(rules);
+		make_printable(error);
+	}
 	json_decref(document);
 	return rc;
 }
@@ -361,17 +387,22 @@ int rulefile_load(const char *path, rulefile_interface_exists exists, void *cont
 {
 	json_error_t json_error;
 	FILE *file = fopen(path, "re");
-	json_t *document;
+	json_t *document = NULL;
+	int rc = 0;
 
-	if (!file) {
-		int rc = -errno;
-
-		snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot open the rule file: %s", path,
+	*rules = (struct rules){0};
+	if (file)
+		document = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
+	if (!file || ferror(file)) { /* a folder, for one, can be opened but not read */
+		rc = -errno;
+		snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot read the rule file: %s", path,
 			 strerror(-rc));
-		return rc;
+		json_decref(document);
 	}
-	document = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
-	fclose(file);
+	if (file)
+		fclose(file);
+	if (rc < 0)
+		return rc;
 	return build(path, document, &json_error, exists, context, rules, error);
 }
 

@@ -36,7 +36,6 @@ void catch_stop_signals(void);
 
 /* Writes `report`, and drops it, to `path`, whole or not at all; no file when path is NULL. 0 or a
  * negative errno, after one line on stderr. */
-
 int write_report(const char *subcommand, const char *path, json_t *report);
 
 /* "trafficgen send: MESSAGE" on stderr, one line. `subcommand` is "send" or "recv". */

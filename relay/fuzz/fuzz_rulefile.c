@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_rulefile: rulefile_parse on anything, on a host whose interfaces are called e-something.
+ * What is accepted must keep the promises of rules.h; what is refused must leave one printable line
+ * and no rules behind.
+ */
+#include "rulefile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool fake_interface(const char *name, void *context)
+{
+	(void)context;
+	return name[0] == 'e';
+}
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void check_endpoint(const struct endpoint *endpoint)
+{
+	require(memchr(endpoint->interface, 0, IFNAMSIZ) != NULL);
+	require(endpoint->interface[0] == 'e');
+	require(IN_MULTICAST(ntohl(endpoint->group.s_addr)));
+	require(endpoint->port > 0);
+}
+
+static void check_rules(const struct rules *rules)
+{
+	require(rules->count >= 1 && rules->count <= RULES_MAX);
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct rule *rule = &rules->rule[i];
+
+		require(memchr(rule->id, 0, RULE_ID_BYTES) != NULL && rule->id[0]);
+		require(rule->num_outputs <= RULE_OUTPUTS_MAX);
+		check_endpoint(&rule->input);
+		for (unsigned j = 0; j < rule->num_outputs; j++) {
+			check_endpoint(&rule->outputs[j].to);
+			require(rule->outputs[j].ttl >= 1);
+		}
+	}
+}
+
+static void check_refusal(const struct rules *rules, const char *error)
+{
+	const char *end = memchr(error, 0, RULEFILE_ERROR_BYTES);
+
+	require(end != NULL && strncmp(error, "f:", 2) == 0);
+	for (; error < end; error++)
+		require((unsigned char)*error >= 0x20 && *error != 0x7f);
+	require(rules->rule == NULL && rules->count == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char error[RULEFILE_ERROR_BYTES];
+	struct rules rules;
+
+	memset(error, 0xff, sizeof(error));
+	if (rulefile_parse("f", (const char *)data, size, fake_interface, NULL, &rules, error) == 0)
+		check_rules(&rules);
+	else
+		check_refusal(&rules, error);
+	rules_free(&rules);
+	return 0;
+}
