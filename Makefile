@@ -8,7 +8,8 @@ DESTDIR ?=
 CFLAGS  ?= -O2 -g
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
-            -Wundef -Wformat=2 -Wwrite-strings -Wvla -Wimplicit-fallthrough -Wnull-dereference -Werror
+            -Wundef -Wformat=2 -Wwrite-strings -Wvla -Wimplicit-fallthrough -Wnull-dereference \
+            -Wno-missing-field-initializers -Werror
 PACKAGES := liburing jansson libmnl libbpf
 ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -pthread -Irelay -Itrafficgen \
               $(shell pkg-config --cflags $(PACKAGES))
@@ -25,6 +26,8 @@ PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/trafficgen
 MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/trafficgen.1
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/unit/%,$(wildcard relay/tests/test_*.c trafficgen/tests/test_*.c))
 
+FUZZ_SECONDS ?= 60
+
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # `make V=1` shows the commands instead of these lines
@@ -35,7 +38,10 @@ else
 say = @:
 endif
 
-.PHONY: all unit-tests test gate asan tsan lint format install clean help
+# Else make takes these for intermediate files, and removes them
+.SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) $(addprefix $(BUILD)/fuzz/fuzz_,packet rulefile)
+
+.PHONY: all unit-tests test gate asan tsan fuzz lint format install clean help
 all: $(PROGRAMS) $(MANPAGES)  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
@@ -47,8 +53,8 @@ $(PROGRAMS):
 # What the programs were built with: part of the machine profile, and a reason to build anew.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)' | cmp -s - $@ || \
-		printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)' >$@
+	@printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)$(if $(LDFLAGS), $(LDFLAGS))' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(CFLAGS) $(SANITIZE)$(if $(LDFLAGS), $(LDFLAGS))' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -82,7 +88,14 @@ $(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(call objec
 	$(say) LD $@
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcmocka
 
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) ## build the unit tests under build/unit; each is a program that needs no root
+
+$(BUILD)/fuzz/fuzz_%: relay/fuzz/fuzz_%.c $(addprefix relay/,packet.c rules.c rulefile.c) $(wildcard relay/*.h) Makefile
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	clang -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -Irelay \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $(filter %.c,$^) $(shell pkg-config --cflags --libs jansson)
 
 test: ## run every test (as root: the bats part makes network namespaces)
 	ci/test --no-setup
@@ -97,16 +110,26 @@ asan: ## build programs and unit tests with ASan and UBSan under build/asan
 tsan: ## the same with TSan under build/tsan
 	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit-tests
 
-lint: ## shellcheck, cppcheck, clang-format: no output is good output
+fuzz: fuzz-packet fuzz-rulefile ## fuzz the parsers with libFuzzer, FUZZ_SECONDS=60 each (clang)
+
+# What it finds goes to $(BUILD)/fuzz, beside the programs; the seeds stay as they are.
+fuzz-%: $(BUILD)/fuzz/fuzz_%
+	@mkdir -p $(BUILD)/fuzz/corpus/$*
+	$(say) RUN "$< for $(FUZZ_SECONDS) s"
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix=$(BUILD)/fuzz/ $(addprefix -dict=,$(wildcard relay/fuzz/$*.dict)) \
+		$(BUILD)/fuzz/corpus/$* relay/fuzz/corpus/$*
+
+lint: ## shellcheck, clang-format and cppcheck
 	ci/lint
 
 format: ## clang-format all C files in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 install: all ## install programs and man pages under $(DESTDIR)$(PREFIX)
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(BUILD)/trafficgen.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(BUILD)/mcrelay.8
+	install -D -m 755 -t "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS)
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" $(BUILD)/trafficgen.1
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man8" $(BUILD)/mcrelay.8
 
 clean: ## remove $(BUILD)
 	rm -rf $(BUILD)

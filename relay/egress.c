@@ -187,7 +187,7 @@ static struct send_op *claim_op(struct egress *egress, struct output *output, ui
 	op->segments = 0;
 	op->segment_bytes = bytes;
 	op->bytes = 0;
-	op->error = 0;
+	op->error = EINPROGRESS;
 	return op;
 }
 
@@ -229,7 +229,6 @@ static void submit_op(struct egress *egress, unsigned index)
 		io_uring_prep_sendmsg(sqe, op->output->fd, &op->message, MSG_DONTWAIT);
 	}
 	sqe->user_data = index;
-	op->output->open_op = NULL;
 	counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
 }
 
@@ -253,6 +252,7 @@ static bool refused_as_gso(const struct send_op *op, int error)
 
 static void complete_op(struct egress *egress, struct send_op *op, int result)
 {
+	op->error = 0;
 	if (result >= 0)
 		count_sent(egress, op);
 	else if (refused_as_gso(op, -result))
@@ -300,7 +300,7 @@ static unsigned reap(struct egress *egress)
 	return count;
 }
 
-int egress_flush(struct egress *egress)
+static void submit_and_reap(struct egress *egress)
 {
 	unsigned pending = egress->used;
 
@@ -318,9 +318,21 @@ int egress_flush(struct egress *egress)
 		}
 		pending -= reap(egress);
 	}
-	for (unsigned i = 0; i < egress->used; i++)
-		if (egress->ops[i].error)
-			resend_plainly(egress, &egress->ops[i]);
+}
+
+int egress_flush(struct egress *egress)
+{
+	if (egress->error == 0)
+		submit_and_reap(egress);
+	for (unsigned i = 0; i < egress->used; i++) {
+		struct send_op *op = &egress->ops[i];
+
+		op->output->open_op = NULL;
+		if (op->error == EINPROGRESS) /* the io_uring failed */
+			count_errors(egress, op->output, -egress->error, op->segments);
+		else if (op->error)
+			resend_plainly(egress, op);
+	}
 	egress->used = 0;
 	return egress->error;
 }

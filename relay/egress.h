@@ -33,7 +33,8 @@ struct send_op {
 	unsigned segments;	/* packets; also the length of iov */
 	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
 	uint32_t bytes;		/* of all packets */
-	int error;		/* positive errno of a GSO send to be repeated plainly */
+	int error;		/* EINPROGRESS until completed; then 0, or the positive errno of a
+				 * GSO send to be repeated plainly */
 	struct msghdr message;
 	struct iovec iov[GSO_SEGMENTS_MAX];
 	union {

@@ -5,24 +5,52 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static int temporary_name(const char *path, char *name, size_t size)
-{
-	int length = snprintf(name, size, "%s.tmp.%d", path, (int)getpid());
+/* Where the bytes go, and the name they get at the end. */
+struct target {
+	char temporary[PATH_MAX]; /* empty: `path` is a device, a pipe or the like */
+	char path[PATH_MAX];
+};
 
-	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+/* Renaming replaces what has the name: fine for a file, fatal for /dev/null. A symbolic link stays
+ * and its file is replaced. */
+static int target_init(struct target *target, const char *path)
+{
+	struct stat status;
+	int length;
+
+	*target = (struct target){0};
+	if (strlen(path) >= sizeof(target->path))
+		return -ENAMETOOLONG;
+	if (!realpath(path, target->path))
+		strcpy(target->path, path);
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+		strcpy(target->path, path); /* a pipe behind /dev/stdout has no other name */
+		return 0;
+	}
+	length = snprintf(target->temporary, sizeof(target->temporary), "%s.tmp.%d", target->path,
+			  (int)getpid());
+	return length < 0 || (size_t)length >= sizeof(target->temporary) ? -ENAMETOOLONG : 0;
+}
+
+static FILE *target_open(const struct target *target)
+{
+	return fopen(target->temporary[0] ? target->temporary : target->path, "we");
 }
 
 int json_file_write(const char *path, const json_t *value)
 {
-	char name[PATH_MAX];
+	struct target target;
 	FILE *file;
-	int rc = temporary_name(path, name, sizeof(name));
+	int rc = target_init(&target, path);
 
 	if (rc < 0)
 		return rc;
-	file = fopen(name, "we");
+	file = target_open(&target);
 	if (!file)
 		return -errno;
 	/* jansson hides errno of a failed write; stdio keeps the error flag, fclose the errno */
@@ -31,25 +59,28 @@ int json_file_write(const char *path, const json_t *value)
 		rc = errno ? -errno : -EIO;
 	if (fclose(file) != 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && rename(name, path) != 0)
+	if (!target.temporary[0])
+		return rc;
+	if (rc == 0 && rename(target.temporary, target.path) != 0)
 		rc = -errno;
 	if (rc < 0)
-		unlink(name);
+		unlink(target.temporary);
 	return rc;
 }
 
 int json_file_check(const char *path)
 {
-	char name[PATH_MAX];
+	struct target target;
 	FILE *file;
-	int rc = temporary_name(path, name, sizeof(name));
+	int rc = target_init(&target, path);
 
 	if (rc < 0)
 		return rc;
-	file = fopen(name, "we");
+	file = target_open(&target);
 	if (!file)
 		return -errno;
 	fclose(file);
-	unlink(name);
+	if (target.temporary[0])
+		unlink(target.temporary);
 	return 0;
 }

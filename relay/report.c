@@ -179,7 +179,8 @@ static json_t *build(struct reporter *reporter, enum report_kind kind)
 			 interfaces_json(reporter));
 }
 
-/* One write(2), so that a reader never sees half a line of ours. */
+/* One write(2), so that a reader never sees half a line of ours; a disk that took half of it gives
+ * it back, so that the next line does not continue it. */
 static int append_line(const char *path, const json_t *value)
 {
 	char *text = json_dumps(value, JSON_COMPACT);
@@ -199,6 +200,8 @@ static int append_line(const char *path, const json_t *value)
 	written = write(fd, text, length + 1);
 	if (written != (ssize_t)length + 1)
 		rc = written < 0 ? -errno : -ENOSPC;
+	if (written > 0 && rc < 0 && ftruncate(fd, lseek(fd, 0, SEEK_CUR) - written) < 0)
+		rc = -errno;
 	close(fd);
 out:
 	free(text);

@@ -38,7 +38,7 @@ static int teardown(void **state)
 	json_decref(small);
 	chmod(folder, 0700);
 	unlink(path);
-	rmdir(path);
+	rmdir(path);	      /* of test_path_is_a_folder */
 	return rmdir(folder); /* fails if anything was left behind */
 }
 
@@ -184,7 +184,35 @@ static void test_full_disk_at_close(void **state)
 	json_decref(value);
 }
 
-/* A folder in the file's place: only the rename fails. */
+/* The file that a link names is replaced; the link stays. */
+static void test_symbolic_link(void **state)
+{
+	char link[128], target[128];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/link", folder);
+	assert_int_equal(symlink("stats.json", link), 0);
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_int_equal(json_file_check(link), 0);
+	assert_int_equal(json_file_write(link, small), 0);
+	assert_answer(42);
+	assert_int_equal(files_in_folder(), 2);
+	assert_int_equal(readlink(link, target, sizeof(target)), strlen("stats.json"));
+	unlink(link);
+}
+
+/* What is no regular file is written to as it is, and never removed. */
+static void test_devices(void **state)
+{
+	(void)state;
+	assert_int_equal(json_file_check("/dev/null"), 0);
+	assert_int_equal(json_file_write("/dev/null", small), 0);
+	assert_int_equal(json_file_write("/dev/full", small), -ENOSPC);
+	assert_int_equal(access("/dev/null", F_OK), 0);
+	assert_int_equal(access("/dev/full", F_OK), 0);
+}
+
+/* A folder in the file's place. */
 static void test_path_is_a_folder(void **state)
 {
 	(void)state;
@@ -239,6 +267,7 @@ int main(void)
 		TEST(test_new_file),	     TEST(test_replaced_whole),
 		TEST(test_no_such_folder),   TEST(test_unwritable_folder),
 		TEST(test_full_disk),	     TEST(test_full_disk_at_close),
+		TEST(test_symbolic_link),    TEST(test_devices),
 		TEST(test_path_is_a_folder), TEST(test_path_too_long),
 		TEST(test_not_a_document),   TEST(test_check),
 	};

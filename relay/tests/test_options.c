@@ -466,6 +466,10 @@ static void test_config_refusals(void **state)
 		       "--config", "f", "--ring-slot-bytes", "3000");
 	CONFIG_REFUSED("--stats-file and --stats-series name the same file, 's'", "--config", "f",
 		       "--stats-file", "s", "--stats-series", "s");
+	/* the kernel doubles it, in an int */
+	CONFIG_REFUSED("--socket-sndbuf: '1073741824' is not a whole number from 4096 to "
+		       "1073741823",
+		       "--config", "f", "--socket-sndbuf", "1073741824");
 	accepted(GIVEN_CONFIG("--config", "f", "--ring-slots", "16", "--ring-slot-bytes", "131072",
 			      "--stats-file", "s"));
 }

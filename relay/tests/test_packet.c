@@ -371,11 +371,12 @@ static void test_fragments(void **state)
 		unsigned field;
 		enum packet_verdict verdict;
 	} cases[] = {
-		{0x2000, PACKET_FRAGMENT},			      /* first */
-		{0x2001, PACKET_FRAGMENT},			      /* middle */
-		{0x3fff, PACKET_FRAGMENT}, {0x1fff, PACKET_FRAGMENT}, /* last */
-		{0x0001, PACKET_FRAGMENT}, {0x4000, PACKET_OK},	      /* do not fragment */
-		{0x8000, PACKET_OK},				      /* reserved */
+		{0x2000, PACKET_FRAGMENT}, /* first */
+		{0x2001, PACKET_FRAGMENT}, /* middle */
+		{0x3fff, PACKET_FRAGMENT}, {0x1000, PACKET_FRAGMENT},
+		{0x1fff, PACKET_FRAGMENT},			/* last */
+		{0x0001, PACKET_FRAGMENT}, {0x4000, PACKET_OK}, /* do not fragment */
+		{0x8000, PACKET_OK},				/* reserved */
 	};
 
 	(void)state;

@@ -1,0 +1,780 @@
+// SPDX-License-Identifier: MIT
+/*
+ * egress: what goes in comes out, over real sockets and a real io_uring.
+ *
+ * Each output sends to a unicast port of 127.0.0.1 on which a socket of this test listens; after
+ * each flush every payload must have arrived, bit for bit and in order, and the counters must add
+ * up. The random tests run bursts of sizes around every limit there is.
+ *
+ * main() tries to enter a network namespace of its own, as root or by way of a user namespace. The
+ * tests that change routes and links are skipped where it may not; the others use the host's lo.
+ */
+#include "../egress.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum {
+	OUTPUTS = 3,
+	MAX_PACKETS = 1024, /* of one burst */
+	MAX_PAYLOAD = 65507,
+	POOL_BYTES = 1 << 20,
+	LO_MTU = 65536,
+};
+
+/* A packet that was handed to egress and must arrive. */
+struct expectation {
+	const uint8_t *payload;
+	uint32_t bytes;
+};
+
+static bool own_network;
+static uint8_t pool[POOL_BYTES]; /* what payloads are cut from */
+
+static struct counters counters;
+static struct output_counters output_counters[OUTPUTS];
+static struct output outputs[OUTPUTS];
+static struct egress egress;
+static int receivers[OUTPUTS];
+static struct expectation expected[OUTPUTS][MAX_PACKETS];
+static unsigned num_expected[OUTPUTS];
+static uint64_t added_packets, added_bytes;
+
+/* ------------------------------------------------------------------------- set-up */
+
+static uint64_t next_random(void)
+{
+	static uint64_t seed = 0x2545f4914f6cdd1dULL;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static uint32_t below(uint32_t limit)
+{
+	return (uint32_t)((next_random() >> 32) % limit);
+}
+
+/* A socket on a free port of 127.0.0.1; *port is that port. */
+static int open_receiver(uint16_t *port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	const int wanted = 32 << 20;
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_true(fd >= 0);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+static void set_destination(struct output *output, uint16_t port)
+{
+	output->key.to.group.s_addr = htonl(INADDR_LOOPBACK);
+	output->key.to.port = port;
+	output->key.ttl = 1;
+	strcpy(output->key.to.interface, "lo");
+	strcpy(output->netif.name, "lo");
+	output->netif.index = (int)if_nametoindex("lo");
+	output->netif.address.s_addr = htonl(INADDR_LOOPBACK);
+}
+
+/* Nothing is expected any more, and nothing counted. */
+static void forget(void)
+{
+	memset(&counters, 0, sizeof(counters));
+	memset(output_counters, 0, sizeof(output_counters));
+	memset(num_expected, 0, sizeof(num_expected));
+	added_packets = added_bytes = 0;
+}
+
+static void start(unsigned queue_depth, uint32_t mtu, bool no_gso)
+{
+	const struct config config = {
+		.queue_depth = queue_depth,
+		.socket_sndbuf = 4 << 20,
+		.no_gso = no_gso,
+	};
+	int rc;
+
+	forget();
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		uint16_t port;
+
+		receivers[i] = open_receiver(&port);
+		memset(&outputs[i], 0, sizeof(outputs[i]));
+		set_destination(&outputs[i], port);
+		outputs[i].netif.mtu = mtu;
+		outputs[i].counters = &output_counters[i];
+		assert_int_equal(output_open(&outputs[i], &config), 0);
+		assert_int_equal(outputs[i].gso_limit, no_gso ? 0 : mtu - 28);
+	}
+	rc = egress_init(&egress, &config, &counters);
+	if (rc == -EPERM || rc == -ENOSYS) {
+		print_message("no io_uring here: %s\n", strerror(-rc));
+		skip();
+	}
+	assert_int_equal(rc, 0);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	egress_exit(&egress);
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		output_close(&outputs[i]);
+		if (receivers[i] >= 0)
+			close(receivers[i]);
+		receivers[i] = -1;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- in and out */
+
+static void add(unsigned output, uint32_t bytes)
+{
+	const uint8_t *payload = pool + below(POOL_BYTES - bytes);
+
+	assert_in_range(num_expected[output], 0, MAX_PACKETS - 1);
+	expected[output][num_expected[output]++] = (struct expectation){payload, bytes};
+	added_packets++;
+	added_bytes += bytes;
+	egress_add(&egress, &outputs[output], payload, bytes);
+}
+
+static void receive_one(unsigned output, const struct expectation *packet)
+{
+	static uint8_t bytes[MAX_PAYLOAD + 1];
+	struct pollfd ready = {.fd = receivers[output], .events = POLLIN};
+	ssize_t length;
+
+	assert_int_equal(poll(&ready, 1, 2000), 1); /* else it was lost */
+	length = recv(receivers[output], bytes, sizeof(bytes), MSG_DONTWAIT);
+	assert_int_equal(length, packet->bytes);
+	if (packet->bytes) /* no more than 65,507 bytes: memcmp is far faster than cmocka's */
+		assert_true(memcmp(bytes, packet->payload, packet->bytes) == 0);
+}
+
+/* All that was added arrives; nothing else does. */
+static void receive_all(void)
+{
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		struct pollfd more = {.fd = receivers[i], .events = POLLIN};
+
+		for (unsigned j = 0; j < num_expected[i]; j++)
+			receive_one(i, &expected[i][j]);
+		assert_int_equal(poll(&more, 1, 0), 0);
+		num_expected[i] = 0;
+	}
+}
+
+static uint64_t count(enum counter which)
+{
+	return counter_get(&counters, which);
+}
+
+static uint64_t errors_of(unsigned output)
+{
+	uint64_t sum = 0;
+
+	for (int cause = 0; cause < CAUSE_COUNT; cause++)
+		sum += output_counters[output].errors[cause];
+	return sum;
+}
+
+/* The ledger of the egress, which must close whatever happens. */
+static void assert_ledger(void)
+{
+	uint64_t packets = 0, bytes = 0, errors = 0;
+
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		packets += output_counters[i].packets;
+		bytes += output_counters[i].bytes;
+		errors += errors_of(i);
+	}
+	assert_int_equal(count(COUNTER_egress_queued), added_packets);
+	assert_int_equal(count(COUNTER_egress_sent) + count(COUNTER_egress_errors), added_packets);
+	assert_int_equal(count(COUNTER_egress_sent), packets);
+	assert_int_equal(count(COUNTER_egress_bytes), bytes);
+	assert_int_equal(count(COUNTER_egress_errors), errors);
+}
+
+static void flush(void)
+{
+	assert_int_equal(egress_flush(&egress), 0);
+	assert_int_equal(egress.used, 0);
+	for (unsigned i = 0; i < OUTPUTS; i++)
+		assert_null(outputs[i].open_op);
+}
+
+/* The end of a burst in which nothing may fail. */
+static void flush_and_receive(void)
+{
+	flush();
+	assert_ledger();
+	assert_int_equal(count(COUNTER_egress_errors), 0);
+	assert_int_equal(count(COUNTER_egress_submitted), added_packets);
+	assert_int_equal(count(COUNTER_egress_bytes), added_bytes);
+	receive_all();
+}
+
+/* ------------------------------------------------------------------------- what is coalesced */
+
+struct burst {
+	const char *what;
+	uint32_t mtu;
+	unsigned sends; /* as which it leaves */
+	struct {
+		unsigned count;
+		uint32_t bytes;
+	} runs[4];
+};
+
+static void test_coalescing(void **state)
+{
+	static const struct burst bursts[] = {
+		{"one packet", LO_MTU, 1, {{1, 1400}}},
+		{"two equal ones", LO_MTU, 1, {{2, 1400}}},
+		{"as many as a send may have", LO_MTU, 1, {{64, 100}}},
+		{"one more than that", LO_MTU, 2, {{65, 100}}},
+		{"two full sends", LO_MTU, 2, {{128, 100}}},
+		{"two full sends and one packet", LO_MTU, 3, {{129, 100}}},
+		{"a short last one", LO_MTU, 1, {{10, 100}, {1, 99}}},
+		{"a short one closes the send", LO_MTU, 2, {{10, 100}, {2, 99}}},
+		{"a short one as the 64th", LO_MTU, 1, {{63, 100}, {1, 1}}},
+		{"a short one as the 65th", LO_MTU, 2, {{64, 100}, {1, 1}}},
+		{"a short one in between", LO_MTU, 2, {{5, 100}, {1, 50}, {5, 100}}},
+		{"a longer one", LO_MTU, 2, {{5, 100}, {5, 101}}},
+		{"empty packets", LO_MTU, 3, {{3, 0}}},
+		{"an empty one in between", LO_MTU, 3, {{2, 100}, {1, 0}, {2, 100}}},
+		{"one byte each", LO_MTU, 1, {{64, 1}}},
+		{"as many bytes as a send may have", LO_MTU, 1, {{1, 32754}, {1, 32753}}},
+		{"one byte more than that", LO_MTU, 2, {{2, 32754}}},
+		{"the same with more packets", LO_MTU, 1, {{6, 10000}, {1, 5507}}},
+		{"and one byte more", LO_MTU, 2, {{6, 10000}, {1, 5508}}},
+		{"1400 bytes: 46 to a send", LO_MTU, 2, {{92, 1400}}},
+		{"the largest", LO_MTU, 3, {{3, MAX_PAYLOAD}}},
+		{"the largest but one, and one byte", LO_MTU, 1, {{1, MAX_PAYLOAD - 1}, {1, 1}}},
+		{"just below the MTU", 1028, 1, {{3, 999}}},
+		{"just the MTU", 1028, 1, {{3, 1000}}},
+		{"just above the MTU", 1028, 3, {{3, 1001}}},
+		{"small behind large", 1028, 2, {{1, 1001}, {3, 1000}}},
+		{"large behind small", 1028, 3, {{3, 1000}, {2, 1001}}},
+		{"no room for payload in the MTU", 28, 4, {{4, 1}}},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
+		const struct burst *burst = &bursts[i];
+
+		start(64, burst->mtu, false);
+		for (unsigned j = 0; j < 4; j++)
+			for (unsigned k = 0; k < burst->runs[j].count; k++)
+				add(0, burst->runs[j].bytes);
+		flush_and_receive();
+		if (count(COUNTER_sqes) != burst->sends)
+			fail_msg("%s: left in %u sends instead of %u", burst->what,
+				 (unsigned)count(COUNTER_sqes), burst->sends);
+		assert_int_equal(count(COUNTER_submits), 1);
+		stop(NULL);
+	}
+}
+
+/* Packets of several outputs alternate, and yet each output gets one send. */
+static void test_interleaved_outputs(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, false);
+	for (unsigned i = 0; i < 60; i++)
+		add(i % 3, 100 + i % 3);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_sqes), 3);
+	assert_int_equal(count(COUNTER_gso_sends), 3);
+	assert_int_equal(count(COUNTER_gso_packets), 60);
+	assert_int_equal(output_counters[1].packets, 20);
+	assert_int_equal(output_counters[1].bytes, 20 * 101);
+}
+
+static void test_no_gso(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, true);
+	for (unsigned i = 0; i < 60; i++)
+		add(i % 3, 100);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_sqes), 60);
+	assert_int_equal(count(COUNTER_gso_sends), 0);
+	assert_int_equal(count(COUNTER_gso_packets), 0);
+}
+
+/* egress_add flushes by itself when all operations are taken. */
+static void test_small_queue(void **state)
+{
+	(void)state;
+	for (unsigned depth = 1; depth <= 5; depth++) {
+		start(depth, LO_MTU, true);
+		for (unsigned i = 0; i < 50; i++)
+			add(i % 3, 100 + i);
+		assert_int_equal(count(COUNTER_egress_sent), 49 / depth * depth);
+		flush_and_receive();
+		assert_int_equal(count(COUNTER_submits), (50 + depth - 1) / depth);
+		stop(NULL);
+	}
+}
+
+static void test_nothing_to_flush(void **state)
+{
+	(void)state;
+	start(4, LO_MTU, false);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_system_calls), 0);
+	add(0, 10);
+	flush_and_receive();
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_system_calls), 1);
+}
+
+/* ------------------------------------------------------------------------- at random */
+
+/* Sizes at and around the limits, else any. */
+static uint32_t random_size(uint32_t gso_limit)
+{
+	const uint32_t edges[] = {0,
+				  1,
+				  2,
+				  64,
+				  1400,
+				  1472,
+				  gso_limit - 1,
+				  gso_limit,
+				  gso_limit + 1,
+				  MAX_PAYLOAD / 2,
+				  MAX_PAYLOAD / 2 + 1,
+				  MAX_PAYLOAD - 1,
+				  MAX_PAYLOAD};
+	uint32_t size = edges[below(sizeof(edges) / sizeof(edges[0]))];
+
+	if (below(3) == 0)
+		size = below(below(4) ? 2000 : MAX_PAYLOAD + 1);
+	return size > MAX_PAYLOAD ? MAX_PAYLOAD : size;
+}
+
+/* What a packet takes of a receive buffer, at most about. */
+static unsigned room_for(uint32_t bytes)
+{
+	return 2 * bytes + 2304;
+}
+
+/* Runs of equal packets with a short one at the end, over one output or all in turn. */
+static void random_burst(uint32_t gso_limit, unsigned room)
+{
+	unsigned packets = 0;
+
+	while (packets < 200) {
+		const uint32_t size = random_size(gso_limit);
+		const unsigned run = below(4) ? 1 + below(6) : 1 + below(130);
+		const bool all = below(2), short_last = below(3) == 0;
+		const unsigned output = below(OUTPUTS);
+
+		for (unsigned i = 0; i < run; i++, packets++) {
+			if (room < room_for(size) || num_expected[output] >= MAX_PACKETS - 200)
+				return;
+			room -= room_for(size);
+			add(all ? i % OUTPUTS : output,
+			    short_last && i + 1 == run && size ? below(size) : size);
+		}
+	}
+}
+
+static unsigned receive_buffer_bytes(void)
+{
+	int bytes = 0;
+	socklen_t size = sizeof(bytes);
+
+	assert_int_equal(getsockopt(receivers[0], SOL_SOCKET, SO_RCVBUF, &bytes, &size), 0);
+	assert_true(bytes >= 2 * 65536);
+	return (unsigned)bytes;
+}
+
+static void test_random_bursts(void **state)
+{
+	static const struct {
+		unsigned depth;
+		uint32_t mtu;
+		bool no_gso;
+	} settings[] = {{1024, LO_MTU, false}, {1024, 1500, false}, {1024, 9000, false},
+			{7, LO_MTU, false},    {2, 1500, false},    {1, 1500, false},
+			{64, 1500, true}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		unsigned room;
+
+		start(settings[i].depth, settings[i].mtu, settings[i].no_gso);
+		room = receive_buffer_bytes();
+		for (unsigned burst = 0; burst < 60; burst++) {
+			random_burst(settings[i].mtu - 28, room);
+			flush_and_receive();
+		}
+		assert_true(added_packets > 60);
+		if (settings[i].no_gso || settings[i].depth == 1)
+			assert_int_equal(count(COUNTER_sqes) + count(COUNTER_gso_packets) -
+						 count(COUNTER_gso_sends),
+					 added_packets);
+		else
+			assert_true(count(COUNTER_sqes) < added_packets);
+		assert_int_equal(count(COUNTER_gso_refused), 0);
+		stop(NULL);
+	}
+}
+
+/* ------------------------------------------------------------------------- errors */
+
+static void test_closed_output(void **state)
+{
+	const struct config config = {.queue_depth = 4, .socket_sndbuf = 65536};
+
+	(void)state;
+	start(4, LO_MTU, false);
+	output_close(&outputs[0]);
+	outputs[0].netif.index = 0;
+	assert_int_equal(output_open(&outputs[0], &config), -ENODEV);
+	output_close(&outputs[1]);
+	outputs[1].netif.address.s_addr = INADDR_ANY;
+	assert_int_equal(output_open(&outputs[1], &config), -EADDRNOTAVAIL);
+	assert_int_equal(outputs[0].fd, -1);
+	assert_int_equal(outputs[1].fd, -1);
+	for (unsigned i = 0; i < 30; i++)
+		add(i % 3, 10);
+	flush();
+	assert_ledger();
+	assert_int_equal(output_counters[0].errors[CAUSE_ENODEV], 10);
+	assert_int_equal(output_counters[1].errors[CAUSE_OTHER], 10);
+	assert_int_equal(count(COUNTER_egress_errors), 20);
+	assert_int_equal(count(COUNTER_egress_submitted), 10);
+	assert_int_equal(output_counters[2].packets, 10);
+	/* the same output, once its interface is back */
+	outputs[0].netif.index = (int)if_nametoindex("lo");
+	assert_int_equal(output_open(&outputs[0], &config), 0);
+	num_expected[0] = num_expected[1] = 0;
+	receive_all();
+	forget();
+	add(0, 10);
+	flush_and_receive();
+}
+
+/* The kernel doubles what is asked for; so does no int of ours. */
+static void test_largest_send_buffer(void **state)
+{
+	const struct config config = {.queue_depth = 4, .socket_sndbuf = INT32_MAX / 2};
+
+	(void)state;
+	start(4, LO_MTU, false);
+	output_close(&outputs[0]);
+	assert_int_equal(output_open(&outputs[0], &config), 0);
+	add(0, 1400);
+	flush_and_receive();
+}
+
+static void test_too_large(void **state)
+{
+	(void)state;
+	start(8, LO_MTU, false);
+	add(0, MAX_PAYLOAD + 1);
+	num_expected[0] = 0;
+	add(1, MAX_PAYLOAD);
+	flush();
+	assert_ledger();
+	assert_int_equal(output_counters[0].errors[CAUSE_EMSGSIZE], 1);
+	assert_int_equal(count(COUNTER_gso_refused), 0);
+	receive_all();
+}
+
+/* The error of a send that failed says nothing about its neighbours. */
+static void test_refused_by_the_peer(void **state)
+{
+	(void)state;
+	start(8, LO_MTU, false);
+	close(receivers[0]);
+	receivers[0] = -1;
+	add(0, 10);
+	flush(); /* this one leaves; the answer to it is the error of the next */
+	num_expected[0] = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		add(0, 10);
+		add(1, 10);
+	}
+	flush();
+	assert_ledger();
+	assert_int_equal(output_counters[0].errors[CAUSE_OTHER], 5);
+	assert_int_equal(output_counters[1].packets, 5);
+}
+
+/* An io_uring that does not work any more: said so, for good, and nothing is forgotten. */
+static void test_broken_uring(void **state)
+{
+	(void)state;
+	start(4, LO_MTU, true);
+	add(0, 10);
+	flush_and_receive();
+	egress.uring.enter_ring_fd = -1;
+	egress.uring.int_flags = 0; /* not the registered descriptor */
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 10; i++) {
+			add(i % 3, 10);
+			num_expected[i % 3] = 0;
+		}
+		assert_int_equal(egress_flush(&egress), -EBADF);
+		assert_int_equal(egress.error, -EBADF);
+	}
+	assert_ledger();
+	assert_int_equal(count(COUNTER_egress_sent), 1);
+}
+
+/* ------------------------------------------------------------------------- routes and links */
+
+/* Runs a command of iproute2 in our own network namespace, or skips the test. */
+static void need(const char *command)
+{
+	if (!own_network) {
+		print_message("may not make a network namespace: cannot '%s'\n", command);
+		skip();
+	}
+	if (system(command) != 0) {
+		print_message("failed: %s\n", command);
+		skip();
+	}
+}
+
+static int restore_network(void **state)
+{
+	stop(state);
+	if (own_network &&
+	    system("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+		   "src 127.0.0.1; ip link del far0 2>/dev/null") < 0)
+		return -1;
+	return 0;
+}
+
+/* A route with a smaller MTU than its interface: plain sends are fragmented, GSO sends refused. */
+static void test_gso_refused_by_the_route(void **state)
+{
+	(void)state;
+	start(8, LO_MTU, false);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	for (unsigned i = 0; i < 30; i++)
+		add(0, 1400);
+	add(0, 1399); /* the short last one is repeated as well */
+	add(1, 1400); /* on its own: a plain send */
+	flush();
+	assert_int_equal(count(COUNTER_gso_refused), 1);
+	assert_int_equal(count(COUNTER_egress_errors), 0);
+	assert_int_equal(count(COUNTER_egress_sent), 32);
+	assert_int_equal(outputs[0].gso_limit, 1399);
+	assert_ledger();
+	receive_all();
+
+	/* from now on such packets go one by one, without trying again; small ones do not */
+	forget();
+	for (unsigned i = 0; i < 10; i++)
+		add(0, 1400);
+	for (unsigned i = 0; i < 10; i++)
+		add(0, 900);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_gso_refused), 0);
+	assert_int_equal(count(COUNTER_sqes), 11);
+	assert_int_equal(count(COUNTER_gso_packets), 10);
+}
+
+/* Several refused sends of one burst: all are repeated, one warning, one new limit. */
+static void test_gso_refused_twice(void **state)
+{
+	(void)state;
+	start(8, LO_MTU, false);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	for (unsigned i = 0; i < 140; i++)
+		add(i % 2, 1000);
+	flush();
+	assert_int_equal(count(COUNTER_gso_refused), 4);
+	assert_int_equal(count(COUNTER_egress_sent), 140);
+	assert_int_equal(outputs[0].gso_limit, 999);
+	assert_int_equal(outputs[1].gso_limit, 999);
+	assert_int_equal(outputs[2].gso_limit, LO_MTU - 28);
+	assert_ledger();
+	receive_all();
+}
+
+/* Output 0 becomes a multicast group behind a link of its own, "far0". */
+static int open_far_output(void)
+{
+	const struct config config = {.queue_depth = 64, .socket_sndbuf = 8192, .no_gso = true};
+
+	need("ip link show dev far0 >/dev/null 2>&1 || ip link add far0 type veth peer name far1");
+	need("ip addr replace 10.99.0.1/24 dev far0 && ip link set far1 up && "
+	     "ip link set far0 up");
+	output_close(&outputs[0]);
+	outputs[0].netif.index = (int)if_nametoindex("far0");
+	outputs[0].netif.address.s_addr = inet_addr("10.99.0.1");
+	outputs[0].key.to.group.s_addr = inet_addr("239.9.9.9");
+	return output_open(&outputs[0], &config);
+}
+
+/* 10 packets to it and 10 to another output, which is not bothered. */
+static void send_far(enum send_cause cause, unsigned least, unsigned most)
+{
+	forget();
+	for (unsigned i = 0; i < 20; i++)
+		add(i % 2, 1000);
+	num_expected[0] = 0;
+	flush();
+	assert_ledger();
+	assert_in_range(output_counters[0].errors[cause], least, most);
+	assert_int_equal(count(COUNTER_egress_errors), output_counters[0].errors[cause]);
+	assert_int_equal(output_counters[1].packets, 10);
+	receive_all();
+}
+
+static void test_interface_goes_down(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, true);
+	assert_int_equal(open_far_output(), 0);
+	send_far(CAUSE_OTHER, 0, 0);
+	need("ip link set far0 down");
+	send_far(CAUSE_ENETUNREACH, 10, 10);
+	need("ip link set far0 up");
+	send_far(CAUSE_OTHER, 0, 0);
+}
+
+static void test_interface_goes_away(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, true);
+	assert_int_equal(open_far_output(), 0);
+	need("ip link del far0");
+	send_far(CAUSE_ENETUNREACH, 10, 10);
+}
+
+/* The socket cannot even be connected. */
+static void test_opened_while_down(void **state)
+{
+	const struct config config = {.queue_depth = 64, .socket_sndbuf = 8192};
+
+	(void)state;
+	start(64, LO_MTU, true);
+	assert_int_equal(open_far_output(), 0);
+	need("ip link set far0 down");
+	output_close(&outputs[0]);
+	assert_int_equal(output_open(&outputs[0], &config), -ENETUNREACH);
+	send_far(CAUSE_ENETUNREACH, 10, 10);
+}
+
+/* A link that lets nothing out fills the send buffer of its output, and of no other. */
+static void test_full_send_buffer(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, true);
+	assert_int_equal(open_far_output(), 0);
+	need("tc qdisc add dev far0 root tbf rate 8kbit burst 2000 limit 10000000");
+	send_far(CAUSE_EAGAIN, 1, 9);
+	send_far(CAUSE_EAGAIN, 8, 10);
+}
+
+/* ------------------------------------------------------------------------- */
+
+static bool set_lo_up(void)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	bool up;
+
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return false;
+	request.ifr_flags |= IFF_UP;
+	up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	close(fd);
+	return up;
+}
+
+/* In a user namespace, programs that are run keep our rights only as its root. */
+static bool become_namespace_root(uid_t uid)
+{
+	FILE *map = fopen("/proc/self/uid_map", "we");
+	bool written;
+
+	if (!map)
+		return false;
+	written = fprintf(map, "0 %u 1", (unsigned)uid) > 0;
+	return fclose(map) == 0 && written;
+}
+
+static bool enter_own_network(void)
+{
+	const uid_t uid = geteuid();
+
+	if (unshare(CLONE_NEWNET) == 0)
+		return set_lo_up();
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && become_namespace_root(uid) &&
+	       set_lo_up();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < POOL_BYTES; i++)
+		pool[i] = (uint8_t)(next_random() >> 24);
+	for (unsigned i = 0; i < OUTPUTS; i++)
+		receivers[i] = -1;
+	own_network = enter_own_network();
+	return 0;
+}
+
+int main(void)
+{
+#define TEST(name)    cmocka_unit_test_teardown(name, stop)
+#define TEST_IP(name) cmocka_unit_test_teardown(name, restore_network)
+	const struct CMUnitTest tests[] = {
+		TEST(test_coalescing),
+		TEST(test_interleaved_outputs),
+		TEST(test_no_gso),
+		TEST(test_small_queue),
+		TEST(test_nothing_to_flush),
+		TEST(test_random_bursts),
+		TEST(test_closed_output),
+		TEST(test_largest_send_buffer),
+		TEST(test_too_large),
+		TEST(test_refused_by_the_peer),
+		TEST(test_broken_uring),
+		TEST_IP(test_gso_refused_by_the_route),
+		TEST_IP(test_gso_refused_twice),
+		TEST_IP(test_interface_goes_down),
+		TEST_IP(test_interface_goes_away),
+		TEST_IP(test_opened_while_down),
+		TEST_IP(test_full_send_buffer),
+	};
+
+	return cmocka_run_group_tests_name("egress", tests, setup, NULL);
+}
