@@ -75,6 +75,8 @@ def invalid_reasons(relays: list[dict], controls: list[dict], baseline: dict) ->
             reasons.append(f"the baseline '{baseline['name']}' is for {baseline['scenario']}, "
                            f"the runs are of {run['scenario']}")
             break
+    if len(relays) != len(controls):
+        reasons.append(f"{len(relays)} runs of the relays, but {len(controls)} controls")
     if len({run["sut"]["sha256"] for run in relays}) > 1:
         reasons.append("the relay's binary changed between rounds")
     declared = {(int(run["declared"]["payload_bytes"]), int(run["declared"]["rate_pps"]))
@@ -122,7 +124,9 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     if not relays or not controls:
         reasons.append("no round has been measured")
     if reasons:
-        return {"exit": INVALID, "verdict": NAMES[INVALID], "reasons": reasons}
+        return {"schema": 1, "exit": INVALID, "verdict": NAMES[INVALID], "reasons": reasons,
+                "gate": "floor", "scenario": baseline["scenario"], "baseline": baseline["name"],
+                "tier_asked": tier, "rounds": len(relays), "rounds_max": limit}
     if len(relays) not in looks and len(relays) < limit:
         return {"exit": MORE, "verdict": "MORE", "reasons": []}
 
@@ -158,6 +162,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
         "tier_reached": reached[-1] if reached else None,
         "margin": median(egress) / baseline["tiers"][tier]["egress_pps_min"] - 1.0,
         "rounds": len(relays),
+        "rounds_max": limit,
         "confidence": CONFIDENCE,
         "bound_confidence": confidence,
         "control_pps": summary(offered, confidence),
@@ -209,7 +214,7 @@ def main() -> int:
                         baseline, options.tier, options.rounds)
         if verdict["exit"] != MORE:
             write_json(options.sitting / "verdict.json", verdict)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"floor.py: cannot judge {options.sitting}: {error!r}", file=sys.stderr)
         return INVALID
     return verdict["exit"]

@@ -12,22 +12,20 @@ import os
 import sys
 from pathlib import Path
 
-KEPT = ("schema", "utc", "commit", "dirty", "gate", "scenario", "baseline", "verdict", "exit",
-        "reasons", "tier_asked", "tier_reached", "margin", "rounds", "control_pps", "offered_pps",
-        "hops", "sut", "profile", "placement", "declared")
-
 
 def append(verdict: dict, folder: Path) -> Path:
     """Adds one line, whole or not at all; returns the file."""
     path = folder / verdict["profile"]["id"] / f"{verdict['utc'][:7]}.ndjson"
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({key: verdict[key] for key in KEPT}, separators=(",", ":")) + "\n"
-    with open(path, "ab", buffering=0) as file:
+    line = json.dumps(verdict, separators=(",", ":")).encode() + b"\n"
+    with open(path, "a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = os.fstat(file.fileno()).st_size
+        if size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            line = b"\n" + line  # somebody was killed in the middle of a line: spoil no second one
         try:
-            if file.write(line.encode()) != len(line.encode()):
-                raise OSError("disk full")
+            if file.write(line) != len(line):
+                raise OSError(f"{path}: disk full")
         except OSError:
             os.ftruncate(file.fileno(), size)
             raise
@@ -37,12 +35,12 @@ def append(verdict: dict, folder: Path) -> Path:
 def read(folder: Path, profile: str | None = None) -> list[dict]:
     """All lines of all months, oldest first; a damaged line is an error that names it."""
     lines = []
-    for path in folder.glob(f"{profile or '*'}/*.ndjson"):
+    for path in sorted(folder.glob(f"{profile or '*'}/*.ndjson")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             try:
                 lines.append(json.loads(line))
             except ValueError as error:
-                raise ValueError(f"{path}:{number}: {error}") from error
+                raise ValueError(f"{path}:{number}: damaged line: {error}") from error
     return sorted(lines, key=lambda entry: entry["utc"])
 
 
@@ -62,8 +60,12 @@ def main() -> int:
         else:
             for entry in read(options.folder, options.profile):
                 print(json.dumps(entry))
-    except (OSError, ValueError, KeyError) as error:
-        print(f"history.py: {error!r}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"history.py: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, TypeError) as error:
+        print(f"history.py: {options.verdict}: not a verdict with a machine profile: {error!r}",
+              file=sys.stderr)
         return 1
     return 0
 

@@ -32,6 +32,13 @@ def link(name: str, sent: int, tx: dict, rx: dict) -> dict:
                  {"tx_dropped": tx["dropped"], "rx_dropped": rx["dropped"]})
 
 
+def receiver(name: str, arrived: int, report: dict) -> dict:
+    """From a node's interface to the program there. `report`: of trafficgen recv."""
+    return close(name, "packets received", arrived, report["received"],
+                 {what: report[what] for what in
+                  ("socket_drops", "duplicated", "stale", "corrupt", "foreign")})
+
+
 def hop_in(name: str, arrived: int, total: dict) -> dict:
     """From a hop's interface to its rules. `arrived`: packets its interface received; `total`: the
     relay's counters."""

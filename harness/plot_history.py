@@ -108,15 +108,18 @@ def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list
                 ("svg", "svg size 1100,680 dynamic background 'white' font 'sans,12'"),
                 ("png", "pngcairo size 1100,680 background 'white' font 'sans,12'")):
             path = folder / f"{profile}-{scenario}.{suffix}"
-            temporary = folder / f".{path.name}.tmp"
+            temporary = folder / f".{path.stem}.tmp.{suffix}"
             script = SCRIPT.format(
-                terminal=terminal, output=temporary, title=quote(f"{scenario} on {profile}"),
+                terminal=terminal, output=quote(str(temporary)), title=quote(f"{scenario} on {profile}"),
                 last=len(shown), egress_top=egress_top, exhaustion_top=exhaustion_top,
                 egress_lines=level_lines(egress_levels, egress_top),
                 exhaustion_lines=level_lines(exhaustion_levels, exhaustion_top),
                 rounds=rounds, runs=runs, xtics=xtics)
-            subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
-            temporary.rename(path)
+            try:
+                subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
+                temporary.rename(path)
+            finally:
+                temporary.unlink(missing_ok=True)
             paths.append(path)
     return paths
 
@@ -139,8 +142,16 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"plot_history.py: gnuplot: {error.stderr.strip()}", file=sys.stderr)
         return 1
-    except (OSError, ValueError, KeyError) as error:
-        print(f"plot_history.py: {error!r}", file=sys.stderr)
+    except FileNotFoundError as error:
+        print("plot_history.py: gnuplot is not installed; on Debian: apt install gnuplot-nox"
+              if error.filename == "gnuplot" else f"plot_history.py: {error}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"plot_history.py: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, TypeError) as error:
+        print(f"plot_history.py: an entry of the history lacks what a plot needs: {error!r}",
+              file=sys.stderr)
         return 1
     return 0
 

@@ -145,6 +145,18 @@ def ledger_rows(result: dict) -> list[list[str]]:
     return rows
 
 
+def sink_line(sink: dict) -> str:
+    """Who counted what at the end of the way; what nobody there could know is left out."""
+    parts = [f"received {sink['received']:,} of {sink['expected']:,}"]
+    parts += [f"{name} {sink[name]:,}" for name in ("duplicated", "reordered", "corrupt")
+              if sink[name] is not None]
+    latency = sink["latency_ns"]
+    if latency:
+        parts.append("latency " + ", ".join(f"{name.replace('_', '.')} {latency[name] / 1000:,.0f} us"
+                                            for name in ("p50", "p99", "p99_9", "max")))
+    return f"  sink ({sink['source']}): " + "; ".join(parts)
+
+
 def print_result(result: dict, markdown: bool) -> None:
     print(load(result))
     print(machine(result) + "\n")
@@ -155,6 +167,7 @@ def print_result(result: dict, markdown: bool) -> None:
                     result_rows(result), markdown) + "\n")
     print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
                 ledger_rows(result), markdown) + "\n")
+    print(sink_line(result["sink"]) + "\n")
     word = "VALID" if result["valid"] else "INVALID"
     print(paint(word, word) + (": every packet accounted for" if result["valid"] else ""))
     for problem in result["problems"]:
@@ -174,7 +187,10 @@ def main() -> int:
             print_verdict(document, baseline, options.markdown)
         else:
             print_result(document, options.markdown)
-    except (OSError, ValueError, KeyError) as error:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"report.py: cannot show {options.file}: {error!r}", file=sys.stderr)
         return 1
     return 0

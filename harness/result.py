@@ -6,6 +6,7 @@ RAW holds what lib/measure.bash left:
   gen.json                 the generator's report, with samples
   HOP.series.ndjson        the relay's counters, ten times a second
   HOP.stats.json, HOP.log, HOP.sha256, HOP.exit
+  NODE.recv.json           the report of the receiver in NODE, when the scenario asks for one
   links.{before,after}.json, offloads.{before,after}.json
 
 Rates come from counters read at two instants inside the measured window; the ledger comes from
@@ -15,12 +16,16 @@ the counters of the whole run. `problems` lists everything that makes the run in
 import json
 import os
 import sys
+from math import prod
 from pathlib import Path
 
 import ledger
 
 SCHEMA = 1
 NS_PER_MS = 1_000_000
+SAMPLE_COLUMNS = ("time_ns", "interface_rx", "arrived", "matched", "egress_sent",
+                  "buffer_exhaustion", "cpu_ns")
+QUANTILES = ("p50", "p99", "p99_9", "max")
 WORK_COUNTERS = ("system_calls", "submits", "sqes", "waits", "bursts", "gso_sends")
 
 
@@ -42,10 +47,10 @@ def read_series(path: Path) -> list[dict]:
         raise Unusable(f"{path}: {error}") from error
 
 
-def measured_window(generator: dict, scenario: dict) -> tuple[int, int]:
+def measured_window(generator: dict, run: dict) -> tuple[int, int]:
     """(start, end) of steady state, CLOCK_MONOTONIC ns."""
-    start = generator["start_ns"] + int(scenario["warmup_ms"]) * NS_PER_MS
-    return start, start + int(scenario["window_ms"]) * NS_PER_MS
+    start = generator["start_ns"] + int(run["scenario"]["warmup_ms"]) * NS_PER_MS
+    return start, start + run["window_ms"] * NS_PER_MS
 
 
 def between(times: list[int], window: tuple[int, int]) -> tuple[int, int]:
@@ -64,7 +69,16 @@ def rate(samples: list[list[int]], window: tuple[int, int]) -> float:
 
 
 def interface(report: dict, name: str) -> dict:
-    return next(i for i in report["interfaces"] if i["name"] == name)
+    for found in report["interfaces"]:
+        if found["name"] == name:
+            return found
+    raise Unusable(f"no interface {name} in report {report['sequence']} of the relay")
+
+
+def hop_samples(series: list[dict]) -> list[list[int]]:
+    """What the rates come from, a row of SAMPLE_COLUMNS for each report of the relay."""
+    return [[s["time_ns"], interface(s, "in0")["rx_packets"],
+             *(s["total"][name] for name in SAMPLE_COLUMNS[2:-1]), s["cpu_ns"]] for s in series]
 
 
 def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, int]) -> dict:
@@ -76,9 +90,11 @@ def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, in
     def delta(counter: str) -> int:
         return last["total"][counter] - first["total"][counter]
 
-    on_wire = sum(interface(last, out)["tx_packets"] - interface(first, out)["tx_packets"]
-                  for out in hop["outputs"])
-    arrived_if = interface(last, "in0")["rx_packets"] - interface(first, "in0")["rx_packets"]
+    def interface_delta(name: str, counter: str) -> int:
+        return interface(last, name)[counter] - interface(first, name)[counter]
+
+    on_wire = sum(interface_delta(out, "tx_packets") for out in hop["outputs"])
+    arrived_if = interface_delta("in0", "rx_packets")
     matched = delta("matched")
     return {
         "name": hop["name"],
@@ -91,6 +107,9 @@ def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, in
         "egress_interface_pps": on_wire / seconds,
         "buffer_exhaustion": delta("buffer_exhaustion"),
         "buffer_exhaustion_ratio": delta("buffer_exhaustion") / arrived_if if arrived_if else 0.0,
+        "kernel_drops": {
+            "rx": interface_delta("in0", "rx_dropped"),
+            "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "errors": delta("egress_errors"),
         "cpu_ns_per_packet": (last["cpu_ns"] - first["cpu_ns"]) / matched if matched else None,
         "cpu_ratio": (last["cpu_ns"] - first["cpu_ns"]) / (seconds * 1e9),
@@ -99,6 +118,7 @@ def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, in
         "rss_bytes": final["rss_bytes"],
         "settings": final["settings"],
         "inputs": final["inputs"],
+        "samples": hop_samples(series),
     }
 
 
@@ -126,22 +146,66 @@ def ledgers(hops: list[dict], finals: list[dict], sent: int, before: dict, after
         if not hop["outputs"]:
             continue
         accounts.append(ledger.hop_out(f"{hop['name']} out", len(hop["outputs"]), final["total"]))
-        for out, sink, output in zip(hop["outputs"], hop["downstream"], final["outputs"]):
-            accounts.append(link(f"{hop['name']} {out} -> {sink.split(':')[0]}", output["sent"],
-                                 f"{hop['name']}:{out}", sink))
+        sent_through = {output["interface"]: output["sent"] for output in final["outputs"]}
+        for out, end in zip(hop["outputs"], hop["downstream"]):
+            accounts.append(link(f"{hop['name']} {out} -> {end.split(':')[0]}", sent_through[out],
+                                 f"{hop['name']}:{out}", end))
     return accounts
 
 
-def offload_problems(scenario: dict, raw: Path) -> list[str]:
-    """Interfaces whose settings are not what the scenario declares, before or after the run."""
+def worst_latency(latencies: list[dict]) -> dict | None:
+    """Over several receivers: the worst of each quantile."""
+    heard = [latency for latency in latencies if latency["count"] > 0]
+    if not heard:
+        return None
+    return {"count": sum(latency["count"] for latency in heard),
+            **{name: max(latency[name] for latency in heard) for name in QUANTILES}}
+
+
+def sink_result(source: str, expected: int, received: int, reports: list[dict]) -> dict:
+    """What became of the packets at the end of their way. Only a receiver (`reports`) knows more than
+    how many came."""
+    def total(name: str) -> int | None:
+        return sum(report[name] for report in reports) if reports else None
+
+    return {"source": source, "expected": expected, "received": received,
+            "lost": expected - received,
+            "duplicated": total("duplicated"), "reordered": total("reordered"),
+            "corrupt": total("corrupt"), "socket_drops": total("socket_drops"),
+            "latency_ns": worst_latency([report["latency_ns"] for report in reports])}
+
+
+def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],
+         receivers: dict[str, dict]) -> dict:
+    """The end of the last hop: receivers, the hop itself when it sends nowhere, or the interfaces
+    behind its outputs. Without a hop (a control): the interface at the other end of the link."""
+    if not hops:
+        return sink_result("interface counters", sent, accounts[-1]["delivered"], [])
+    expected = sent * prod(len(hop["outputs"]) for hop in hops if hop["outputs"])
+    if receivers:
+        reports = list(receivers.values())
+        return sink_result("trafficgen recv", expected,
+                           sum(report["received"] for report in reports), reports)
+    outputs = len(hops[-1]["outputs"])
+    if outputs == 0:
+        return sink_result("terminus relay", expected, finals[-1]["total"]["matched"], [])
+    return sink_result("interface counters", expected,
+                       sum(account["delivered"] for account in accounts[-outputs:]), [])
+
+
+def offload_problems(scenario: dict, ends: list[str], raw: Path) -> list[str]:
+    """Interfaces (of all `ends`) whose settings are not what the scenario declares, before or after
+    the run."""
     declared = {key.removeprefix("offload_"): value for key, value in scenario.items()
                 if key.startswith("offload_")}
     problems = []
     for when in ("before", "after"):
-        for end, found in read_json(raw / f"offloads.{when}.json").items():
+        offloads = read_json(raw / f"offloads.{when}.json")
+        for end in ends:
             for name, value in declared.items():
-                if found.get(name) != value:
-                    problems.append(f"{end}: {name} is {found.get(name)} {when} the run, "
+                found = offloads.get(end, {}).get(name, "unknown")
+                if found != value:
+                    problems.append(f"{end}: {name} is {found} {when} the run, "
                                     f"the scenario declares {value}")
     return problems
 
@@ -168,9 +232,10 @@ def build(raw: Path) -> dict:
     scenario = run["scenario"]
     generator = read_json(raw / "gen.json")
     before, after = read_json(raw / "links.before.json"), read_json(raw / "links.after.json")
-    window = measured_window(generator, scenario)
+    window = measured_window(generator, run)
     hops = run["hops"] if run["kind"] == "relay" else []
     finals = [read_json(raw / f"{hop['name']}.stats.json") for hop in hops]
+    receivers = {name: read_json(raw / f"{name}.recv.json") for name in run["sinks"]} if hops else {}
     first_hop = run["hops"][0]["name"]
 
     accounts = ledgers(hops, finals, generator["packets_sent"], before, after)
@@ -179,7 +244,12 @@ def build(raw: Path) -> dict:
                                 link_change(before, after, "gen:out0")[0],
                                 link_change(before, after, f"{first_hop}:in0")[1])]
 
-    problems = offload_problems(scenario, raw)
+    sink_summary = sink(hops, finals, generator["packets_sent"], accounts, receivers)
+    for name, report in receivers.items():
+        accounts.append(ledger.receiver(
+            f"{name} socket", link_change(before, after, f"{name}:in0")[1]["packets"], report))
+
+    problems = offload_problems(scenario, sorted(before), raw)
     if generator["packets_sent"] == 0:
         problems.append("the generator sent nothing")
     for hop in hops:
@@ -191,7 +261,6 @@ def build(raw: Path) -> dict:
 
     results = [hop_result(hop, read_series(raw / f"{hop['name']}.series.ndjson"), final, window)
                for hop, final in zip(hops, finals)]
-    delivered = [account["delivered"] for account in accounts][-1] if accounts else 0
     return {
         "schema": SCHEMA,
         "scenario": scenario["name"],
@@ -208,10 +277,10 @@ def build(raw: Path) -> dict:
         "offered_pps": rate(generator["samples"], window),
         "window_ns": list(window),
         "generator": {key: generator[key] for key in (
-            "packets_sent", "send_errors", "packet_rate_pps", "gso", "schedule_slip_ms")},
+            "packets_sent", "send_errors", "packet_rate_pps", "gso", "schedule_slip_ms", "samples")},
+        "sample_columns": list(SAMPLE_COLUMNS),
         "hops": results,
-        "sink": {"received": delivered, "lost": generator["packets_sent"] - delivered
-                 if len(hops) == 0 or len(hops[-1]["outputs"]) <= 1 else None},
+        "sink": sink_summary,
         "ledger": accounts,
         "valid": not problems,
         "problems": problems,
@@ -232,9 +301,11 @@ def main() -> int:
             temporary.rename(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except (Unusable, KeyError, StopIteration, OSError) as error:
-        print(f"result.py: {raw}: {error!r}" if isinstance(error, (KeyError, StopIteration))
-              else f"result.py: {error}", file=sys.stderr)
+    except (Unusable, OSError) as error:
+        print(f"result.py: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        print(f"result.py: {raw}: not what it should hold: {error!r}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """Statistics of the floor gate. Pure functions, checked against scipy and against simulated coverage
 in tests/test_stats.py."""
 
-from math import comb
+from math import comb, inf
 from statistics import median
 
 
@@ -27,9 +27,15 @@ def median_bounds(samples: list[float], confidence: float) -> tuple[float, float
     return ordered[best - 1], ordered[n - best]
 
 
+def relative(difference: float, whole: float) -> float:
+    if difference == 0:
+        return 0.0
+    return difference / whole if whole else inf
+
+
 def spread(samples: list[float]) -> float:
     """(largest - smallest) / median."""
-    return (max(samples) - min(samples)) / median(samples)
+    return relative(max(samples) - min(samples), median(samples))
 
 
 def drift(samples: list[float]) -> float:
@@ -37,4 +43,4 @@ def drift(samples: list[float]) -> float:
     third = len(samples) // 3
     if third == 0:
         return 0.0
-    return abs(median(samples[-third:]) - median(samples[:third])) / median(samples)
+    return relative(abs(median(samples[-third:]) - median(samples[:third])), median(samples))

@@ -43,12 +43,11 @@ host_cpus() {
 # machine; the whole object, the conditions.
 host_profile() {
 	local cpu cores kernel governor compiler generator topology id
-	cpu=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1)
+	cpu=$(sed -n '/^model name\s*: /{s///p;q}' /proc/cpuinfo)
 	cores=$(host_cpus | wc -l)
 	kernel=$(uname -r)
 	governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
-	compiler=$(readelf -p .comment "$BUILD/mcrelay" 2>/dev/null |
-		sed -n 's/.*GCC: //p' | head -1)
+	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
 	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
 	topology=$(cat "$HARNESS"/topologies/*.bash "$HARNESS/lib/topology.bash" | sha256sum | cut -c1-16)
 	id=$(printf '%s-%sc-linux%s' "${cpu:-unknown}" "$cores" "${kernel%%-*}" |
@@ -64,9 +63,15 @@ host_profile() {
 
 # Commit of the tree, and whether it has been changed since (results and builds do not count).
 host_commit() {
-	git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || echo unknown
+	host_git rev-parse --short=12 HEAD 2>/dev/null || echo unknown
 }
 
 host_dirty() {
-	[[ -n $(git -C "$ROOT" status --porcelain -- . ':!results' 2>/dev/null) ]]
+	[[ -n $(host_git status --porcelain -- . ':!results' 2>/dev/null) ]]
+}
+
+# We are root and the tree may be somebody else's: git has to be told that this is intended, and must
+# not leave files of root in it.
+host_git() {
+	git --no-optional-locks -c safe.directory="$ROOT" -C "$ROOT" "$@"
 }

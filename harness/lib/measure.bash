@@ -4,36 +4,58 @@
 # measure relay|control DIR: leaves DIR/raw and DIR/result.json. A control is the same traffic over
 # the same links with no relay.
 measure() {
-	local kind=$1 dir=$2 raw=$2/raw number=0 hop
+	local kind=$1 dir=$2 raw=$2/raw number=0 hop window_ms
+	window_ms=$(measure_window "$kind")
 	mkdir -p "$raw"
-	topology_offloads >"$raw/offloads.before.json"
+	save "$raw/offloads.before.json" topology_offloads
 	if [[ $kind == relay ]]; then
+		sink_start "$raw"
 		for hop in $topology_hops; do
 			number=$((number + 1))
 			sut_start "$hop" "$number" "$raw"
 		done
 	fi
-	topology_counters >"$raw/links.before.json"
-	traffic_send "$raw"
+	save "$raw/links.before.json" topology_counters
+	traffic_send "$kind" "$raw" "$window_ms"
 	[[ $kind == control ]] || sut_check_alive "$raw"
 	traffic_drain
-	[[ $kind == control ]] || sut_stop "$raw"
-	topology_counters >"$raw/links.after.json"
-	topology_offloads >"$raw/offloads.after.json"
-	measure_describe "$kind" "$dir" >"$raw/run.json"
+	if [[ $kind == relay ]]; then
+		sut_stop "$raw"
+		sink_stop "$raw"
+	fi
+	save "$raw/links.after.json" topology_counters
+	save "$raw/offloads.after.json" topology_offloads
+	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
 	"$HARNESS/result.py" "$raw" "$dir/result.json" ||
 		die "$EXIT_INVALID" "the raw data in $raw could not be evaluated"
 }
 
+# The controls of a sitting only have to show what the generator can do: a scenario may give them a
+# shorter window.
+measure_window() {
+	local ms=${SCENARIO[window_ms]}
+	[[ $1 == relay ]] || ms=${SCENARIO[control_window_ms]:-$ms}
+	printf '%s' "$ms"
+}
+
 measure_describe() {
-	jq -n --arg kind "$1" --arg run_id "$(basename "$2")" --argjson scenario "$(scenario_json)" \
+	jq -n --arg kind "$1" --arg run_id "$(measure_run_id "$2")" --argjson window_ms "$3" \
+		--argjson scenario "$(scenario_json)" \
 		--arg utc "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg commit "$COMMIT" \
 		--argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
 		--argjson placement "$(placement_json)" --arg relay "$RELAY" \
 		--arg built "$RELAY_SHA256" --argjson hops "$(measure_hops)" \
-		'{kind: $kind, run_id: $run_id, scenario: $scenario, utc: $utc, commit: $commit,
-		  dirty: $dirty, profile: $profile, placement: $placement,
-		  relay: {path: $relay, sha256: $built}, hops: $hops}'
+		--argjson sinks "$(jq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
+		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
+		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
+		  relay: {path: $relay, sha256: $built}, hops: $hops,
+		  sinks: $sinks}'
+}
+
+# SITTING-NAME, in a sitting of several runs SITTING-NAME/rounds/NN/KIND.
+measure_run_id() {
+	local id=${1#"${SITTING%/*}"/}
+	printf '%s' "${id/.partial/}"
 }
 
 # [{"name": "r1", "outputs": ["out0"], "downstream": ["r2:in0"]}, ...]
@@ -52,8 +74,8 @@ measure_hops() {
 sitting_begin() {
 	scenario_load "$1"
 	host_require_root "${@:2}"
-	[[ -x $RELAY ]] || die "$EXIT_USAGE" "no relay at $RELAY; run: make"
-	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no trafficgen at $BUILD/trafficgen; run: make"
+	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
+	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
 	host_lock
 	undo_begin
 	COMMIT=$(host_commit)
@@ -64,28 +86,44 @@ sitting_begin() {
 	sitting_open_results "$1"
 	host_tune
 	topology_load "${SCENARIO[topology]}"
+	sink_check
 }
+
+readonly FREE_MB=32 # the longest gate leaves 5 MB
 
 # Results grow in a folder named .partial, which gets its name when it is complete.
 sitting_open_results() {
-	SITTING=$RESULTS/$1/$(date -u +%Y%m%dT%H%M%SZ)-$COMMIT
-	mkdir -p "$SITTING.partial" 2>/dev/null || die "$EXIT_INCONCLUSIVE" \
-		"cannot make $SITTING.partial; name a writable folder with --results"
+	local base reason number=1
+	base=$RESULTS/$1/$(date -u +%Y%m%dT%H%M%SZ)-$COMMIT
+	SITTING=$base
+	while [[ -e $SITTING || -e $SITTING.partial || -e $SITTING.failed ]]; do
+		number=$((number + 1)) SITTING=$base-$number
+	done
 	undo_push sitting_discard "$SITTING.partial"
+	reason=$(mkdir -p "$SITTING.partial" 2>&1) || die "$EXIT_INCONCLUSIVE" \
+		"${reason#mkdir: }; name a writable folder with --results"
+	(($(free_mb "$RESULTS") >= FREE_MB)) || die "$EXIT_INCONCLUSIVE" \
+		"less than $FREE_MB MB are free in $RESULTS; make room or name another folder with --results"
 }
 
 # Runs at exit when the sitting is not complete: an interrupted one leaves nothing, a failed one its
 # raw data, for whoever looks for the reason.
 sitting_discard() {
 	[[ -d $1 ]] || return 0
-	if ((exit_status > 128)); then
+	if ((exit_status > 128)) || ! find "$1" -type f -size +0 | grep -q .; then
 		rm -rf "$1"
+		rmdir --ignore-fail-on-non-empty "${1%/*}"
 	else
-		mv "$1" "${1%.partial}.failed"
-		printf 'bench: the raw data is in %s\n' "${1%.partial}.failed" >&2
+		mv -T "$1" "${1%.partial}.failed"
+		note "the raw data is in ${1%.partial}.failed"
+		(($(free_mb "${1%/*}") > 0)) || note "the disk under it is full"
 	fi
 }
 
+free_mb() {
+	df --output=avail -B1M -- "$1" | tail -1
+}
+
 sitting_keep() {
-	mv "$SITTING.partial" "$SITTING"
+	mv -T "$SITTING.partial" "$SITTING"
 }

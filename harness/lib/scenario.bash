@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# scenario: reads harness/scenarios/NAME.conf ("key = value" lines) into the associative array
+# scenario: reads $SCENARIOS/NAME.conf ("key = value" lines) into the associative array
 # SCENARIO, and refuses what it does not understand. A file is data: nothing in it is executed.
 
 declare -A SCENARIO=()
@@ -15,25 +15,27 @@ flows|[1-9][0-9]{0,3}|a number of flows
 gso_segments|([1-9]|[1-5][0-9]|6[0-4])|1 to 64 packets a send
 warmup_ms|[1-9][0-9]{2,4}|milliseconds, 100 to 99999
 window_ms|[1-9][0-9]{2,6}|milliseconds, 100 to 9999999
+control_window_ms|[1-9][0-9]{2,6}|milliseconds, 100 to 9999999
+sink|count\|receive|count or receive
 relay_options|.*|options of mcrelay
 offload_tx-udp-segmentation|on\|off|on or off
 offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
-readonly SCENARIO_OPTIONAL=' baseline relay_options '
+readonly SCENARIO_OPTIONAL=' baseline relay_options control_window_ms sink '
 
 scenario_names() {
 	local file
-	for file in "$HARNESS"/scenarios/*.conf; do
-		basename "$file" .conf
+	for file in "$SCENARIOS"/*.conf; do
+		[[ ! -e $file ]] || basename "$file" .conf
 	done
 }
 
 # scenario_load NAME
 scenario_load() {
-	local file=$HARNESS/scenarios/$1.conf
+	local file=$SCENARIOS/$1.conf
 	[[ $1 =~ ^[a-z0-9-]+$ && -r $file ]] || die "$EXIT_USAGE" \
-		"no scenario '$1'; there are: $(scenario_names | paste -sd' ')"
+		"no scenario '$1' in $SCENARIOS; there are: $(scenario_names | paste -sd' ')"
 	scenario_parse "$file"
 	scenario_check "$file"
 	SCENARIO[name]=$1
@@ -48,7 +50,7 @@ scenario_parse() {
 		[[ $line =~ ^([a-z_-]+)\ *=\ *(.*)$ ]] || die "$EXIT_USAGE" \
 			"$file:$number: found '$line', expected 'key = value'"
 		key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
-		pattern= expected=
+		pattern='' expected=''
 		while IFS='|' read -r name rest; do
 			[[ $name == "$key" ]] || continue
 			pattern=${rest%|*} expected=${rest##*|}

@@ -19,18 +19,20 @@ sut_rules() {
 
 # sut_start HOP NUMBER RAW: starts the hop's relay; its output goes to files in RAW.
 sut_start() {
-	local hop=$1 raw=$3
-	# shellcheck disable=SC2086 # lists of words
-	sut_rules "$2" ${HOP_OUTS[$hop]} >"$raw/$hop.rules.json"
-	# shellcheck disable=SC2046,SC2086
+	local hop=$1 raw=$3 options
+	read -ra options <<<"${SCENARIO[relay_options]:-}"
+	# shellcheck disable=SC2086 # a list of words
+	save "$raw/$hop.rules.json" sut_rules "$2" ${HOP_OUTS[$hop]}
+	# shellcheck disable=SC2046 # a list of words
 	in_node "$hop" $(pinned "$hop") "$RELAY" --config "$raw/$hop.rules.json" \
 		--stats-interval-ms 100 --stats-series "$raw/$hop.series.ndjson" \
-		--stats-file "$raw/$hop.stats.json" ${SCENARIO[relay_options]:-} \
+		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
 		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &
 	SUT[$hop]=$(process_identity $!) || die "$EXIT_INVALID" "the relay of $hop did not start"
 	undo_push process_stop "${SUT[$hop]}"
-	poll 5 sut_ready_or_dead "$hop" "$raw" && process_alive "${SUT[$hop]}" ||
-		die "$EXIT_INVALID" "the relay of $hop did not get ready: $(sut_last_words "$raw/$hop.log")"
+	if ! poll 5 sut_ready_or_dead "$hop" "$raw" || process_dead "${SUT[$hop]}"; then
+		die "$EXIT_INVALID" "the relay of $hop did not get ready: $(last_words "$raw/$hop.log")"
+	fi
 	sha256sum "/proc/${SUT[$hop]%%:*}/exe" | cut -d' ' -f1 >"$raw/$hop.sha256"
 }
 
@@ -38,26 +40,20 @@ sut_ready_or_dead() {
 	grep -qs '^\[INFO:Main\] ready' "$2/$1.log" || process_dead "${SUT[$1]}"
 }
 
-sut_last_words() {
-	local words
-	words=$(grep -v '^\[STATS' "$1" | tail -1)
-	printf '%s' "${words:-no word in its log}"
-}
-
 sut_check_alive() {
 	local hop
 	for hop in $topology_hops; do
 		process_alive "${SUT[$hop]}" || die "$EXIT_INVALID" \
-			"the relay of $hop died during the run: $(sut_last_words "$1/$hop.log")"
+			"the relay of $hop died during the run: $(last_words "$1/$hop.log")"
 	done
 }
 
 # In the order of the hops, each one drained before the next: what one still sends, the next
-# still receives. The exit codes go to RAW.
+# still receives. The exit codes go to RAW; a relay that had to be killed shows up there.
 sut_stop() {
 	local hop status
 	for hop in $topology_hops; do
-		kill -TERM "${SUT[$hop]%%:*}" 2>/dev/null || true
+		process_stop "${SUT[$hop]}"
 		status=0
 		wait "${SUT[$hop]%%:*}" || status=$?
 		printf '%s\n' "$status" >"$1/$hop.exit"

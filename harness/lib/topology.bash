@@ -19,6 +19,16 @@ namespace() {
 	printf 'mcr-%s-%s' "$RUN_ID" "$1"
 }
 
+# namespace_remove NAMESPACE: with what may still run in it, started the moment before we were killed.
+namespace_remove() {
+	local pid
+	[[ -e /run/netns/$1 ]] || return 0
+	for pid in $(ip netns pids "$1"); do
+		process_stop "$(process_identity "$pid")"
+	done
+	ip netns del "$1"
+}
+
 # in_node NODE COMMAND...: replaces itself, so that with & the PID is the command's.
 in_node() {
 	exec ip netns exec "$(namespace "$1")" "${@:2}"
@@ -27,7 +37,7 @@ in_node() {
 node() {
 	local ns
 	ns=$(namespace "$1")
-	undo_push ip netns del "$ns"
+	undo_push namespace_remove "$ns"
 	run ip netns add "$ns"
 	run ip -n "$ns" link set lo up
 	# no neighbour discovery among the packets we count
@@ -78,12 +88,12 @@ topology_offloads() {
 topology_counters() {
 	local name
 	for name in "${NODES[@]}"; do
-		ip -n "$(namespace "$name")" -j -s link show type veth |
-			jq --arg node "$name" 'map({key: "\($node):\(.ifname)", value: {
-				rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
-				tx_packets: .stats64.tx.packets, tx_dropped: .stats64.tx.dropped}})
-				| from_entries'
-	done | jq -s 'add'
+		ip -n "$(namespace "$name")" -j -s link show type veth
+	done | jq -s '[$ARGS.positional, .] | transpose | map(.[0] as $node | .[1][] | {
+		key: "\($node):\(.ifname)", value: {
+			rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
+			tx_packets: .stats64.tx.packets, tx_dropped: .stats64.tx.dropped}})
+		| from_entries' --args "${NODES[@]}"
 }
 
 # The packets that have crossed any link so far: stands still once traffic has drained.

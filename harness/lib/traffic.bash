@@ -1,23 +1,92 @@
 # shellcheck shell=bash
-# traffic: the generator of a run, and the end of traffic.
+# traffic: the generator of a run, the receivers behind it when the scenario asks for them, and the
+# end of traffic.
 
-# traffic_send RAW: warm-up and window in one go; rates are cut out of its samples afterwards. The
-# 200 ms behind the window are the cool-down: its last sample lies in steady state, too.
+declare -A SINK=() # node -> process identity
+
+# traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of its samples
+# afterwards. The 200 ms behind the window are the cool-down: its last sample lies in steady state, too.
 traffic_send() {
-	local raw=$1 ms status=0
-	ms=$((SCENARIO[warmup_ms] + SCENARIO[window_ms] + 200))
+	local kind=$1 raw=$2 ms status=0 pid
+	ms=$((SCENARIO[warmup_ms] + $3 + 200))
 	# shellcheck disable=SC2046
 	in_node gen $(pinned gen) "$BUILD/trafficgen" send \
 		--interface "$(node_address gen out0)" --group "$GROUP_PREFIX.1" --port "$PORT" \
 		--size "${SCENARIO[payload_bytes]}" --rate "${SCENARIO[rate_pps]}" \
 		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
 		--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
-		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" \
+		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $(traffic_seal) \
 		>"$raw/gen.log" 2>&1 {lock_fd}>&- &
-	undo_push process_stop "$(process_identity $!)"
-	wait $! || status=$?
+	pid=$!
+	undo_push process_stop "$(process_identity "$pid")"
+	traffic_wait "$pid" "$kind" "$raw" "$ms"
+	wait "$pid" || status=$?
 	((status == 0)) || die "$EXIT_INVALID" \
-		"the generator failed (exit $status): $(tail -1 "$raw/gen.log")"
+		"the generator failed (exit $status): $(last_words "$raw/gen.log")"
+}
+
+# traffic_wait PID KIND RAW MS: until the generator has ended, with a look at the clock and at the
+# relays every second.
+traffic_wait() {
+	local end next=0 now
+	end=$(($(now_ms) + $4))
+	while kill -0 "$1" 2>/dev/null; do
+		now=$(now_ms)
+		((now < end + 10000)) ||
+			die "$EXIT_INVALID" "the generator has not ended 10 s after its time; see $3/gen.log"
+		if ((now >= next)); then
+			next=$((now + 1000))
+			progress_detail "$2, $(((end - now + 999) / 1000)) s left"
+			[[ $2 == control ]] || sut_check_alive "$3"
+		fi
+		pause 0.1
+	done
+}
+
+# Only a receiver looks at the seal, and it costs the generator time.
+traffic_seal() {
+	[[ ${SCENARIO[sink]:-count} == count ]] || printf -- --verify
+}
+
+# sink_check: "sink = receive" needs somewhere to receive.
+sink_check() {
+	local last=${topology_hops##* }
+	[[ ${SCENARIO[sink]:-count} == count || -n ${HOP_OUTS[$last]} ]] || die "$EXIT_USAGE" \
+		"scenario ${SCENARIO[name]}: 'sink = receive', but $last, the last hop of topology" \
+		"${SCENARIO[topology]}, has no output"
+}
+
+# sink_start RAW: with "sink = receive", a receiver in each node behind the last hop's outputs.
+sink_start() {
+	local raw=$1 last=${topology_hops##* } hops out node
+	SINK=()
+	[[ ${SCENARIO[sink]:-count} == receive ]] || return 0
+	read -ra hops <<<"$topology_hops"
+	for out in ${HOP_OUTS[$last]}; do
+		node=${PEER[$last:$out]%%:*}
+		in_node "$node" "$BUILD/trafficgen" recv \
+			--interface "$(node_address "$node" "${PEER[$last:$out]##*:}")" \
+			--group "$GROUP_PREFIX.$((${#hops[@]} + 1))" --port "$PORT" \
+			--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
+		SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
+		undo_push process_stop "${SINK[$node]}"
+		poll 5 sink_ready "$raw/$node.log" || die "$EXIT_INVALID" \
+			"the receiver in $node did not get ready: $(last_words "$raw/$node.log")"
+	done
+}
+
+sink_ready() {
+	grep -qs '^Listening on' "$1"
+}
+
+# A receiver ends with 1 when a packet is corrupt; its report says so, too, and result.py reads that.
+sink_stop() {
+	local node
+	for node in "${!SINK[@]}"; do
+		process_stop "${SINK[$node]}"
+		wait "${SINK[$node]%%:*}" || [[ -s $1/$node.recv.json ]] || die "$EXIT_INVALID" \
+			"the receiver in $node failed: $(last_words "$1/$node.log")"
+	done
 }
 
 # Until no packet crosses any link any more.

@@ -5,18 +5,28 @@
 
 readonly STATE_ROOT=/run/mcrelay-bench
 
-# undo_begin: opens the journal ($STATE), cleans up after dead owners.
+# undo_begin: opens the journal of this run, cleans up after dead owners; plays it at exit.
 undo_begin() {
-	mkdir -p "$STATE_ROOT"
-	undo_recover
-	STATE=$STATE_ROOT/$RUN_ID
-	mkdir "$STATE"
-	process_identity $$ >"$STATE/owner"
-	: >"$STATE/undo"
+	undo_open "$RUN_ID"
 	trap undo_end EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
+	trap 'exit 141' PIPE
 	trap 'exit 143' TERM
+}
+
+# undo_open NAME: a journal ($STATE) that whoever opens it plays himself. It is there with its owner
+# or not at all.
+undo_open() {
+	local new=$STATE_ROOT/.$1
+	mkdir -p "$STATE_ROOT"
+	undo_recover
+	STATE=$STATE_ROOT/$1
+	rm -rf "$new"
+	mkdir "$new"
+	process_identity $$ >"$new/owner"
+	: >"$new/undo"
+	mv -T "$new" "$STATE"
 }
 
 undo_push() {
@@ -28,21 +38,22 @@ undo_push() {
 undo_play() {
 	local line
 	while IFS= read -r line; do
-		eval "$line" || printf 'bench: could not undo: %s\n' "$line" >&2
+		eval "$line" </dev/null || printf 'bench: could not undo: %s\n' "$line" >&2
 	done < <(tac "$1/undo")
 	rm -rf "$1"
 }
 
 undo_end() {
 	exit_status=$?
-	trap '' HUP INT TERM # once more Ctrl-C does not stop the cleaning
+	trap '' HUP INT PIPE TERM # once more Ctrl-C does not stop the cleaning,
+	set +Ee                   # nor does a failed undo or a terminal that has gone
 	progress_end
 	undo_play "$STATE"
 	exit "$exit_status"
 }
 
 undo_recover() {
-	local dir
+	local dir exit_status=137 # what its owner died of
 	for dir in "$STATE_ROOT"/*/; do
 		[[ -f $dir/owner && -f $dir/undo ]] || continue
 		process_alive "$(<"$dir/owner")" && continue
@@ -55,12 +66,14 @@ undo_recover() {
 process_identity() {
 	local stat
 	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	# shellcheck disable=SC2086 # a list of words
 	set -- "$1" ${stat##*) }
+	[[ $2 != Z ]] || return 1 # dead; only its parent has not looked yet
 	printf '%s:%s\n' "$1" "${21}"
 }
 
 process_alive() {
-	[[ $(process_identity "${1%%:*}") == "$1" ]]
+	[[ -n $1 && $(process_identity "${1%%:*}") == "$1" ]]
 }
 
 process_dead() {

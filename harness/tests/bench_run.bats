@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# Runs under all sorts of callers, and what they leave; then measurements that must not count.
+
+load bench_helper
+
+@test "result.json is as its schema says: relay and control" {
+	need_root
+	measure run short
+	assert_equal "$status" 0
+	assert_output --partial 'VALID: every packet accounted for'
+	assert_schema result "$RESULTS"/short/*/result.json
+	assert_equal "$(result '.sink.source, .sink.lost, .sink.corrupt')" $'interface counters\n0\nnull'
+	rm -r "$RESULTS"
+	scenario short control_window_ms=200
+	measure run short --control
+	assert_equal "$status" 0
+	assert_schema result "$RESULTS"/short/*/result.json
+	assert_equal "$(result '.kind, (.window_ns[1] - .window_ns[0])')" $'control\n200000000'
+}
+
+@test "sink = receive: every packet is read at every output" {
+	need_root
+	scenario short topology=fanout sink=receive rate_pps=5000
+	measure run short
+	assert_equal "$status" 0
+	assert_schema result "$RESULTS"/short/*/result.json
+	assert_equal "$(result '.sink | .source, .lost, .duplicated, .reordered, .corrupt')" \
+		$'trafficgen recv\n0\n0\n0\n0'
+	assert_equal "$(result '.sink.received == 3 * .generator.packets_sent')" true
+	assert_equal "$(result '.sink.latency_ns | .count > 0 and .p50 <= .max')" true
+}
+
+@test "sink = receive behind a hop without outputs is refused" {
+	need_root
+	scenario short topology=pipeline3 sink=receive
+	measure run short
+	assert_equal "$status" 64
+	assert_said "'sink = receive', but r3, the last hop of topology pipeline3, has no output"
+	assert_nothing_left
+}
+
+@test "relative --results, from another folder, other HOME, umask, locale, no input" {
+	need_root
+	eventually lock_free
+	cd "$WORK"
+	umask 077
+	run env HOME=/nonexistent LC_ALL=de_DE.UTF-8 LANG=de_DE.UTF-8 CDPATH=/tmp \
+		"$BENCH" run short --results 'my results' <&-
+	assert_success
+	assert_output --partial 'VALID'
+	assert_schema result "my results"/short/*/result.json
+	assert_equal "$(stat -c %a "my results"/short/*/result.json)" 644
+	assert_equal "$(jq -r .commit "my results"/short/*/result.json)" \
+		"$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)"
+}
+
+@test "a reader that goes away, closed stdout, closed stderr: the result stands" {
+	need_root
+	eventually lock_free
+	"$BENCH" run short --results "$RESULTS" 2>"$WORK/err" | head -1 >/dev/null
+	assert_equal "${PIPESTATUS[0]}" 0
+	assert_equal "$(cat "$WORK/err")" 'short: relay run of 0.4 s'
+	eventually lock_free
+	"$BENCH" run short --results "$RESULTS" >&- 2>&-
+	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 2
+}
+
+@test "two runs within a second get folders of their own" {
+	need_root
+	with_clock
+	measure run short
+	measure run short
+	assert_equal "$status" 0
+	assert_equal "$(find "$RESULTS" -mindepth 3 -maxdepth 3 -name result.json | wc -l)" 2
+}
+
+# A clock that stands still.
+with_clock() {
+	mkdir -p "$WORK/bin"
+	printf '#!/bin/sh\necho 20261120T000000Z\n' >"$WORK/bin/date"
+	chmod +x "$WORK/bin/date"
+	PATH=$WORK/bin:$PATH
+}
+
+@test "on a terminal: one line, rewritten, with the time that is left" {
+	need_root
+	eventually lock_free
+	scenario short window_ms=1500
+	script -qec "'$BENCH' run short --results '$RESULTS'" /dev/null </dev/null >"$WORK/out"
+	grep -q $'\r\033\[Kshort: relay run of 1.5 s: relay, [12] s left' "$WORK/out"
+	grep -q 'VALID' "$WORK/out"
+}
+
+@test "--markdown appends the table" {
+	need_root
+	printf '# mine\n' >"$WORK/summary.md"
+	measure run short --markdown "$WORK/summary.md"
+	assert_equal "$status" 0
+	assert_equal "$(head -1 "$WORK/summary.md")" '# mine'
+	grep -q '^| relay | ingress |' "$WORK/summary.md"
+}
+
+@test "another binary than the one that was asked for: invalid" {
+	need_root
+	printf '#!/bin/sh\nexec "%s" "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/mcrelay"
+	chmod +x "$WORK/mcrelay"
+	measure run short --relay "$WORK/mcrelay"
+	assert_equal "$status" 5
+	assert_output --partial 'r1: the binary that ran ('
+}
+
+@test "relay replaced on disk between its hash and its start: invalid" {
+	need_root
+	cp "$PROGRAMS/mcrelay" "$WORK/mcrelay"
+	(cat "$PROGRAMS/mcrelay" && printf 'x') >"$WORK/other"
+	chmod +x "$WORK/other"
+	mkdir "$WORK/bin"
+	# shellcheck disable=SC2016 # for the script
+	printf '#!/bin/sh\n[ "$1" != netns ] || [ ! -e "%s" ] || mv "%s" "%s"\nexec "%s" "$@"\n' \
+		"$WORK/other" "$WORK/other" "$WORK/mcrelay" "$(command -v ip)" >"$WORK/bin/ip"
+	chmod +x "$WORK/bin/ip"
+	PATH=$WORK/bin:$PATH measure run short --relay "$WORK/mcrelay"
+	assert_equal "$status" 5
+	assert_output --partial 'r1: the binary that ran ('
+	[[ ! -e $WORK/other ]]
+}
+
+@test "offload switched on during the run: invalid" {
+	need_root
+	start run short
+	in_window
+	ip netns exec "mcr-$BENCH_PID-r1" ethtool -K out0 tx-udp-segmentation on
+	ended 5
+	grep -q 'r1:out0: tx-udp-segmentation is on after the run, the scenario declares off' "$WORK/out"
+	assert_equal "$(result .valid)" false
+}
+
+@test "relay with an option that it does not know: its own words" {
+	need_root
+	scenario short relay_options=--nonsense
+	measure run short
+	assert_equal "$status" 5
+	assert_among_said 'the relay of r1 did not get ready: .*nonsense'
+}
+
+# with_generator SCRIPT: a build folder whose trafficgen is a Python script.
+with_generator() {
+	mkdir -p "$WORK/build"
+	cp "$PROGRAMS/mcrelay" "$WORK/build"
+	printf '#!/usr/bin/python3\nimport json, sys, time\n%s\n' "$1" >"$WORK/build/trafficgen"
+	chmod +x "$WORK/build/trafficgen"
+	export BUILD=$WORK/build
+}
+
+@test "generator that sends nothing and says so, or fails: invalid" {
+	need_root
+	with_generator '
+option = dict(zip(sys.argv[2::1], sys.argv[3::1]))
+start = time.monotonic_ns()
+samples = []
+while time.monotonic_ns() < start + float(option["--duration"]) * 1e9:
+    samples.append([time.monotonic_ns(), 0])
+    time.sleep(0.05)
+json.dump({"start_ns": start, "packets_sent": 0, "send_errors": 0, "packet_rate_pps": 0,
+           "gso": {"requested": 1, "segments": 1, "fallback": False}, "schedule_slip_ms": 0,
+           "samples": samples}, open(option["--json"], "w"))'
+	measure run short
+	assert_equal "$status" 5
+	assert_output --partial 'the generator sent nothing'
+	assert_schema result "$RESULTS"/short/*/result.json
+	measure run short --control
+	assert_equal "$status" 5
+	with_generator 'sys.exit("trafficgen: no way")'
+	local options
+	for options in '' --control; do
+		# shellcheck disable=SC2086 # none or one
+		measure run short $options
+		assert_equal "$status" 5
+		assert_among_said 'the generator failed \(exit 1\): trafficgen: no way'
+	done
+}
+
+@test "gate: a load that is not the baseline's is invalid after one round" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4
+	measure gate
+	assert_equal "$status" 5
+	assert_output --partial 'INVALID: the measurement itself is broken'
+	assert_output --partial "is not the baseline's"
+	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
+	[[ ! -e $RESULTS/history ]]
+}
+
+@test "gate: one round is too few for a verdict; it is remembered and drawn" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
+		gso_segments=32 control_window_ms=300
+	measure gate --rounds 1
+	assert_equal "$status" 4
+	assert_output --partial 'INCONCLUSIVE: tier none reached, target asked'
+	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
+	assert_schema result "$RESULTS"/pipeline-phase4/*/rounds/01/relay/result.json
+	assert_schema result "$RESULTS"/pipeline-phase4/*/rounds/01/control/result.json
+	assert_equal "$(cat "$RESULTS"/history/*/*.ndjson | wc -l)" 1
+	assert_schema verdict "$RESULTS"/history/*/*.ndjson
+	run "$BENCH" plot history --results "$RESULTS"
+	assert_success
+	[[ -s "$(sed -n 's/^\(.*\.png\)$/\1/p' <<<"$output")" ]]
+}
+
+@test "gate: a history that cannot be written does not change the verdict, and is said" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
+		gso_segments=32 control_window_ms=300
+	mkdir -p "$RESULTS"
+	touch "$RESULTS/history"
+	measure gate --rounds 1
+	assert_equal "$status" 4
+	assert_among_said 'this verdict is missing in the history'
+	assert_output --partial 'verdict: '
+}

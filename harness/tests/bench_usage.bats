@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# What harness/bench says to whom it cannot serve: one line, with what, where and what to do.
+
+load bench_helper
+
+refused() {
+	run --separate-stderr "$BENCH" "$@"
+	assert_failure 64
+	assert_output ''
+}
+
+@test "help names every command, option, variable and exit status" {
+	local word
+	run --separate-stderr "$BENCH" help
+	assert_success
+	for word in 'bench run' 'bench gate' 'bench plot' 'bench list' 'bench clean' --relay --results \
+		--markdown --tier BENCH_SCENARIOS BUILD 'Exit status: 0'; do
+		assert_output --partial "$word"
+	done
+	run "$BENCH"
+	assert_success
+}
+
+@test "list shows the scenarios, and those of the harness are sound" {
+	run "$BENCH" list
+	assert_output --regexp '^short +a short run; 200 bytes, 20000 pps$'
+	BENCH_SCENARIOS=$WORK/nothing refused list
+	assert_said "no scenario in $WORK/nothing"
+	unset BENCH_SCENARIOS
+	run "$BENCH" list
+	assert_success
+	assert_line --regexp '^pipeline-phase4 '
+}
+
+@test "unknown command" {
+	local name
+	for name in nonsense '.*' 'r.n' 'run|SCENARIO' '-x'; do
+		refused "$name"
+		assert_said "^bench: unknown command '.*'; see 'harness/bench help'$"
+	done
+}
+
+@test "unknown option, missing value, too many or too few arguments, bad values" {
+	refused run short --nonsense
+	assert_said "unknown option '--nonsense'"
+	local option
+	for option in --relay --results --markdown --tier --rounds; do
+		refused gate "$option"
+		assert_said "$option needs a value"
+		refused gate "$option" ''
+		assert_said "$option needs a value"
+	done
+	refused run
+	assert_said 'run takes the name of one scenario'
+	refused run short short
+	assert_said 'run takes the name of one scenario'
+	refused gate short
+	assert_said "unexpected argument 'short'"
+	refused gate --tier silver
+	assert_said "'silver' is not one of minimum, target, stretch"
+	refused gate --rounds 0
+	assert_said "'0' is not a number from 1 to 99"
+	refused plot
+	assert_said "plot takes 'history'"
+	refused list short
+	assert_said "unexpected argument 'short'"
+	refused clean now
+	assert_said "unexpected argument 'now'"
+	refused run short --markdown "$WORK/no/file.md"
+	assert_said "cannot write '$WORK/no/file.md'"
+}
+
+@test "unknown scenario: the ones that exist are named" {
+	refused run nonsense
+	assert_said "no scenario 'nonsense' in $BENCH_SCENARIOS; there are: short$"
+	refused run ../short
+	assert_said "no scenario '../short'"
+}
+
+# bad_scenario PATTERN CHANGE...
+bad_scenario() {
+	scenario bad "${@:2}"
+	refused run bad
+	assert_said "$1"
+}
+
+@test "scenario file: each mistake is named with file, line and what was expected" {
+	bad_scenario "bad.conf:13: unknown key 'colour'" colour=blue
+	bad_scenario "bad.conf:12: rate_pps: found 'fast', expected packets per second" rate_pps=fast
+	bad_scenario "payload_bytes: found '17', expected a size from 18 to 64999 bytes" payload_bytes=17
+	bad_scenario "sink: found 'guess', expected count or receive" sink=guess
+	bad_scenario "offload_tx-udp-segmentation: found 'maybe', expected on or off" \
+		offload_tx-udp-segmentation=maybe
+	bad_scenario "bad.conf: 'rate_pps' is missing" rate_pps=
+	bad_scenario "topology: no file harness/topologies/moebius.bash" topology=moebius
+	scenario bad
+	printf 'rate_pps = 1\n' >>"$BENCH_SCENARIOS/bad.conf"
+	refused run bad
+	assert_said "bad.conf:13: 'rate_pps' stands twice"
+	scenario bad
+	printf 'just words\n' >>"$BENCH_SCENARIOS/bad.conf"
+	refused run bad
+	assert_said "bad.conf:13: found 'just words', expected 'key = value'"
+}
+
+@test "nothing in a scenario file is executed" {
+	scenario bad "description=\$(touch $WORK/executed)" 'relay_options=; touch x'
+	run "$BENCH" list
+	assert_success
+	[[ ! -e $WORK/executed ]]
+}
+
+@test "scenario with a baseline that is not there is invalid" {
+	scenario bad baseline=nonsense
+	run --separate-stderr "$BENCH" run bad
+	assert_failure 5
+	assert_said 'no file baselines/nonsense.json'
+}
+
+@test "gate without its scenario, and with one that names no baseline" {
+	refused gate
+	assert_said "no scenario 'pipeline-phase4'"
+	need_root
+	scenario pipeline-phase4
+	measure gate
+	assert_equal "$status" 5
+	assert_said 'names no baseline'
+	assert_nothing_left
+}
+
+@test "without root" {
+	run --separate-stderr unshare --user "$BENCH" run short --results "$RESULTS"
+	assert_failure 4
+	assert_said 'needs root; run: sudo harness/bench run short'
+	run --separate-stderr unshare --user "$BENCH" clean
+	assert_failure 4
+	assert_said 'needs root'
+	assert_nothing_left
+}
+
+@test "without a build, without a generator, with something else than a relay" {
+	need_root
+	BUILD=$WORK/nothing measure run short
+	assert_equal "$status" 64
+	assert_said "no program '$WORK/nothing/mcrelay' to measure; run: make"
+	mkdir "$WORK/half" && cp "$PROGRAMS/mcrelay" "$WORK/half"
+	BUILD=$WORK/half measure run short
+	assert_equal "$status" 64
+	assert_said "no program '$WORK/half/trafficgen'; run: make"
+	measure run short --relay "$WORK"
+	assert_equal "$status" 64
+	assert_said "no program '$WORK' to measure"
+	assert_nothing_left
+}
+
+@test "plot without a history" {
+	run --separate-stderr "$BENCH" plot history "$WORK/nothing" --results "$RESULTS"
+	assert_failure 1
+	assert_said 'no history in'
+}

@@ -1,0 +1,212 @@
+import copy
+import json
+import os
+import resource
+import struct
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import HARNESS, baseline, control_run, program, relay_run, schema
+import floor
+import history
+
+CLEAN = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def verdict(utc: str = "2026-11-20T14:00:00Z", **figures) -> dict:
+    found = floor.judge([relay_run(**figures) for _ in range(10)], [control_run()] * 10,
+                        baseline(), "target")
+    return {**json.loads(json.dumps(found)), "utc": utc}
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.history = self.folder / "a history"
+        self.verdict = self.folder / "verdict.json"
+        self.verdict.write_text(json.dumps(verdict()))
+
+
+class History(Scratch):
+    def test_what_goes_in_comes_out(self):
+        entry = verdict()
+        path = history.append(entry, self.history)
+        self.assertEqual(path, self.history / entry["profile"]["id"] / "2026-11.ndjson")
+        self.assertEqual(history.read(self.history), [entry])
+        schema("verdict").validate(history.read(self.history)[0])
+
+    def test_read_sorts_by_time_over_months_and_profiles(self):
+        for utc, profile in (("2027-01-02T00:00:00Z", "a"), ("2026-11-20T00:00:00Z", "b"),
+                             ("2026-12-01T00:00:00Z", "a")):
+            entry = verdict(utc)
+            entry["profile"] = {**entry["profile"], "id": profile}
+            history.append(entry, self.history)
+        self.assertEqual([entry["utc"][:7] for entry in history.read(self.history)],
+                         ["2026-11", "2026-12", "2027-01"])
+        self.assertEqual(len(history.read(self.history, "a")), 2)
+
+    def test_appends_at_the_same_time_keep_every_line(self):
+        appending = [subprocess.Popen([str(HARNESS / "history.py"), "append", str(self.verdict),
+                                       str(self.history)], stdout=subprocess.DEVNULL)
+                     for _ in range(16)]
+        self.assertEqual([process.wait() for process in appending], [0] * 16)
+        self.assertEqual(history.read(self.history), [verdict()] * 16)
+
+    def test_damaged_line_is_named(self):
+        path = history.append(verdict(), self.history)
+        with open(path, "a", encoding="ascii") as file:
+            file.write('{"utc": \n')
+        done = program("history.py", "list", self.history)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertIn(f"{path}:2: damaged line", done.stderr)
+
+    def test_a_line_cut_short_spoils_no_second_one(self):
+        path = history.append(verdict(), self.history)
+        with open(path, "a", encoding="ascii") as file:
+            file.write('{"utc": ')
+        history.append(verdict(), self.history)
+        lines = path.read_text().splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertEqual(json.loads(lines[2]), verdict())
+
+    def test_full_disk_leaves_the_file_as_it_was(self):
+        path = history.append(verdict(), self.history)
+        before = path.read_bytes()
+
+        def nearly_full():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100,) * 2)
+
+        done = program("history.py", "append", self.verdict, self.history, preexec_fn=nearly_full)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_invalid_verdict_has_no_place_in_it(self):
+        self.verdict.write_text('{"verdict": "INVALID", "exit": 5}')
+        done = program("history.py", "append", self.verdict, self.history)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertFalse(self.history.exists())
+
+
+class Report(Scratch):
+    BASELINE = HARNESS.parent / "baselines" / "phase4.json"
+
+    def report(self, document: dict, *options) -> str:
+        self.verdict.write_text(json.dumps(document))
+        done = program("report.py", self.verdict, "--baseline", self.BASELINE, *options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("\033", done.stdout)  # no colour: it is not a terminal
+        return done.stdout
+
+    def test_each_verdict(self):
+        for word, figures in (("PASS", {}), ("REGRESSION", {"egress": 90_000}),
+                              ("INCONCLUSIVE", {"offered": 600_000})):
+            with self.subTest(word=word):
+                text = self.report(verdict(**figures))
+                self.assertIn(f"\n{word}: tier", text)
+                self.assertIn("relay 1 egress", text)
+                self.assertIn("307,000 pps", text)  # PHASE4's
+                self.assertIn(">= 300,000 pps", text)  # the tier's
+
+    def test_invalid(self):
+        found = floor.judge([relay_run(problems=["the ledger is open"])], [control_run()],
+                            baseline(), "target")
+        text = self.report(found)
+        self.assertIn("INVALID: the measurement itself is broken", text)
+        self.assertIn("- round 1: the ledger is open", text)
+
+    def test_markdown(self):
+        text = self.report(verdict(), "--markdown")
+        self.assertIn("### Performance gate: PASS\n", text)
+        table = [line for line in text.splitlines() if line.startswith("|")]
+        self.assertGreater(len(table), 5)
+        self.assertEqual(len({line.count("|") for line in table}), 1)
+
+    def test_colour_on_a_terminal_unless_unwanted(self):
+        self.verdict.write_text(json.dumps(verdict()))
+        for environment, colour in (({}, True), ({"NO_COLOR": "1"}, False)):
+            leader, follower = os.openpty()
+            subprocess.run([str(HARNESS / "report.py"), str(self.verdict), "--baseline",
+                            str(self.BASELINE)], stdout=follower, check=True,
+                           env={**CLEAN, **environment})
+            os.close(follower)
+            text = b""
+            try:
+                while piece := os.read(leader, 65536):
+                    text += piece
+            except OSError:
+                pass
+            os.close(leader)
+            self.assertIs(b"\033[1;32mPASS" in text, colour)
+
+    def test_result(self):
+        text = self.report(relay_run())
+        self.assertIn("sink (terminus relay): received", text)
+        self.assertIn("VALID: every packet accounted for", text)
+        broken = self.report(relay_run(valid=False, problems=["the reason"]))
+        self.assertIn("INVALID\n  - the reason", broken)
+
+    def test_unreadable_is_one_line(self):
+        for text in ("", "[]", "{}", '{"verdict": 1}'):
+            self.verdict.write_text(text)
+            done = program("report.py", self.verdict)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), text)
+
+
+class Plot(Scratch):
+    def entries(self) -> list[dict]:
+        kinds = ({}, {"egress": 90_000, "exhaustion": 0.86}, {"offered": 600_000}, {"egress": 450_000})
+        return [verdict(f"2026-11-{day:02}T14:00:00Z", **kinds[day % len(kinds)])
+                for day in range(1, 13)]
+
+    def test_svg_and_png(self):
+        entries = self.entries()
+        for entry in entries:
+            history.append(entry, self.history)
+        few = copy.deepcopy(entries[0])  # too few rounds for bounds
+        for summary in (few["hops"][0]["egress_pps"], few["hops"][0]["buffer_exhaustion_ratio"]):
+            summary.update(lower=None, upper=None)
+        history.append({**few, "utc": "2026-11-30T14:00:00Z"}, self.history)
+        plots = self.folder / "the plots' folder"
+        done = program("plot_history.py", self.history, plots)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        stem = f"{entries[0]['profile']['id']}-pipeline-phase4"
+        self.assertEqual(sorted(path.name for path in plots.iterdir()), [f"{stem}.png", f"{stem}.svg"])
+        png = (plots / f"{stem}.png").read_bytes()
+        self.assertEqual(png[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(struct.unpack(">II", png[16:24]), (1100, 680))
+        svg = (plots / f"{stem}.svg").read_text()
+        self.assertIn("</svg>", svg)
+        for text in ("PHASE4", "stretch", entries[0]["commit"][:8]):
+            self.assertIn(text, svg)
+
+    def test_no_history(self):
+        done = program("plot_history.py", self.history, self.folder / "plots")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no history in", done.stderr)
+        self.assertFalse((self.folder / "plots").exists())
+
+    def test_no_gnuplot(self):
+        history.append(verdict(), self.history)
+        done = program("plot_history.py", self.history, self.folder / "plots",
+                       env={**CLEAN, "PATH": str(self.folder)})
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertIn("gnuplot is not installed", done.stderr)
+
+    def test_gnuplot_that_fails_leaves_nothing(self):
+        history.append(verdict(), self.history)
+        fake = self.folder / "gnuplot"
+        fake.write_text("#!/bin/sh\nsed -n \"s/^set output '\\(.*\\)'/\\1/p\" | xargs -d '\\n' touch\n"
+                        "echo no font >&2\nexit 1\n")
+        fake.chmod(0o755)
+        done = program("plot_history.py", self.history, self.folder / "plots",
+                       env={**CLEAN, "PATH": f"{self.folder}:{CLEAN['PATH']}"})
+        self.assertEqual((done.returncode, done.stderr), (1, "plot_history.py: gnuplot: no font\n"))
+        self.assertEqual(list((self.folder / "plots").iterdir()), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,77 @@
+import unittest
+
+import support  # noqa: F401  finds the harness
+import ledger
+
+TOTAL = {"matched": 0, "buffer_exhaustion": 0, "drop_malformed": 0, "drop_fragment": 0,
+         "drop_truncated": 0, "drop_checksum": 0, "drop_no_match": 0, "egress_sent": 0,
+         "egress_errors": 0}
+
+
+def total(**counters: int) -> dict:
+    return {**TOTAL, **counters}
+
+
+class Close(unittest.TestCase):
+    def test_closes_when_drops_explain_what_is_missing(self):
+        account = ledger.close("a", "packets", 1000, 900, {"x": 60, "y": 40})
+        self.assertEqual((account["residual"], account["residual_ratio"]), (0, 0.0))
+        self.assertTrue(account["closed"])
+
+    def test_a_leak_opens_it(self):
+        account = ledger.close("a", "packets", 1000, 900, {"x": 60})
+        self.assertEqual(account["residual"], 40)
+        self.assertAlmostEqual(account["residual_ratio"], 0.04)
+        self.assertFalse(account["closed"])
+
+    def test_packets_from_nowhere_open_it(self):
+        account = ledger.close("a", "packets", 1000, 1000, {"x": 60})
+        self.assertEqual(account["residual"], -60)
+        self.assertAlmostEqual(account["residual_ratio"], 0.06)
+        self.assertFalse(account["closed"])
+
+    def test_nothing_offered_never_closes(self):
+        for delivered in (0, 5):
+            account = ledger.close("a", "packets", 0, delivered, {})
+            self.assertFalse(account["closed"])
+            self.assertEqual(account["residual_ratio"], 0.0)
+
+    def test_tolerance_is_one_in_a_thousand_on_both_sides(self):
+        for offered, delivered, closed in ((10_000, 9_990, True), (10_000, 9_989, False),
+                                           (10_000, 10_010, True), (10_000, 10_011, False),
+                                           (999, 998, False), (1_000, 999, True)):
+            with self.subTest(offered=offered, delivered=delivered):
+                self.assertIs(ledger.close("a", "p", offered, delivered, {})["closed"], closed)
+
+    def test_large_counts_stay_exact(self):
+        account = ledger.close("a", "p", 2**63, 2**63 - 3, {"x": 2})
+        self.assertEqual(account["residual"], 1)
+
+
+class Accounts(unittest.TestCase):
+    def test_link(self):
+        account = ledger.link("l", 100, {"packets": 100, "dropped": 3},
+                              {"packets": 95, "dropped": 2})
+        self.assertEqual((account["offered"], account["delivered"], account["residual"]), (100, 95, 0))
+
+    def test_hop_in_counts_each_named_drop(self):
+        drops = ("buffer_exhaustion", "drop_malformed", "drop_fragment", "drop_truncated",
+                 "drop_checksum", "drop_no_match")
+        counters = total(matched=900, **{name: i for i, name in enumerate(drops, 1)})
+        account = ledger.hop_in("h", 900 + 21, counters)
+        self.assertEqual(account["residual"], 0)
+        self.assertEqual(sorted(account["drops"].values()), [1, 2, 3, 4, 5, 6])
+
+    def test_hop_out_owes_each_packet_to_every_output(self):
+        account = ledger.hop_out("h", 3, total(matched=100, egress_sent=290, egress_errors=10))
+        self.assertEqual((account["offered"], account["residual"]), (300, 0))
+        self.assertFalse(ledger.hop_out("h", 3, total(matched=100, egress_sent=200))["closed"])
+
+    def test_receiver(self):
+        report = {"received": 90, "socket_drops": 4, "duplicated": 3, "stale": 1, "corrupt": 1,
+                  "foreign": 1}
+        self.assertEqual(ledger.receiver("s", 100, report)["residual"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,309 @@
+"""result.py on a run that was recorded (data/raw: one relay, a receiver behind it), whole and damaged."""
+
+import json
+import resource
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import DATA, load, program, schema
+import result
+
+
+class Recorded(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.raw = self.folder / "raw"
+        shutil.copytree(DATA / "raw", self.raw)
+
+    def change(self, name: str, function) -> None:
+        value = load(self.raw / name)
+        function(value)
+        (self.raw / name).write_text(json.dumps(value))
+
+    def build(self) -> dict:
+        found = result.build(self.raw)
+        schema("result").validate(json.loads(json.dumps(found)))
+        return found
+
+    def problems(self) -> str:
+        found = self.build()
+        self.assertFalse(found["valid"])
+        return " ".join(found["problems"])
+
+
+class Whole(Recorded):
+    def test_valid_and_as_the_schema_says(self):
+        found = self.build()
+        self.assertEqual((found["valid"], found["problems"]), (True, []))
+        self.assertEqual([hop["name"] for hop in found["hops"]], ["r1"])
+
+    def test_rates_can_be_had_from_the_samples(self):
+        found = self.build()
+        hop = found["hops"][0]
+        rows = [dict(zip(found["sample_columns"], row)) for row in hop["samples"]]
+        start, end = found["window_ns"]
+        inside = [row for row in rows if start <= row["time_ns"] <= end]
+        seconds = (inside[-1]["time_ns"] - inside[0]["time_ns"]) / 1e9
+        for column, rate in (("interface_rx", "interface_pps"), ("arrived", "ingress_pps"),
+                             ("matched", "matched_pps"), ("egress_sent", "egress_pps")):
+            self.assertAlmostEqual((inside[-1][column] - inside[0][column]) / seconds, hop[rate])
+        self.assertEqual(inside[-1]["buffer_exhaustion"] - inside[0]["buffer_exhaustion"],
+                         hop["buffer_exhaustion"])
+        self.assertAlmostEqual(result.rate(found["generator"]["samples"], (start, end)),
+                               found["offered_pps"])
+
+    def test_every_sample_is_kept(self):
+        found = self.build()
+        lines = (self.raw / "r1.series.ndjson").read_text().splitlines()
+        self.assertEqual(len(found["hops"][0]["samples"]), len(lines))
+        self.assertEqual(found["generator"]["samples"], load(self.raw / "gen.json")["samples"])
+
+    def test_receiver_fills_the_sink(self):
+        sink = self.build()["sink"]
+        self.assertEqual(sink["source"], "trafficgen recv")
+        self.assertEqual((sink["received"], sink["lost"], sink["duplicated"], sink["reordered"],
+                          sink["corrupt"], sink["socket_drops"]), (20_000, 0, 0, 0, 0, 0))
+        self.assertEqual(sink["latency_ns"]["count"], 20_000)
+        self.assertLessEqual(sink["latency_ns"]["p50"], sink["latency_ns"]["p99"])
+
+    def test_without_a_receiver_the_interfaces_count(self):
+        self.change("run.json", lambda run: run.update(sinks=[]))
+        sink = self.build()["sink"]
+        self.assertEqual((sink["source"], sink["received"], sink["lost"]),
+                         ("interface counters", 20_000, 0))
+        self.assertIsNone(sink["corrupt"])
+        self.assertIsNone(sink["latency_ns"])
+
+    def test_control(self):
+        self.change("run.json", lambda run: run.update(kind="control"))
+        found = self.build()
+        self.assertEqual((found["hops"], found["sink"]["source"]), ([], "interface counters"))
+        self.assertEqual(len(found["ledger"]), 1)
+
+    def test_window_is_that_of_the_run(self):
+        self.change("run.json", lambda run: run.update(window_ms=300))
+        start, end = self.build()["window_ns"]
+        self.assertEqual(end - start, 300_000_000)
+
+    def test_program_writes_the_same(self):
+        done = program("result.py", self.raw, self.folder / "result.json")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual(load(self.folder / "result.json"), json.loads(json.dumps(self.build())))
+
+
+class Sinks(unittest.TestCase):
+    HOP = {"name": "r1", "outputs": ["out0", "out1", "out2"]}
+
+    def test_fan_out_expects_every_packet_at_every_sink(self):
+        accounts = [{"delivered": n} for n in (100, 100, 300, 100, 99, 100)]
+        sink = result.sink([self.HOP], [{}], 100, accounts, {})
+        self.assertEqual((sink["expected"], sink["received"], sink["lost"]), (300, 299, 1))
+
+    def test_fan_outs_in_a_row_multiply(self):
+        hops = [self.HOP, {"name": "r2", "outputs": ["out0", "out1"]}, {"name": "r3", "outputs": []}]
+        finals = [{}, {}, {"total": {"matched": 600}}]
+        self.assertEqual(result.sink(hops, finals, 100, [], {})["lost"], 0)
+
+    def test_terminus_counts_itself(self):
+        hops = [{"name": "r1", "outputs": ["out0"]}, {"name": "r2", "outputs": []}]
+        sink = result.sink(hops, [{}, {"total": {"matched": 98}}], 100, [{"delivered": 98}], {})
+        self.assertEqual((sink["source"], sink["expected"], sink["lost"]), ("terminus relay", 100, 2))
+
+    def test_of_several_receivers_the_worst_latency(self):
+        quiet = {"count": 5, "p50": 1, "p99": 2, "p99_9": 3, "max": 4}
+        late = {"count": 6, "p50": 0, "p99": 9, "p99_9": 9, "max": 10}
+        silent = {"count": 0, "p50": 0, "p99": 0, "p99_9": 0, "max": 0}
+        self.assertEqual(result.worst_latency([quiet, late, silent]),
+                         {"count": 11, "p50": 1, "p99": 9, "p99_9": 9, "max": 10})
+        self.assertIsNone(result.worst_latency([silent]))
+
+
+class Fanout(Recorded):
+    def test_outputs_are_found_by_their_interface(self):
+        """Whatever the order in the relay's report; none may be left out."""
+        def add(counters, extra):
+            counters["r1:out1"] = {**counters["r1:out0"], "tx_packets": extra}
+            counters["sink1:in0"] = {**counters["sink:in0"], "rx_packets": extra}
+
+        def report(stats):
+            stats["outputs"].insert(0, {**stats["outputs"][0], "interface": "out1", "sent": 19_990})
+            stats["total"].update(egress_sent=39_990, egress_errors=10)
+        self.change("run.json", lambda run: (run.update(sinks=[]), run["hops"][0].update(
+            outputs=["out0", "out1"], downstream=["sink:in0", "sink1:in0"])))
+        self.change("links.before.json", lambda counters: add(counters, 0))
+        self.change("links.after.json", lambda counters: add(counters, 19_990))
+        self.change("r1.stats.json", report)
+        for when in ("before", "after"):
+            self.change(f"offloads.{when}.json", lambda found: found.update(
+                {"r1:out1": found["r1:out0"], "sink1:in0": found["sink:in0"]}))
+        series = (self.raw / "r1.series.ndjson").read_text().splitlines()
+        rows = [json.loads(line) for line in series]
+        for row in rows:
+            row["interfaces"].append({**row["interfaces"][-1], "name": "out1"})
+        (self.raw / "r1.series.ndjson").write_text("\n".join(map(json.dumps, rows)) + "\n")
+        found = self.build()
+        self.assertEqual(found["problems"], [])
+        self.assertEqual((found["sink"]["expected"], found["sink"]["lost"]), (40_000, 10))
+        self.change("r1.stats.json", lambda stats: stats["outputs"].pop())
+        with self.assertRaises(KeyError):
+            result.build(self.raw)
+
+
+class Problems(Recorded):
+    def test_open_ledger(self):
+        def lose(counters):
+            counters["r1:in0"]["rx_packets"] -= 1000
+        self.change("links.after.json", lose)
+        self.assertIn("ledger of 'gen -> r1' does not close: residual 1000 of 20000", self.problems())
+
+    def test_packets_from_nowhere(self):
+        def find(counters):
+            counters["sink:in0"]["rx_packets"] += 1000
+        self.change("links.after.json", find)
+        self.assertIn("residual -1000 of 20000", self.problems())
+
+    def test_loss_with_a_name_is_no_problem(self):
+        def drop(counters):
+            counters["r1:in0"]["rx_packets"] -= 1000
+            counters["gen:out0"]["tx_dropped"] += 1000
+        self.change("links.after.json", drop)
+        self.assertNotIn("'gen -> r1'", self.problems())  # but r1 then got more than arrived
+
+    def test_wrong_binary(self):
+        (self.raw / "r1.sha256").write_text("0" * 64 + "\n")
+        self.assertIn("r1: the binary that ran (000000000000) is not the one that was built",
+                      self.problems())
+
+    def test_offload_flipped(self):
+        for when in ("before", "after"):
+            name = f"offloads.{when}.json"
+            kept = (self.raw / name).read_text()
+            self.change(name, lambda found: found["r1:in0"].update({"tx-udp-segmentation": "on"}))
+            self.assertIn(f"r1:in0: tx-udp-segmentation is on {when} the run", self.problems())
+            (self.raw / name).write_text(kept)
+
+    def test_offload_that_nobody_could_read(self):
+        self.change("offloads.after.json", lambda found: found["r1:in0"].pop("tx-udp-segmentation"))
+        self.assertIn("tx-udp-segmentation is unknown after the run", self.problems())
+        (self.raw / "offloads.after.json").write_text("{}")
+        self.assertIn("sink:in0: tx-udp-segmentation is unknown after the run", self.problems())
+
+    def test_error_in_the_log(self):
+        with open(self.raw / "r1.log", "a", encoding="ascii") as log:
+            log.write("[ERROR:Stats] cannot write\n[ERROR:Stats] again\n")
+        self.assertEqual(self.problems(), "r1: [ERROR:Stats] cannot write")
+
+    def test_relay_exit_code(self):
+        (self.raw / "r1.exit").write_text("137\n")
+        self.assertIn("r1: the relay ended with exit code 137", self.problems())
+
+    def test_generator_that_sent_nothing(self):
+        def silence(report):
+            report.update(packets_sent=0, samples=[[t, 0] for t, _ in report["samples"]])
+        self.change("gen.json", silence)
+        self.assertIn("the generator sent nothing", self.problems())
+
+    def test_receiver_that_lost_track(self):
+        self.change("sink.recv.json", lambda report: report.update(received=10_000))
+        self.assertIn("ledger of 'sink socket' does not close", self.problems())
+
+
+class Unusable(Recorded):
+    """Raw data that no result can be made of: exit 1, one line, and nothing written."""
+
+    def refused(self, name: str) -> None:
+        done = program("result.py", self.raw, self.folder / "result.json")
+        self.assertEqual(done.returncode, 1, name)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("result.py: "), done.stderr)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["raw"])
+
+    def each(self, damage) -> None:
+        for path in sorted((DATA / "raw").iterdir()):
+            if path.name in ("gen.log", "sink.log", "r1.rules.json"):
+                continue  # for people
+            with self.subTest(file=path.name):
+                damage(self.raw / path.name)
+                self.refused(path.name)
+                shutil.copy(path, self.raw / path.name)
+
+    def test_each_missing_file(self):
+        self.each(lambda path: path.unlink())
+
+    def test_each_json_file_cut_in_the_middle(self):
+        def cut(path: Path) -> None:
+            if path.suffix in (".json", ".ndjson"):
+                text = path.read_text().rstrip()
+                path.write_text(text[:len(text) - len(text) // 3])
+            else:
+                path.unlink()
+        self.each(cut)
+
+    def test_each_json_file_of_another_shape(self):
+        def reshape(path: Path) -> None:
+            if path.suffix in (".json", ".ndjson"):
+                path.write_text("[7]\n")
+            else:
+                path.unlink()
+        self.each(reshape)
+
+    def test_too_few_samples_in_the_window(self):
+        lines = (self.raw / "r1.series.ndjson").read_text().splitlines(keepends=True)
+        (self.raw / "r1.series.ndjson").write_text("".join(lines[:1] + lines[-1:]))
+        self.refused("series")
+
+    def test_empty_folder_and_no_folder(self):
+        shutil.rmtree(self.raw)
+        self.raw.mkdir()
+        self.refused("empty")
+
+    def test_target_that_cannot_be_written(self):
+        done = program("result.py", self.raw, self.folder / "no" / "result.json")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+
+    def test_full_disk(self):
+        def nearly_full():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        done = program("result.py", self.raw, self.folder / "result.json", preexec_fn=nearly_full)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["raw"])
+
+    def test_usage(self):
+        self.assertEqual(program("result.py", self.raw).returncode, 64)
+
+
+class Schemas(unittest.TestCase):
+    def described(self, node, path: str) -> None:
+        if isinstance(node, dict):
+            for name, value in node.get("properties", {}).items():
+                if "/then" not in path and "/if" not in path and "/else" not in path:
+                    self.assertIn("description", value, f"{path}/{name}")
+            for key, value in node.items():
+                self.described(value, f"{path}/{key}")
+        elif isinstance(node, list):
+            for value in node:
+                self.described(value, path)
+
+    def test_every_property_has_a_description(self):
+        for name in ("result", "verdict"):
+            self.described(schema(name).schema, name)
+
+    def test_they_refuse_what_is_wrong(self):
+        valid = load(DATA / "pipeline-relay.result.json")
+        schema("result").validate(valid)
+        for change in ({"surprise": 1}, {"schema": 2}, {"kind": "other"}, {"valid": False},
+                       {"offered_pps": -1}, {"utc": "yesterday"}, {"hops": [{}]}):
+            with self.subTest(change=change):
+                self.assertFalse(schema("result").is_valid({**valid, **change}))
+        for key in valid:
+            with self.subTest(missing=key):
+                self.assertFalse(schema("result").is_valid(
+                    {k: v for k, v in valid.items() if k != key}))
+
+
+if __name__ == "__main__":
+    unittest.main()
