@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+"""frames: packets made and looked at by something that shares no code with relay and trafficgen.
+
+    send      UDP datagrams of given sizes with random content through an ordinary socket
+    receive   what arrives on an ordinary UDP socket
+    replay    payloads of a file, in a given order, some of them damaged
+    inject    hand-made Ethernet frames through AF_PACKET: tags, options, fragments, wrong checksums
+    capture   each IPv4 frame that an interface receives, taken apart
+
+A payload is a line of hexadecimal digits everywhere, so that both ends can be compared with diff.
+receive and capture write "ready" to stderr once they listen, and end on SIGTERM with what has
+arrived by then, or after --seconds.
+"""
+
+import argparse
+import json
+import random
+import signal
+import socket
+import struct
+import sys
+import time
+
+ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+UDP = 17
+MORE_FRAGMENTS = 0x2000
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071); 0 over data that contains its own correct one."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
+
+
+def pseudo_header(source: bytes, destination: bytes, udp_bytes: int) -> bytes:
+    return source + destination + struct.pack("!BBH", 0, UDP, udp_bytes)
+
+
+# ---- ordinary sockets ---------------------------------------------------------------------------
+
+
+def sending_socket(address: str, ttl: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, 0))
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+    return sock
+
+
+def command_send(args: argparse.Namespace) -> None:
+    chance = random.Random(args.seed)
+    sizes = args.sizes or [chance.randint(0, 1472) for _ in range(args.random)]
+    sock = sending_socket(args.address, args.ttl)
+    for size in sizes:
+        payload = chance.randbytes(size)
+        sock.sendto(payload, (args.group, args.port))
+        print(payload.hex())
+
+
+def command_replay(args: argparse.Namespace) -> None:
+    with open(args.file, encoding="ascii") as file:
+        payloads = [bytes.fromhex(line) for line in file]
+    sock = sending_socket(args.address, 1)
+    for word in args.order:
+        payload = bytearray(payloads[int(word.lstrip("xf"))])
+        if word[0] == "x":  # one bit of the filler
+            payload[-1] ^= 1
+        if word[0] == "f":  # no longer trafficgen's
+            payload[0] ^= 0xFF
+        sock.sendto(payload, (args.group, args.port))
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_on_sigterm() -> None:
+    def stop(*_: object) -> None:
+        raise Stop
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def listen(sock: socket.socket, seconds: float, take) -> None:
+    """Feeds `take` until SIGTERM, then what is left in the socket; or until the time is over."""
+    deadline = time.monotonic() + seconds
+    sock.settimeout(0.1)
+    stop_on_sigterm()
+    print("ready", file=sys.stderr, flush=True)
+    try:
+        while time.monotonic() < deadline:
+            try:
+                data = sock.recv(65536)
+            except TimeoutError:
+                continue
+            # a signal must not come between having a packet and having written it
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            take(data)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    except Stop:
+        pass
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    sock.setblocking(False)
+    while True:
+        try:
+            take(sock.recv(65536))
+        except BlockingIOError:
+            break
+
+
+def command_receive(args: argparse.Namespace) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.bind((args.group, args.port))
+    request = socket.inet_aton(args.group) + socket.inet_aton(args.address)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+    listen(sock, args.seconds, lambda data: print(data.hex(), flush=True))
+
+
+# ---- frames -------------------------------------------------------------------------------------
+
+
+def udp_datagram(args: argparse.Namespace, payload: bytes, kind: str) -> bytes:
+    source, group = socket.inet_aton(args.source), socket.inet_aton(args.group)
+    length = 8 + len(payload)
+    header = struct.pack("!HHHH", 40000, args.port, length, 0)
+    value = checksum(pseudo_header(source, group, length) + header + payload) or 0xFFFF
+    if kind == "bad-checksum":
+        value ^= 0x0101
+    if kind == "no-checksum":
+        value = 0
+    return header[:6] + struct.pack("!H", value) + payload
+
+
+def ip_packet(args: argparse.Namespace, body: bytes, kind: str, fragment: int = 0) -> bytes:
+    options = b"\x94\x04\0\0" if kind == "options" else b""  # router alert
+    header = struct.pack(
+        "!BBHHHBBH4s4s",
+        0x45 + len(options) // 4,
+        0,
+        20 + len(options) + len(body),
+        4711,
+        fragment,
+        args.ttl,
+        6 if kind == "tcp" else UDP,
+        0,
+        socket.inet_aton(args.source),
+        socket.inet_aton(args.group),
+    )
+    value = checksum(header + options)
+    if kind == "bad-ip-checksum":
+        value ^= 0x0101
+    return header[:10] + struct.pack("!H", value) + header[12:] + options + body
+
+
+def frames_of_kind(args: argparse.Namespace, kind: str, payload: bytes) -> list[bytes]:
+    group = socket.inet_aton(args.group)
+    ethernet = bytes([1, 0, 0x5E, group[1] & 0x7F, group[2], group[3]]) + b"\x02mcrel"
+    tags = {"vlan": "81000064", "qinq": "88a8006481000065"}.get(kind, "")
+    ethernet += bytes.fromhex(tags) + struct.pack("!H", 0x88B5 if kind == "not-ip" else ETH_P_IP)
+    datagram = udp_datagram(args, payload, kind)
+    if kind == "fragments":
+        cut = len(datagram) // 2 & ~7
+        return [
+            ethernet + ip_packet(args, datagram[:cut], kind, MORE_FRAGMENTS),
+            ethernet + ip_packet(args, datagram[cut:], kind, cut // 8),
+        ]
+    frame = ethernet + ip_packet(args, datagram, kind)
+    if kind == "cut":  # ends before what its IP header announces
+        return [frame[:-4]]
+    if kind == "padded":
+        frame += b"\xa5" * max(60 - len(frame), 4)
+    return [frame]
+
+
+def command_inject(args: argparse.Namespace) -> None:
+    chance = random.Random(args.seed)
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((args.interface, 0))
+    for word in args.kinds:
+        kind, _, size = word.partition(":")
+        payload = chance.randbytes(int(size or 100))
+        for frame in frames_of_kind(args, kind, payload):
+            sock.send(frame)
+        print(kind, payload.hex())
+
+
+def take_apart(frame: bytes) -> dict | None:
+    ip = frame[14:]
+    if frame[12:14] != b"\x08\x00" or ip[9] != UDP:
+        return None
+    header_bytes = (ip[0] & 15) * 4
+    total, fragment = struct.unpack("!H", ip[2:4])[0], struct.unpack("!H", ip[6:8])[0]
+    udp = ip[header_bytes:total]
+    from_port, port, udp_bytes, udp_sum = struct.unpack("!HHHH", udp[:8])
+    return {
+        "mac": frame[:6].hex(":"),
+        "source": socket.inet_ntoa(ip[12:16]),
+        "destination": socket.inet_ntoa(ip[16:20]),
+        "from_port": from_port,
+        "port": port,
+        "ttl": ip[8],
+        "fragment": bool(fragment & 0x3FFF),
+        "frame_bytes": len(frame),
+        "ip_checksum_ok": checksum(ip[:header_bytes]) == 0,
+        "udp_checksum_ok": udp_sum != 0
+        and checksum(pseudo_header(ip[12:16], ip[16:20], udp_bytes) + udp) == 0,
+        "payload": udp[8:].hex(),
+    }
+
+
+def command_capture(args: argparse.Namespace) -> None:
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.bind((args.interface, ETH_P_ALL))
+
+    def take(frame: bytes) -> None:
+        fields = take_apart(frame)
+        if fields:
+            print(json.dumps(fields), flush=True)
+
+    listen(sock, args.seconds, take)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, function, *positional: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name)
+        for argument in positional:
+            sub.add_argument(argument, type=int if argument == "port" else str)
+        sub.set_defaults(function=function)
+        return sub
+
+    send = command("send", command_send, "address", "group", "port")
+    send.add_argument("--sizes", type=int, nargs="+")
+    send.add_argument("--random", type=int, help="so many of random sizes")
+    send.add_argument("--ttl", type=int, default=1)
+    send.add_argument("--seed", type=int, default=1)
+    replay = command("replay", command_replay, "address", "group", "port", "file")
+    replay.add_argument("order", nargs="+", help="line from 0; x before it: damaged; f: foreign")
+    receive = command("receive", command_receive, "address", "group", "port")
+    receive.add_argument("--seconds", type=float, default=60)
+    inject = command("inject", command_inject, "interface", "source", "group", "port")
+    inject.add_argument("kinds", nargs="+", help="KIND or KIND:PAYLOAD_BYTES")
+    inject.add_argument("--ttl", type=int, default=5)
+    inject.add_argument("--seed", type=int, default=1)
+    capture = command("capture", command_capture, "interface")
+    capture.add_argument("--seconds", type=float, default=60)
+
+    args = parser.parse_args()
+    args.function(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+#!/usr/bin/env bats
+# What cannot work is refused at the start: one line on stderr that says what and where, exit status
+# 64 for a wrong command line or environment, 1 otherwise; and nothing is left behind.
+
+# shellcheck disable=SC2154 # stderr is set by bats' run
+load helper
+
+setup_file() {
+	testbed build
+}
+
+build() {
+	topology single
+	run ip -n "$(namespace r1)" link add bare type veth peer name bare-peer
+	run ip -n "$(namespace r1)" link set bare up
+	run ip -n "$(namespace r1)" link set bare-peer up
+}
+
+setup() {
+	harness_setup
+	unset "${!MCR_@}"
+	jq -s '{rules: .}' <<<"$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")" >"$WORK/rules.json"
+	FILES=$(ls -A "$WORK")
+}
+
+# refuses STATUS PATTERN [ARGUMENT]...: a relay with these arguments. WRAPPER: words to put before it.
+refuses() {
+	# shellcheck disable=SC2086 # a list of words
+	run --separate-stderr -"$1" at r1 ${WRAPPER:-} "$RELAY" "${@:3}"
+	assert_one_line "$2"
+	assert_output ''
+	assert_equal "$(ls -A "$WORK")" "$FILES"
+	run ip_at r1 maddr show dev in0
+	refute_output --partial "$GROUP_IN"
+}
+
+# refuses_rules PATTERN JSON: a rule file with this text.
+refuses_rules() {
+	printf '%s' "$2" >"$WORK/rules.json"
+	refuses 1 "^\[ERROR:Config\] $WORK/rules.json:?.*$1" --config "$WORK/rules.json"
+}
+
+# rules_with JQ: the good rule file, edited.
+rules_with() {
+	jq -s "{rules: .} | $1" <<<"$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")"
+}
+
+@test "an unknown option, argument or value: exit status 64" {
+	local good=(--config "$WORK/rules.json")
+	refuses 64 "unknown or ambiguous option '--nonsense'; see 'mcrelay --help'" "${good[@]}" --nonsense
+	refuses 64 "unknown or ambiguous option '--s'" "${good[@]}" --s 1
+	refuses 64 "unexpected argument 'eth0'" "${good[@]}" eth0
+	refuses 64 '--config FILE is missing'
+	refuses 64 '--config needs a value' --config
+	refuses 64 '--queue-depth needs a value' "${good[@]}" --queue-depth
+	refuses 64 "--config: expected FILE, found an empty string" --config ''
+}
+
+@test "a value out of its range: exit status 64" {
+	local good=(--config "$WORK/rules.json") pair
+	for pair in num-workers=0 ring-slots=8 ring-slots=131072 ring-slot-bytes=-1 queue-depth=0 \
+		queue-depth=32769 send-batch=0 send-batch=1025 socket-sndbuf=4095 \
+		socket-sndbuf=99999999999999999999 stats-interval-ms=x stats-interval-ms=1.5; do
+		refuses 64 "^mcrelay: --${pair%=*}: '${pair#*=}' is not a whole number from [0-9]+ to [0-9]+; see" \
+			"${good[@]}" "--${pair%=*}" "${pair#*=}"
+	done
+	refuses 64 '--ring-slots: 100 is not a power of two' "${good[@]}" --ring-slots 100
+	refuses 64 '--ring-slot-bytes: 1024 is neither' "${good[@]}" --ring-slot-bytes 1024
+	refuses 64 '--ring-slot-bytes: 3000 is neither' "${good[@]}" --ring-slot-bytes 3000
+	refuses 64 'name the same file' "${good[@]}" --stats-file "$WORK/x" --stats-series "$WORK/x"
+}
+
+@test "a wrong environment: exit status 64, also when an option overrides it" {
+	export MCR_SOCKET_SNDBUF=lots
+	refuses 64 "environment variable MCR_SOCKET_SNDBUF: 'lots' is not a whole number from 4096" \
+		--config "$WORK/rules.json"
+	export MCR_SOCKET_SNDBUF=
+	refuses 64 "environment variable MCR_SOCKET_SNDBUF: '' is not" --config "$WORK/rules.json"
+}
+
+@test "--help and --version print to stdout and exit with 0" {
+	run --separate-stderr -0 at r1 "$RELAY" --help
+	assert_output --partial '--config FILE'
+	assert_output --partial 'environment MCR_SOCKET_SNDBUF'
+	assert_equal "$stderr" ''
+	run --separate-stderr -0 at r1 "$RELAY" --version
+	assert_output --regexp '^mcrelay [0-9]+\.[0-9]+\.[0-9]+$'
+}
+
+@test "a rule file that cannot be read" {
+	refuses 1 "^\[ERROR:Config\] $WORK/none.json: cannot (open|read) the rule file: No such file" --config "$WORK/none.json"
+	refuses 1 "$WORK: .*(directory|JSON)" --config "$WORK"
+	refuses 1 '/dev/null.*JSON' --config /dev/null
+	refuses 1 '/dev/zero.*JSON' --config /dev/zero
+}
+
+@test "a rule file that is not JSON: line and column" {
+	refuses_rules ':1:[0-9]+: not valid JSON: ' '{"rules": ['
+	refuses_rules ':3:[0-9]+: not valid JSON: ' $'{\n"rules":\n oops}'
+	refuses_rules 'not valid JSON' '{"rules": [], "rules": []}'
+	refuses_rules 'not valid JSON' $'\xff\xfe'
+}
+
+@test "a rule file with wrong content: the place, what was found and what is expected" {
+	refuses_rules ' \$: found an array, expected an object with the key rules' '[]'
+	refuses_rules ' \$.rules: no rules; expected at least one' '{"rules": []}'
+	refuses_rules ' \$.rules: found nothing, expected an array of rules' '{}'
+	refuses_rules ' \$: unknown key "rule"' '{"rule": []}'
+	refuses_rules '\$.rules\[0\].input.port: found 70000, expected a whole number from 1 to 65535' \
+		"$(rules_with '.rules[0].input.port = 70000')"
+	refuses_rules '\$.rules\[0\].input.group: found "10.0.0.1", expected an IPv4 multicast address' \
+		"$(rules_with '.rules[0].input.group = "10.0.0.1"')"
+	refuses_rules '\$.rules\[0\].outputs\[0\].ttl: found 0, expected a whole number from 1 to 255' \
+		"$(rules_with '.rules[0].outputs[0].ttl = 0')"
+	refuses_rules '\$.rules\[0\].outputs\[0\]: unknown key "iface"' \
+		"$(rules_with '.rules[0].outputs[0].iface = "x"')"
+	refuses_rules '\$.rules\[0\].outputs\[0\]: the output equals the rule.s input' \
+		"$(rules_with '.rules[0].outputs[0] = .rules[0].input')"
+	refuses_rules '\$.rules\[1\]: the same id as rules\[0\], "one"' "$(rules_with '.rules += .rules')"
+	refuses_rules '\$.rules\[1\]: the same input as rules\[0\]' \
+		"$(rules_with '.rules += [.rules[0] + {id: "two"}]')"
+	refuses_rules '\$.rules\[0\].outputs\[1\]: the same as outputs\[0\]' \
+		"$(rules_with '.rules[0].outputs += .rules[0].outputs')"
+}
+
+@test "an interface that does not exist, for input or output" {
+	refuses_rules '\$.rules\[0\].input.interface: no interface "nope" on this host' \
+		"$(rules_with '.rules[0].input.interface = "nope"')"
+	refuses_rules '\$.rules\[0\].outputs\[0\].interface: no interface "nope" on this host' \
+		"$(rules_with '.rules[0].outputs[0].interface = "nope"')"
+	refuses_rules 'interface: found "a-name-that-is-far-too-long"' \
+		"$(rules_with '.rules[0].input.interface = "a-name-that-is-far-too-long"')"
+}
+
+@test "an output interface without an IPv4 address" {
+	rules_with '.rules[0].outputs[0].interface = "bare"' >"$WORK/rules.json"
+	refuses 1 '^\[ERROR:Egress\] cannot send through bare: .*; give it an IPv4 address' --config "$WORK/rules.json"
+}
+
+@test "an input interface needs no address" {
+	relay_start "$(rule one "bare:$GROUP_IN:5000")"
+	relay_stop
+}
+
+@test "statistics that cannot be written" {
+	refuses 1 "^\[ERROR:Stats\] cannot write $WORK/no/stats.json: No such file or directory; name a file" \
+		--config "$WORK/rules.json" --stats-file "$WORK/no/stats.json"
+	refuses 1 "^\[ERROR:Stats\] cannot write $WORK/no/series: No such file" \
+		--config "$WORK/rules.json" --stats-series "$WORK/no/series"
+	refuses 1 "^\[ERROR:Stats\] cannot write $WORK/no/: " --config "$WORK/rules.json" --stats-file "$WORK/no/"
+	refuses 1 "^\[ERROR:Stats\] cannot write $WORK: Is a directory" --config "$WORK/rules.json" --stats-file "$WORK"
+	refuses 1 "^\[ERROR:Stats\] cannot write $WORK: Is a directory" --config "$WORK/rules.json" --stats-series "$WORK"
+}
+
+@test "without privileges" {
+	local copy
+	# where anybody may look, whatever the folders above the build allow
+	copy=$(mktemp -d /tmp/mcrelay-test.XXXXXX)
+	undo_push rm -rf "$copy"
+	install -m 755 "$RELAY" "$copy/mcrelay"
+	install -m 644 "$WORK/rules.json" "$copy/rules.json"
+	chmod 755 "$copy"
+	RELAY=$copy/mcrelay WRAPPER='setpriv --reuid 65534 --regid 65534 --clear-groups' \
+		refuses 1 '^\[ERROR:Ingress\] cannot receive on in0: Operation not permitted; run as root or with CAP_NET_RAW$' \
+		--config "$copy/rules.json"
+	chmod 600 "$copy/rules.json"
+	RELAY=$copy/mcrelay WRAPPER='setpriv --reuid 65534 --regid 65534 --clear-groups' \
+		refuses 1 'rules.json: cannot (open|read) the rule file: Permission denied$' --config "$copy/rules.json"
+}
+
+@test "--exclusive without CAP_NET_ADMIN and CAP_BPF" {
+	WRAPPER='setpriv --bounding-set=-net_admin,-bpf,-sys_admin' \
+		refuses 1 '^\[ERROR:Ingress\] cannot take packets on in0 with --exclusive: Operation not permitted' \
+		--config "$WORK/rules.json" --exclusive
+}

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# trafficgen send: the asked number of packets leaves, however it is divided among flows, threads and
+# messages, and the report says what happened. Whether a rate is reached depends on the machine, so
+# that no test asks for it: the numbers count.
+#
+#   gen                sink
+#   out0 ─────────▶ in0
+
+load helper
+
+setup_file() {
+	testbed build
+}
+
+build() {
+	node gen && node sink
+	link gen out0 10.77.1.1 sink in0 10.77.1.2
+}
+
+# receive_here [OPTION]...: at the other end of the link.
+receive_here() {
+	receive_start sink --group "$GROUP_IN" --port 5000 "$@"
+}
+
+# report PATH: out of the sender's report.
+report() {
+	jq -c "$1" "$WORK/send.json"
+}
+
+assert_report() {
+	local pair
+	for pair in "$@"; do
+		assert_equal "${pair%=*}=$(report "${pair%=*}")" "$pair"
+	done
+}
+
+@test "the asked count leaves exactly, at 1k and 20k packets per second" {
+	local rate
+	for rate in 1000 20000; do
+		receive_here
+		send --size 200 --count 501 --rate "$rate" --verify
+		receive_end sink
+		assert_intact sink 501
+		assert_report .packets_sent=501 .bytes_sent=100200 .send_errors=0 .interrupted=false \
+			".settings.rate=$rate" '.send_errors_by_cause={}'
+	done
+}
+
+@test "the summary has the documented lines, last" {
+	send --size 1000 --count 10
+	run tail -n 4 "$WORK/send.out"
+	assert_line --index 0 'Total packets sent: 10'
+	assert_line --index 1 --regexp '^Elapsed time: [0-9]+\.[0-9]{3}s$'
+	assert_line --index 2 --regexp '^Actual packet rate: [0-9]+ pps \(target: 20000 pps\)$'
+	assert_line --index 3 --regexp '^Actual throughput: [0-9]+\.[0-9]{2} Gbps$'
+	assert_equal "$(<"$WORK/send.log")" ''
+}
+
+@test "the pace never runs ahead of the schedule" {
+	# packet k is due at k / rate: whatever the machine does, 501 packets at 1000 pps take half a second
+	send --size 100 --count 501 --rate 1000
+	assert_equal "$(report '(.end_ns - .start_ns) >= 499000000')" true
+	assert_equal "$(report '.samples[-1][1]')" 501
+}
+
+@test "as fast as possible still stops at the count" {
+	send --size 100 --count 5000 --rate 0
+	assert_report .packets_sent=5000
+}
+
+@test "--duration ends the run, and --count when it is first" {
+	send --size 100 --rate 1000 --duration 0.3
+	(($(report .packets_sent) <= 300)) # packet k is due at k / rate
+	send --size 100 --rate 1000 --duration 30 --count 20
+	assert_report .packets_sent=20
+}
+
+@test "several flows on several ports, each with its own source port and numbers from 0" {
+	receive_here --ports 4
+	listen_start wire sink capture in0
+	send --size 100 --count 200 --flows 4 --port-step 1 --verify
+	receive_end sink
+	listen_end wire sink
+	assert_intact sink 200
+	assert_report '[.flows[].port]=[5000,5001,5002,5003]' '[.flows[].packets_sent] | add=200'
+	run jq -c '[.flows[] | [.flow, .first_sequence, .received == .last_sequence + 1]]' "$WORK/sink.json"
+	assert_output '[[0,0,true],[1,0,true],[2,0,true],[3,0,true]]'
+	assert_equal "$(jq -r .from_port "$WORK/wire.out" | sort -u | wc -l)" 4
+	assert_equal "$(jq -r .port "$WORK/wire.out" | sort -u | paste -sd' ')" "5000 5001 5002 5003"
+}
+
+@test "several threads share flows and count without a rest" {
+	receive_here
+	send --size 100 --count 501 --threads 3 --flows 7 --verify
+	receive_end sink
+	assert_equal "$(received sink) $(received sink lost) $(received sink duplicated)" "501 0 0"
+	assert_report .packets_sent=501 '[.flows[].packets_sent] | add=501' '.flows | length=7'
+	assert_equal "$(jq '[.flows[].received] | add' "$WORK/sink.json")" 501
+}
+
+@test "the sizes from the smallest to the largest" {
+	local size
+	for size in 18 19 1472 1473 9000 65507; do
+		receive_here
+		send --size "$size" --count 20 --rate 1000 --verify
+		receive_end sink
+		assert_equal "$size $(received sink) $(received sink corrupt) $(received sink bytes)" \
+			"$size 20 0 $((20 * size))"
+	done
+}
+
+@test "--gso: what crosses the link are single packets, all of them, in order" {
+	receive_here
+	send --size 1400 --count 333 --gso 32 --verify
+	receive_end sink
+	assert_intact sink 333
+	assert_report '.gso={"requested":32,"segments":32,"fallback":false}'
+	assert_equal "$(report '.send_calls < 333')" true
+}
+
+@test "--gso beyond what fits a message is clamped, and says so" {
+	receive_here
+	send --size 1400 --count 100 --gso 64 --verify
+	receive_end sink
+	assert_intact sink 100
+	assert_report '.gso={"requested":64,"segments":46,"fallback":false}'
+	assert_equal "$(<"$WORK/send.log")" \
+		"trafficgen send: --gso 64: only 46 packets of 1400 bytes fit a message of 65507; using 46"
+}
+
+@test "--gso with payloads larger than the MTU falls back to plain sends, and says so" {
+	receive_here
+	send --size 2000 --count 50 --gso 8 --verify
+	receive_end sink
+	assert_equal "$(received sink) $(received sink corrupt)" "50 0"
+	assert_report '.gso={"requested":8,"segments":1,"fallback":true}'
+	assert_equal "$(wc -l <"$WORK/send.log")" 1
+	run cat "$WORK/send.log"
+	assert_output --partial '2000-byte payloads do not fit the interface'
+}
+
+@test "--gso that the kernel refuses on a route falls back to plain sends, and says so once" {
+	undo_push ip -n "$(namespace gen)" route del "$GROUP_IN/32" dev out0
+	ip_at gen route add "$GROUP_IN/32" dev out0 mtu 600
+	receive_here
+	send --size 1000 --count 100 --gso 8 --flows 3 --verify
+	receive_end sink
+	assert_equal "$(received sink) $(received sink lost) $(received sink corrupt)" "100 0 0"
+	assert_report .packets_sent=100 .send_errors=0 '.gso={"requested":8,"segments":1,"fallback":true}'
+	assert_equal "$(grep -c 'refuses segmented messages' "$WORK/send.log")" 1
+}
+
+@test "packets that the kernel refuses are counted by cause; none sent: exit status 1" {
+	undo_push ip -n "$(namespace gen)" link set out0 up
+	ip_at gen link set out0 down
+	run -1 send --size 100 --count 20
+	assert_report .packets_sent=0 .send_errors=20
+	assert_equal "$(report '.send_errors_by_cause | length == 1 and ([.[]] == [20])')" true
+	run cat "$WORK/send.log"
+	assert_output --partial 'the kernel refused 20 packets'
+	assert_output --partial 'no packet was sent'
+}
+
+@test "--ttl, source address and group are what was asked for" {
+	listen_start wire sink capture in0
+	send --size 100 --count 3 --ttl 17
+	listen_end wire sink
+	assert_equal "$(jq -c '[.source, .destination, .port, .ttl]' "$WORK/wire.out" | sort -u)" \
+		'["10.77.1.1","239.255.1.1",5000,17]'
+	assert_equal "$(wc -l <"$WORK/wire.out")" 3
+}
+
+@test "a unicast address as the group" {
+	receive_start sink --group 10.77.1.2 --port 5000
+	send --size 100 --count 50 --group 10.77.1.2 --verify
+	eventually udp_received
+	stop sink
+	assert_equal "$(received sink) $(received sink lost)" "50 0"
+}
+
+# Neighbour discovery is not IP: the socket's own count tells when all have come.
+udp_received() {
+	[[ $(at sink ss -Huan | awk '{n += $2} END {print n + 0}') == 0 ]] &&
+		(($(at sink cat /proc/net/snmp | awk '$1 == "Udp:" {n = $2} END {print n}') >= 50))
+}
+
+@test "SIGINT and SIGTERM end it with a whole report that says so" {
+	local name before
+	for name in INT TERM; do
+		before=$(rx_packets sink in0)
+		spawn sender gen "$TRAFFICGEN" send --interface 10.77.1.1 --group "$GROUP_IN" --port 5000 \
+			--rate 500 --count 1000000 --quiet --json "$WORK/send.json"
+		eventually at_least rx_packets sink in0 $((before + 5))
+		stop sender "$name"
+		assert_equal "$name ${EXIT[sender]}" "$name 0"
+		assert_report .interrupted=true
+		(($(report .packets_sent) >= 5 && $(report .packets_sent) < 1000000))
+		assert_equal "Total packets sent: $(report .packets_sent)" "$(grep '^Total' "$WORK/sender.out")"
+		rm "$WORK/send.json"
+	done
+}
+
+@test "the report goes to standard output when asked, and leaves the device alone" {
+	mknod "$WORK/null" c 1 3
+	send --size 100 --count 5 --json "$WORK/null"
+	assert_equal "$(stat -c '%F' "$WORK/null")" 'character special file'
+	ln -s /proc/self/fd/1 "$WORK/stdout"
+	run --separate-stderr at gen "$TRAFFICGEN" send --interface 10.77.1.1 --group "$GROUP_IN" \
+		--port 5000 --rate 1000 --count 5 --quiet --json "$WORK/stdout"
+	assert_success
+	assert_output --partial '"packets_sent": 5,'
+	assert_output --partial 'Total packets sent: 5'
+	[[ -L $WORK/stdout ]]
+}
