@@ -10,22 +10,25 @@ CFLAGS  ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
             -Wundef -Wformat=2 -Wwrite-strings -Wvla -Wimplicit-fallthrough -Wnull-dereference \
             -Wno-missing-field-initializers -Werror
-PACKAGES := liburing jansson libmnl libbpf
+PACKAGES := liburing jansson libmnl libbpf libcap-ng libseccomp ck libmicrohttpd
 ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -pthread -Irelay -Itrafficgen \
               $(shell pkg-config --cflags $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pthread
-LIBS        = $(shell pkg-config --libs $(PACKAGES))
+LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 
 COMMON          := $(addprefix relay/,options.c json_file.c)
 RELAY           := $(addprefix relay/,config.c log.c netif.c packet.c rules.c rulefile.c counters.c \
-                   membership.c exclusive.c waiter.c ingress_ring.c forward.c egress.c worker.c report.c)
+                   membership.c exclusive.c waiter.c ingress_ring.c ingress_uring.c pool.c forward.c handoff.c egress.c worker.c shared.c channel.c sandbox.c sockets.c capabilities.c rates.c health.c metrics.c http.c notify.c \
+                   workers.c provision.c supervisor.c report.c \
+                   control.c commands.c)
 TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c pacer.c histogram.c flows.c)
 TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c send_report.c recv.c recv_report.c)
 
-PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/trafficgen
-MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/trafficgen.1
+PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen
+MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/mcrelayctl.8 $(BUILD)/trafficgen.1
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/unit/%,$(wildcard relay/tests/test_*.c trafficgen/tests/test_*.c))
 
+FUZZERS      := $(patsubst relay/fuzz/fuzz_%.c,%,$(wildcard relay/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -39,12 +42,14 @@ say = @:
 endif
 
 # Else make takes these for intermediate files, and removes them
-.SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) $(addprefix $(BUILD)/fuzz/fuzz_,packet rulefile)
+.SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) \
+            $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) $(FUZZERS:%=$(BUILD)/fuzz/obj/relay/fuzz/fuzz_%.o)
 
 .PHONY: all unit-tests test gate asan tsan fuzz lint format install clean help
-all: $(PROGRAMS) $(MANPAGES)  ## build the programs and man pages (default)
+all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
+$(BUILD)/mcrelayctl: $(call objects,relay/mcrelayctl.c $(COMMON))
 $(BUILD)/trafficgen: $(call objects,$(TRAFFICGEN) $(TRAFFICGEN_PURE) $(COMMON))
 $(PROGRAMS):
 	$(say) LD $@
@@ -71,6 +76,20 @@ $(BUILD)/mcrelay.8: relay/mcrelay.8.in $(BUILD)/mcrelay
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@COUNTERS@$$/{r $@.counters' -e 'd}' $< >$@
 	rm $@.options $@.counters
 
+$(BUILD)/mcrelayctl.8: relay/mcrelayctl.8.in $(BUILD)/mcrelayctl
+	$(say) MAN $@
+	$(BUILD)/mcrelayctl --man-options >$@.options
+	$(BUILD)/mcrelayctl --socket-path - add --man-options >$@.add
+	$(BUILD)/mcrelayctl --socket-path - remove --man-options >$@.remove
+	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@ADD_OPTIONS@$$/{r $@.add' -e 'd}' \
+		-e '/^@REMOVE_OPTIONS@$$/{r $@.remove' -e 'd}' $< >$@
+	rm $@.options $@.add $@.remove
+
+$(BUILD)/mcrelay.service: relay/mcrelay.service Makefile
+	@mkdir -p $(@D)
+	$(say) SED $@
+	sed 's|@PREFIX@|$(PREFIX)|g' $< >$@
+
 $(BUILD)/trafficgen.1: trafficgen/trafficgen.1.in $(BUILD)/trafficgen
 	$(say) MAN $@
 	$(BUILD)/trafficgen send --man-options >$@.send
@@ -90,12 +109,22 @@ $(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(call objec
 
 unit-tests: $(UNIT_TESTS) ## build the unit tests under build/unit; each is a program that needs no root
 
-$(BUILD)/fuzz/fuzz_%: relay/fuzz/fuzz_%.c $(addprefix relay/,packet.c rules.c rulefile.c) $(wildcard relay/*.h) Makefile
+# Of the archive, the linker takes what a target needs and does not define itself.
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(say) FUZZ $@
-	clang -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -Irelay \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $(filter %.c,$^) $(shell pkg-config --cflags --libs jansson)
+	$(say) FUZZ $<
+	clang -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-missing-field-initializers \
+		-Werror -O1 -g -Irelay -MMD -MP \
+		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+		$(shell pkg-config --cflags $(PACKAGES)) -c -o $@ $<
+
+$(BUILD)/fuzz/relay.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(RELAY) $(COMMON))
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/relay/fuzz/fuzz_%.o $(BUILD)/fuzz/relay.a
+	$(say) LD $@
+	clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ $(LIBS)
 
 test: ## run every test (as root: the bats part makes network namespaces)
 	ci/test --no-setup
@@ -108,9 +137,9 @@ asan: ## build programs and unit tests with ASan and UBSan under build/asan
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit-tests
 
 tsan: ## the same with TSan under build/tsan
-	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread all unit-tests
+	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -Wno-tsan' all unit-tests
 
-fuzz: fuzz-packet fuzz-rulefile ## fuzz the parsers with libFuzzer, FUZZ_SECONDS=60 each (clang)
+fuzz: $(addprefix fuzz-,$(FUZZERS)) ## fuzz the parsers with libFuzzer, FUZZ_SECONDS=60 each (clang)
 
 # What it finds goes to $(BUILD)/fuzz, beside the programs; the seeds stay as they are.
 fuzz-%: $(BUILD)/fuzz/fuzz_%
@@ -129,7 +158,8 @@ format: ## clang-format all C files in place
 install: all ## install programs and man pages under $(DESTDIR)$(PREFIX)
 	install -D -m 755 -t "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS)
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" $(BUILD)/trafficgen.1
-	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man8" $(BUILD)/mcrelay.8
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man8" $(BUILD)/mcrelay.8 $(BUILD)/mcrelayctl.8
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system" $(BUILD)/mcrelay.service
 
 clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
@@ -137,4 +167,4 @@ clean: ## remove $(BUILD)
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

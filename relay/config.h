@@ -5,16 +5,24 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "channel.h"
+#include "log.h"
 #include "options.h"
+#include "shared.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct config {
-	const char *rule_file;
-	const char *stats_file;	  /* NULL: none */
-	const char *stats_series; /* NULL: none */
+	const char *rule_file;	   /* NULL: none */
+	const char *control_path;  /* NULL: no control socket */
+	const char *control_group; /* NULL: the owner alone */
+	const char *stats_file;	   /* NULL: none */
+	const char *stats_series;  /* NULL: none */
 	uint64_t num_workers;
+	const char *user;     /* of the workers */
+	const char *cpu_list; /* NULL: any CPU */
+	const char *fanout;
 	uint64_t stats_interval_ms; /* 0: only on SIGUSR1 and at exit */
 	bool exclusive;
 	uint64_t ring_slots;
@@ -23,6 +31,22 @@ struct config {
 	uint64_t send_batch;	  /* frames per turn of the loop */
 	uint64_t socket_sndbuf;	  /* bytes */
 	bool no_gso;
+	const char *ingress, *egress, *reap, *thread_model, *wakeup;
+	uint64_t pool_small, pool_standard, pool_jumbo; /* buffers */
+	uint64_t num_recv_buffers;
+	const char *log_level, *log_format;
+	bool log_packets;
+	const char *http; /* NULL: no HTTP server */
+
+	/* derived: */
+	struct worker_settings worker; /* but for index, cpu */
+	uint32_t uid, gid;	       /* of `user` */
+	uint32_t control_gid;	       /* (uint32_t)-1: none */
+	int cpus[WORKERS_MAX];
+	unsigned num_cpus;
+	bool fanout_cpu;
+	struct log_levels levels;	 /* at the start */
+	struct sockaddr_in http_address; /* port 0: none */
 };
 
 extern const struct program config_program;

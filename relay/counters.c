@@ -30,6 +30,19 @@ enum send_cause send_cause(int error)
 	}
 }
 
+void counters_publish(struct counters *published, const struct counters *private)
+{
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		if (i != COUNTER_buffer_exhaustion)
+			__atomic_store_n(&published->value[i], private->value[i], __ATOMIC_RELAXED);
+}
+
+void counters_add_up(struct counters *sum, const struct counters *counters)
+{
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		sum->value[i] += counter_get(counters, (enum counter)i);
+}
+
 uint64_t counters_arrived(const struct counters *counters)
 {
 	return counter_get(counters, COUNTER_recv_packets) +
@@ -41,7 +54,8 @@ uint64_t counters_filtered(const struct counters *counters)
 	return counter_get(counters, COUNTER_drop_malformed) +
 	       counter_get(counters, COUNTER_drop_fragment) +
 	       counter_get(counters, COUNTER_drop_truncated) +
-	       counter_get(counters, COUNTER_drop_checksum);
+	       counter_get(counters, COUNTER_drop_checksum) +
+	       counter_get(counters, COUNTER_drop_worker_died);
 }
 
 void counters_format(const struct counters *c, const char *tag, char *text, unsigned long size)

@@ -17,15 +17,19 @@
 
 /* clang-format off */
 #define COUNTERS(X) \
-	X(recv_packets,     "packets", "frames taken off the receive ring") \
+	X(recv_packets,     "packets", "packets taken off the receive ring; an aggregate counts as its packets") \
+	X(recv_frames,      "frames",  "frames they came in") \
 	X(recv_bytes,       "bytes",   "bytes of those frames, Ethernet header included") \
-	X(buffer_exhaustion,"packets", "frames dropped by the kernel because no ring slot was free") \
+	X(buffer_exhaustion,"packets", "frames dropped by the kernel because no ring slot or receive buffer was free") \
+	X(pool_exhausted,   "times",   "times that no receive buffer was left to wait for packets (uring)") \
 	X(drop_malformed,   "packets", "frames that are not well-formed UDP over IPv4") \
 	X(drop_fragment,    "packets", "IP fragments, which cannot be matched to a port") \
 	X(drop_truncated,   "packets", "frames longer than a ring slot") \
 	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
+	X(drop_worker_died, "packets", "packets that a worker was working on when it died") \
 	X(drop_no_match,    "packets", "UDP packets that no rule asks for") \
 	X(matched,          "packets", "packets that matched a rule") \
+	X(drop_handoff,     "packets", "packets per output lost between the threads: the queue was full (split)") \
 	X(egress_queued,    "packets", "packets handed to egress, once per output") \
 	X(egress_submitted, "packets", "packets in sends given to the kernel") \
 	X(egress_sent,      "packets", "packets in sends the kernel completed") \
@@ -103,10 +107,19 @@ static inline uint64_t counter_get(const struct counters *counters, enum counter
 	return counter_read(&counters->value[which]);
 }
 
+/* Publishes what the writer has counted privately, all but the ring's drops, which the supervisor
+ * writes. A worker does so once per turn: what it counted of a burst that it did not finish is not
+ * seen, and its successor accounts for that burst. */
+void counters_publish(struct counters *published, const struct counters *private);
+
+/* Adds up: sum += counters. */
+void counters_add_up(struct counters *sum, const struct counters *counters);
+
 /* Frames that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
 uint64_t counters_arrived(const struct counters *counters);
 
-/* Frames taken off the ring and given up before matching: malformed, fragments, ... */
+/* Frames taken off the ring and given up before matching: malformed, fragments, lost with a worker
+ */
 uint64_t counters_filtered(const struct counters *counters);
 
 /* The two STATS lines into `text` (each ends in \n); `tag` is "" or " FINAL". */

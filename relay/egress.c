@@ -2,17 +2,19 @@
 /*
  * egress: see egress.h.
  *
- * The life of a send_op: claimed from the array by the first packet of an output in a burst (or the
- * first that does not fit the previous op), grown by egress_add, submitted and reaped by
- * egress_flush, which then takes the whole array back. Its index is the user_data of its
+ * The life of a send_op: claimed by the first packet of an output in a burst (or the first that
+ * does not fit the previous op), grown by egress_add, submitted, completed, settled: its packets
+ * are counted, its holds dropped, and it is free again. Its index is the user_data of its
  * completion.
  *
  * No send waits for room in its socket's buffer: a full one fails with EAGAIN, counted for that
  * output alone. Waiting would hold up the other outputs, and io_uring does not keep the order of
  * waiting sends.
  *
- * Submit and reap in one go keeps the life of a receive buffer at one turn of the loop: a reaping
- * that came one turn later would double the buffers that a given rate needs.
+ * Reap mode sync submits and reaps in one go, so that a receive buffer lives for one turn of the
+ * loop. eager does not wait for sends that have not finished; deferred submits at the end of a turn
+ * and reaps in the next, which doubles the buffers that a given rate needs: it is there to be
+ * measured.
  */
 #include "egress.h"
 #include "log.h"
@@ -29,99 +31,10 @@
 #define SOL_UDP 17
 #endif
 
-/* ------------------------------------------------------------------------- outputs */
-
-static void set_send_buffer(const struct output *output, uint64_t wanted)
-{
-	int value = (int)wanted, got = 0;
-	socklen_t size = sizeof(got);
-
-	/* FORCE (CAP_NET_ADMIN) is not bounded by net.core.wmem_max */
-	if (setsockopt(output->fd, SOL_SOCKET, SO_SNDBUFFORCE, &value, sizeof(value)) < 0)
-		setsockopt(output->fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof(value));
-	getsockopt(output->fd, SOL_SOCKET, SO_SNDBUF, &got, &size);
-	/* the kernel doubles what it was asked for, to allow for its own overhead */
-	if (got / 2 < value)
-		log_warning("Egress",
-			    "SO_SNDBUF on %s is %d bytes instead of %d; raise net.core.wmem_max",
-			    output->key.to.interface, got / 2, value);
-}
-
-static int set_multicast_options(const struct output *output)
-{
-	const struct ip_mreqn interface = {
-		.imr_address = output->netif.address,
-		.imr_ifindex = output->netif.index,
-	};
-	const int ttl = output->key.ttl, off = 0;
-
-	if (setsockopt(output->fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) <
-		    0 ||
-	    setsockopt(output->fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) < 0 ||
-	    setsockopt(output->fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) < 0)
-		return -errno;
-	return 0;
-}
-
-static int bind_and_connect(const struct output *output)
-{
-	const struct sockaddr_in from = {
-		.sin_family = AF_INET,
-		.sin_addr = output->netif.address,
-	};
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_addr = output->key.to.group,
-		.sin_port = htons(output->key.to.port),
-	};
-
-	if (bind(output->fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
-	    connect(output->fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
-		return -errno;
-	return 0;
-}
-
-void output_close(struct output *output)
-{
-	if (output->fd >= 0)
-		close(output->fd);
-	output->fd = -1;
-}
-
-int output_open(struct output *output, const struct config *config)
-{
-	int rc;
-
-	output->fd = -1;
-	output->open_op = NULL;
-	if (output->netif.index == 0) {
-		rc = -ENODEV;
-		goto out;
-	}
-	if (output->netif.address.s_addr == INADDR_ANY) {
-		rc = -EADDRNOTAVAIL;
-		goto out;
-	}
-	output->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (output->fd < 0) {
-		rc = -errno;
-		goto out;
-	}
-	set_send_buffer(output, config->socket_sndbuf);
-	rc = set_multicast_options(output);
-	if (rc == 0)
-		rc = bind_and_connect(output);
-	if (rc < 0)
-		output_close(output);
-out:
-	output->error = -rc;
-	output->gso_limit = config->no_gso || output->netif.mtu <= UDP_IPV4_HEADERS
-				    ? 0
-				    : output->netif.mtu - UDP_IPV4_HEADERS;
-	return rc;
-}
-
 /* ------------------------------------------------------------------------- set-up */
+
+enum { OP_PENDING = 1 };
+enum { MESSAGES_MAX = 1024 }; /* of one sendmmsg(2) */
 
 static void init_op(struct send_op *op)
 {
@@ -131,24 +44,43 @@ static void init_op(struct send_op *op)
 	op->control.header.cmsg_len = CMSG_LEN(sizeof(uint16_t));
 }
 
-int egress_init(struct egress *egress, const struct config *config, struct counters *counters)
+static void drop_directly(void *context, struct hold hold)
 {
-	int rc;
+	(void)context;
+	hold_drop(hold);
+}
+
+int egress_init(struct egress *egress, const struct worker_settings *settings,
+		struct counters *counters, egress_drop drop, void *drop_context)
+{
+	const unsigned depth = settings->queue_depth;
+	int rc = -ENOMEM;
 
 	*egress = (struct egress){
-		.depth = (unsigned)config->queue_depth,
+		.depth = depth,
+		.mode = settings->egress,
+		.reap = settings->reap,
 		.counters = counters,
+		.drop = drop ? drop : drop_directly,
+		.drop_context = drop_context,
 	};
-	egress->ops = calloc(egress->depth, sizeof(*egress->ops));
-	if (!egress->ops)
-		return -ENOMEM;
-	for (unsigned i = 0; i < egress->depth; i++)
-		init_op(&egress->ops[i]);
-	rc = uring_init(&egress->uring, egress->depth);
+	egress->ops = calloc(depth, sizeof(*egress->ops));
+	egress->free = calloc(depth, sizeof(*egress->free));
+	egress->queued = calloc(depth, sizeof(*egress->queued));
+	egress->vector = calloc(depth, sizeof(*egress->vector));
+	if (egress->ops && egress->free && egress->queued && egress->vector)
+		rc = uring_init(&egress->uring, depth);
 	if (rc < 0) {
 		free(egress->ops);
 		egress->ops = NULL;
+		free(egress->free);
+		free(egress->queued);
+		free(egress->vector);
 		return rc;
+	}
+	for (unsigned i = 0; i < depth; i++) {
+		init_op(&egress->ops[i]);
+		egress->free[egress->num_free++] = depth - 1 - i;
 	}
 	return 0;
 }
@@ -159,6 +91,9 @@ void egress_exit(struct egress *egress)
 		return;
 	io_uring_queue_exit(&egress->uring);
 	free(egress->ops);
+	free(egress->free);
+	free(egress->queued);
+	free(egress->vector);
 	egress->ops = NULL;
 }
 
@@ -179,58 +114,42 @@ static bool op_takes(const struct send_op *op, const struct output *output, uint
 static struct send_op *claim_op(struct egress *egress, struct output *output, uint32_t bytes)
 {
 	struct send_op *op;
+	uint32_t index;
 
-	if (egress->used == egress->depth)
-		egress_flush(egress);
-	op = &egress->ops[egress->used++];
+	if (egress->num_free == 0)
+		egress_drain(egress);
+	index = egress->free[--egress->num_free];
+	egress->queued[egress->num_queued++] = index;
+	op = &egress->ops[index];
 	op->output = output;
 	op->segments = 0;
 	op->segment_bytes = bytes;
 	op->bytes = 0;
-	op->error = EINPROGRESS;
+	op->result = OP_PENDING;
 	return op;
 }
 
 void egress_add(struct egress *egress, struct output *output, const uint8_t *payload,
-		uint32_t bytes)
+		uint32_t bytes, struct hold hold)
 {
 	struct send_op *op = output->open_op;
 
 	counter_add(egress->counters, COUNTER_egress_queued, 1);
 	if (output->fd < 0) {
 		count_errors(egress, output, output->error, 1);
+		egress->drop(egress->drop_context, hold);
 		return;
 	}
 	if (!op_takes(op, output, bytes))
 		op = claim_op(egress, output, bytes);
+	op->holds[op->segments] = hold;
 	op->iov[op->segments++] = (struct iovec){(void *)payload, bytes};
 	op->bytes += bytes;
 	/* a packet shorter than its predecessors, or too large to coalesce, closes the op */
 	output->open_op = bytes == op->segment_bytes && bytes <= output->gso_limit ? op : NULL;
 }
 
-/* ------------------------------------------------------------------------- sending */
-
-static void submit_op(struct egress *egress, unsigned index)
-{
-	struct send_op *op = &egress->ops[index];
-	/* cannot fail: the ring has an entry for each op and was empty */
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&egress->uring);
-	const uint16_t segment_bytes = (uint16_t)op->segment_bytes;
-
-	if (op->segments == 1) {
-		io_uring_prep_send(sqe, op->output->fd, op->iov[0].iov_base, op->iov[0].iov_len,
-				   MSG_DONTWAIT);
-	} else {
-		op->message.msg_iovlen = op->segments;
-		op->message.msg_control = &op->control;
-		op->message.msg_controllen = sizeof(op->control);
-		memcpy(CMSG_DATA(&op->control.header), &segment_bytes, sizeof(segment_bytes));
-		io_uring_prep_sendmsg(sqe, op->output->fd, &op->message, MSG_DONTWAIT);
-	}
-	sqe->user_data = index;
-	counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
-}
+/* ------------------------------------------------------------------------- settling */
 
 static void count_sent(struct egress *egress, const struct send_op *op)
 {
@@ -245,20 +164,10 @@ static void count_sent(struct egress *egress, const struct send_op *op)
 }
 
 /* These say that the kernel cannot segment this send on this route; plain sends still can work. */
-static bool refused_as_gso(const struct send_op *op, int error)
+static bool refused_as_gso(const struct send_op *op)
 {
-	return op->segments > 1 && (error == EINVAL || error == EIO || error == EMSGSIZE);
-}
-
-static void complete_op(struct egress *egress, struct send_op *op, int result)
-{
-	op->error = 0;
-	if (result >= 0)
-		count_sent(egress, op);
-	else if (refused_as_gso(op, -result))
-		op->error = -result;
-	else
-		count_errors(egress, op->output, -result, op->segments);
+	return op->segments > 1 &&
+	       (op->result == -EINVAL || op->result == -EIO || op->result == -EMSGSIZE);
 }
 
 /* A refused GSO send, packet by packet; its output will not try packets of that size again. */
@@ -267,72 +176,234 @@ static void resend_plainly(struct egress *egress, struct send_op *op)
 	struct output *output = op->output;
 
 	if (output->gso_limit >= op->segment_bytes)
-		output->gso_limit = op->error == EIO ? 0 : op->segment_bytes - 1;
+		output->gso_limit = op->result == -EIO ? 0 : op->segment_bytes - 1;
 	if (!output->gso_refused)
 		log_warning(
 			"Egress",
 			"%s refuses UDP_SEGMENT for %u-byte packets (%s); sending them one by one",
-			output->key.to.interface, op->segment_bytes, strerror(op->error));
+			output->interface, op->segment_bytes, strerror(-op->result));
 	output->gso_refused = true;
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
 	for (unsigned i = 0; i < op->segments; i++) {
-		struct send_op one = {
+		const struct send_op one = {
 			.output = output, .segments = 1, .bytes = (uint32_t)op->iov[i].iov_len};
 		ssize_t sent =
 			send(output->fd, op->iov[i].iov_base, op->iov[i].iov_len, MSG_DONTWAIT);
 
 		counter_add(egress->counters, COUNTER_system_calls, 1);
-		complete_op(egress, &one, sent < 0 ? -errno : 0);
+		if (sent < 0)
+			count_errors(egress, output, errno, 1);
+		else
+			count_sent(egress, &one);
 	}
 }
 
-static unsigned reap(struct egress *egress)
+/* The end of an op whose result is known. */
+static void settle(struct egress *egress, uint32_t index)
+{
+	struct send_op *op = &egress->ops[index];
+
+	if (op->result >= 0)
+		count_sent(egress, op);
+	else if (refused_as_gso(op))
+		resend_plainly(egress, op);
+	else
+		count_errors(egress, op->output, -op->result, op->segments);
+	for (unsigned i = 0; i < op->segments; i++)
+		egress->drop(egress->drop_context, op->holds[i]);
+	egress->free[egress->num_free++] = index;
+}
+
+/* ------------------------------------------------------------------------- io_uring */
+
+static void prepare_message(struct send_op *op)
+{
+	const uint16_t segment_bytes = (uint16_t)op->segment_bytes;
+
+	op->message.msg_iovlen = op->segments;
+	op->message.msg_control = op->segments > 1 ? &op->control : NULL;
+	op->message.msg_controllen = op->segments > 1 ? sizeof(op->control) : 0;
+	memcpy(CMSG_DATA(&op->control.header), &segment_bytes, sizeof(segment_bytes));
+}
+
+static void prepare_entry(struct egress *egress, uint32_t index)
+{
+	struct send_op *op = &egress->ops[index];
+	/* cannot fail: the ring has an entry for each op */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&egress->uring);
+
+	if (op->segments == 1) {
+		io_uring_prep_send(sqe, op->output->fd, op->iov[0].iov_base, op->iov[0].iov_len,
+				   MSG_DONTWAIT);
+	} else {
+		prepare_message(op);
+		io_uring_prep_sendmsg(sqe, op->output->fd, &op->message, MSG_DONTWAIT);
+	}
+	sqe->user_data = index;
+}
+
+static void reap(struct egress *egress)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
 
 	io_uring_for_each_cqe(&egress->uring, head, cqe)
 	{
-		complete_op(egress, &egress->ops[cqe->user_data], cqe->res);
+		egress->ops[cqe->user_data].result = cqe->res < 0 ? cqe->res : 0;
+		settle(egress, (uint32_t)cqe->user_data);
 		count++;
 	}
 	io_uring_cq_advance(&egress->uring, count);
-	return count;
+	egress->in_flight -= count;
 }
 
-static void submit_and_reap(struct egress *egress)
+/* Nothing of what is in flight or queued will complete any more. */
+static void fail(struct egress *egress, int rc)
 {
-	unsigned pending = egress->used;
+	egress->error = rc;
+	for (unsigned i = 0; i < egress->depth && egress->in_flight > 0; i++) {
+		if (egress->ops[i].result != OP_PENDING || !egress->ops[i].output)
+			continue;
+		egress->ops[i].result = rc;
+		settle(egress, i);
+		egress->in_flight--;
+	}
+}
 
-	for (unsigned i = 0; i < egress->used; i++)
-		submit_op(egress, i);
-	counter_add(egress->counters, COUNTER_sqes, pending);
-	while (pending > 0) {
-		int rc = io_uring_submit_and_wait(&egress->uring, pending);
+/* Enters the kernel to submit what is prepared and to wait for `wait` completions. */
+static void enter(struct egress *egress, unsigned wait)
+{
+	int rc = wait ? io_uring_submit_and_wait(&egress->uring, wait)
+		      : io_uring_submit(&egress->uring);
+
+	counter_add(egress->counters, COUNTER_submits, 1);
+	counter_add(egress->counters, COUNTER_system_calls, 1);
+	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
+		fail(egress, rc);
+}
+
+/* The packets of a burst that comes after the io_uring has failed. */
+static void give_up_queued(struct egress *egress)
+{
+	for (unsigned i = 0; i < egress->num_queued; i++) {
+		struct send_op *op = &egress->ops[egress->queued[i]];
+
+		op->output->open_op = NULL;
+		op->result = egress->error;
+		settle(egress, egress->queued[i]);
+	}
+	egress->num_queued = 0;
+}
+
+static void prepare_queued(struct egress *egress)
+{
+	if (egress->error) {
+		give_up_queued(egress);
+		return;
+	}
+	for (unsigned i = 0; i < egress->num_queued; i++) {
+		struct send_op *op = &egress->ops[egress->queued[i]];
+
+		op->output->open_op = NULL;
+		counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+		prepare_entry(egress, egress->queued[i]);
+	}
+	counter_add(egress->counters, COUNTER_sqes, egress->num_queued);
+	egress->in_flight += egress->num_queued;
+	egress->num_queued = 0;
+}
+
+static void wait_for_all(struct egress *egress)
+{
+	while (egress->in_flight > 0 && egress->error == 0) {
+		enter(egress, egress->in_flight);
+		reap(egress);
+	}
+}
+
+/* ------------------------------------------------------------------------- sendmmsg */
+
+/* The results of `count` messages to one output, from one or more calls: the kernel stops at the
+ * first that fails, and says why at the next call. */
+static void send_vector(struct egress *egress, const struct output *output, struct send_op **ops,
+			unsigned count)
+{
+	unsigned done = 0;
+
+	while (done < count) {
+		int sent = sendmmsg(output->fd, egress->vector + done, count - done, MSG_DONTWAIT);
 
 		counter_add(egress->counters, COUNTER_submits, 1);
 		counter_add(egress->counters, COUNTER_system_calls, 1);
-		if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY) {
-			egress->error = rc;
-			break;
+		if (sent <= 0) {
+			ops[done++]->result = sent < 0 ? -errno : -EIO;
+			continue;
 		}
-		pending -= reap(egress);
+		for (int i = 0; i < sent; i++)
+			ops[done++]->result = 0;
 	}
 }
 
-int egress_flush(struct egress *egress)
+/* Output by output, in the order of their first packets. */
+static void send_queued(struct egress *egress)
 {
-	if (egress->error == 0)
-		submit_and_reap(egress);
-	for (unsigned i = 0; i < egress->used; i++) {
-		struct send_op *op = &egress->ops[i];
+	struct send_op *same[MESSAGES_MAX];
+
+	for (unsigned i = 0; i < egress->num_queued; i++) {
+		const struct send_op *first = &egress->ops[egress->queued[i]];
+		unsigned count = 0;
+
+		if (first->result != OP_PENDING)
+			continue;
+		for (unsigned j = i; j < egress->num_queued && count < MESSAGES_MAX; j++) {
+			struct send_op *op = &egress->ops[egress->queued[j]];
+
+			if (op->output != first->output || op->result != OP_PENDING)
+				continue;
+			prepare_message(op);
+			egress->vector[count].msg_hdr = op->message;
+			same[count++] = op;
+		}
+		send_vector(egress, first->output, same, count);
+	}
+	for (unsigned i = 0; i < egress->num_queued; i++) {
+		struct send_op *op = &egress->ops[egress->queued[i]];
 
 		op->output->open_op = NULL;
-		if (op->error == EINPROGRESS) /* the io_uring failed */
-			count_errors(egress, op->output, -egress->error, op->segments);
-		else if (op->error)
-			resend_plainly(egress, op);
+		counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+		settle(egress, egress->queued[i]);
 	}
-	egress->used = 0;
+	egress->num_queued = 0;
+}
+
+/* ------------------------------------------------------------------------- the end of a burst */
+
+int egress_flush(struct egress *egress)
+{
+	if (egress->mode == EGRESS_SENDMMSG) {
+		send_queued(egress);
+		return 0;
+	}
+	if (egress->reap == REAP_DEFERRED)
+		reap(egress); /* what the previous turn submitted */
+	prepare_queued(egress);
+	if (egress->reap == REAP_SYNC) {
+		wait_for_all(egress);
+	} else {
+		enter(egress, 0);
+		if (egress->reap == REAP_EAGER)
+			reap(egress);
+	}
+	return egress->error;
+}
+
+int egress_drain(struct egress *egress)
+{
+	if (egress->mode == EGRESS_SENDMMSG) {
+		send_queued(egress);
+		return 0;
+	}
+	prepare_queued(egress);
+	wait_for_all(egress);
 	return egress->error;
 }

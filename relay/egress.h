@@ -3,17 +3,16 @@
  * egress: packets out. One connected UDP socket per (interface, destination, TTL); neighbours of
  * equal size become one UDP GSO send; one io_uring carries the sends of a burst.
  *
- * A burst goes: egress_add for each packet and output, egress_flush once. The payload bytes are
- * borrowed from the ingress from egress_add until egress_flush (or a flush inside egress_add, when
- * all operations are taken) returns; then nothing is in flight any more and they may be given back.
+ * A burst goes: egress_add for each packet and output, egress_flush once. Each packet comes with a
+ * hold on the ingress's slot that its bytes are in, which is dropped when its send is over: with
+ * reap mode sync, the default, before egress_flush returns.
  */
 #ifndef EGRESS_H
 #define EGRESS_H
 
-#include "config.h"
+#include "channel.h"
 #include "counters.h"
-#include "netif.h"
-#include "rules.h"
+#include "ingress.h"
 
 #include <liburing.h>
 #include <stdbool.h>
@@ -30,13 +29,13 @@ enum {
 /* One send: the packets of one output that leave together. */
 struct send_op {
 	struct output *output;
-	unsigned segments;	/* packets; also the length of iov */
+	unsigned segments;	/* packets; also the length of iov and holds */
 	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
 	uint32_t bytes;		/* of all packets */
-	int error;		/* EINPROGRESS until completed; then 0, or the positive errno of a
-				 * GSO send to be repeated plainly */
+	int result;		/* 0; negative errno; OP_PENDING: not known yet */
 	struct msghdr message;
 	struct iovec iov[GSO_SEGMENTS_MAX];
+	struct hold holds[GSO_SEGMENTS_MAX];
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(uint16_t))];
@@ -44,8 +43,7 @@ struct send_op {
 };
 
 struct output {
-	struct rule_output key;
-	struct netif netif;	 /* as it was when opened */
+	char interface[IFNAMSIZ];
 	int fd;			 /* -1: closed, because of: */
 	int error;		 /* positive errno */
 	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
@@ -54,29 +52,39 @@ struct output {
 	struct output_counters *counters;
 };
 
+/* Drops a hold once its send is over: directly, or by way of another thread. */
+typedef void (*egress_drop)(void *context, struct hold hold);
+
 struct egress {
 	struct io_uring uring;
-	struct send_op *ops; /* [depth]; the first `used` belong to the burst at hand */
-	unsigned depth, used;
+	struct send_op *ops;	/* [depth] */
+	uint32_t *free;		/* [depth] the first num_free are not in use */
+	uint32_t *queued;	/* [depth] the first num_queued wait to be submitted, in order */
+	struct mmsghdr *vector; /* [depth] for sendmmsg */
+	unsigned depth, num_free, num_queued;
+	unsigned in_flight; /* submitted, not completed */
+	enum egress_mode mode;
+	enum reap_mode reap;
 	int error; /* of the io_uring itself: negative errno, sticky */
 	struct counters *counters;
+	egress_drop drop;
+	void *drop_context;
 };
 
-/* Opens the output's socket on output->netif, which the caller has just queried. 0 or negative
- * errno, which is also kept in output->error: packets for it are then counted as errors. */
-int output_open(struct output *output, const struct config *config);
-void output_close(struct output *output);
-
-/* To be called by the thread that will send. 0 or negative errno. */
-int egress_init(struct egress *egress, const struct config *config, struct counters *counters);
+/* By the thread that will send. `drop` NULL: hold_drop. 0 or negative errno. */
+int egress_init(struct egress *egress, const struct worker_settings *settings,
+		struct counters *counters, egress_drop drop, void *drop_context);
 void egress_exit(struct egress *egress);
 
-/* Queues one packet for one output. */
+/* Queues one packet for one output. Its bytes are borrowed until the hold is dropped. */
 void egress_add(struct egress *egress, struct output *output, const uint8_t *payload,
-		uint32_t bytes);
+		uint32_t bytes, struct hold hold);
 
-/* Submits what is queued, waits for all of it, accounts for each packet. 0, or a negative errno
- * when the io_uring itself fails, which no send can cause. */
+/* The end of a burst: submits and reaps as the reap mode says. 0, or a negative errno when the
+ * io_uring itself fails, which no send can cause. */
 int egress_flush(struct egress *egress);
+
+/* Submits what is queued and waits until nothing is in flight. As egress_flush. */
+int egress_drain(struct egress *egress);
 
 #endif

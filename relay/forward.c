@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* forward: see forward.h. */
 #include "forward.h"
+#include "log.h"
 
 static enum counter drop_counter(enum packet_verdict verdict)
 {
@@ -16,43 +17,119 @@ static enum counter drop_counter(enum packet_verdict verdict)
 	}
 }
 
-static void forward_frame(struct forwarder *forwarder, uint16_t ingress, const struct frame *frame)
+static void send_to(struct forwarder *forwarder, struct output *output, const uint8_t *payload,
+		    uint32_t bytes, struct hold hold)
+{
+	const struct handoff_packet handed = {output, payload, bytes, hold};
+
+	if (!forwarder->handoff) {
+		egress_add(forwarder->egress, output, payload, bytes, hold);
+	} else if (!handoff_push(forwarder->handoff, &handed)) {
+		counter_add(forwarder->counters, COUNTER_drop_handoff, 1);
+		hold_drop(hold);
+	}
+}
+
+/* How many packets a frame stands for: more than one if it is an aggregate. */
+static uint32_t count_segments(const struct frame *frame, uint32_t payload_bytes)
+{
+	if (frame->segment_bytes == 0 || payload_bytes <= frame->segment_bytes)
+		return 1;
+	return (payload_bytes + frame->segment_bytes - 1) / frame->segment_bytes;
+}
+
+/* An aggregate is cut into its packets again; egress may well send them as one. */
+static void fan_out(struct forwarder *forwarder, const struct route *route,
+		    const struct packet *packet, uint32_t segments, uint32_t segment_bytes,
+		    struct hold hold)
+{
+	for (unsigned i = 0; i < route->num_outputs; i++) {
+		const uint8_t *payload = packet->payload;
+		uint32_t left = packet->payload_bytes;
+
+		for (uint32_t j = 1; j < segments; j++) {
+			send_to(forwarder, route->outputs[i], payload, segment_bytes, hold);
+			payload += segment_bytes;
+			left -= segment_bytes;
+		}
+		send_to(forwarder, route->outputs[i], payload, left, hold);
+	}
+}
+
+enum { HEADER_BYTES = 14 + 20 + 8 }; /* Ethernet, IPv4 without options, UDP */
+
+/* Packets in a frame that is given up, as far as can be told. */
+static uint32_t dropped_packets(const struct frame *frame)
+{
+	return frame->original > HEADER_BYTES
+		       ? count_segments(frame, frame->original - HEADER_BYTES)
+		       : 1;
+}
+
+static void log_truncation_once(struct ingress *ingress, const struct frame *frame)
+{
+	if (ingress->truncation_logged)
+		return;
+	ingress->truncation_logged = true;
+	log_warning("Ingress",
+		    "a frame of %u bytes on %s does not fit a slot of %u; aggregates of GRO or of "
+		    "local senders need --ring-slot-bytes 65536",
+		    frame->original, ingress->interface, ingress->slot_bytes);
+}
+
+/* True when sends hold the frame's slot now. */
+static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+			  const struct frame *frame)
 {
 	struct counters *counters = forwarder->counters;
 	struct packet packet;
 	const struct route *route;
 	enum packet_verdict verdict = packet_parse(frame, &packet);
+	uint32_t segments;
 	int32_t rule;
 
 	if (verdict != PACKET_OK) {
-		counter_add(counters, drop_counter(verdict), 1);
-		return;
+		if (verdict == PACKET_TRUNCATED)
+			log_truncation_once(ingress, frame);
+		counter_add(counters, drop_counter(verdict), dropped_packets(frame));
+		counter_add(counters, COUNTER_recv_packets, dropped_packets(frame));
+		return false;
 	}
+	segments = count_segments(frame, packet.payload_bytes);
+	counter_add(counters, COUNTER_recv_packets, segments);
 	rule = rule_table_find(&forwarder->table,
-			       (struct rule_key){packet.group, packet.port, ingress});
+			       (struct rule_key){packet.group, packet.port, index});
 	if (rule < 0) {
-		counter_add(counters, COUNTER_drop_no_match, 1);
-		return;
+		counter_add(counters, COUNTER_drop_no_match, segments);
+		return false;
 	}
-	counter_add(counters, COUNTER_matched, 1);
-	counter_bump(&forwarder->rule_counters[rule].packets, 1);
-	counter_bump(&forwarder->rule_counters[rule].bytes, packet.payload_bytes);
+	counter_add(counters, COUNTER_matched, segments);
 	route = &forwarder->routes[rule];
-	for (unsigned i = 0; i < route->num_outputs; i++)
-		egress_add(forwarder->egress, route->outputs[i], packet.payload,
-			   packet.payload_bytes);
+	counter_bump(&route->counters->packets, segments);
+	counter_bump(&route->counters->bytes, packet.payload_bytes);
+	if (forwarder->log_packets)
+		log_packet(packet.group, packet.port, packet.payload_bytes);
+	if (route->num_outputs == 0)
+		return false;
+	ingress->holds[frame->slot] = (uint32_t)route->num_outputs * segments;
+	fan_out(forwarder, route, &packet, segments, frame->segment_bytes,
+		(struct hold){ingress, frame->slot});
+	return true;
 }
 
-void forward_burst(struct forwarder *forwarder, uint16_t ingress, const struct frame *frames,
-		   unsigned count)
+void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+		   const struct frame *frames, unsigned count)
 {
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		bytes += frames[i].original;
-		forward_frame(forwarder, ingress, &frames[i]);
+		if (!forward_frame(forwarder, ingress, index, &frames[i]))
+			ingress->ops->release(ingress, frames[i].slot);
 	}
-	counter_add(forwarder->counters, COUNTER_recv_packets, count);
+	if (forwarder->handoff)
+		handoff_kick(forwarder->handoff);
+	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
 	counter_add(forwarder->counters, COUNTER_bursts, 1);
 }

@@ -7,6 +7,8 @@
 
 #include "counters.h"
 #include "egress.h"
+#include "handoff.h"
+#include "ingress.h"
 #include "packet.h"
 #include "rules.h"
 
@@ -14,20 +16,23 @@
 struct route {
 	struct output **outputs;
 	unsigned num_outputs;
+	struct rule_counters *counters;
 };
 
 /* All that forwarding needs; nothing in it changes while a burst is under way. */
 struct forwarder {
 	struct rule_table table;
-	struct route *routes;		     /* [rule] */
-	struct rule_counters *rule_counters; /* [rule] */
+	struct route *routes; /* [rule] */
 	struct counters *counters;
-	struct egress *egress;
+	struct egress *egress;	 /* unified thread model: packets are queued here */
+	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
+	bool log_packets;
 };
 
-/* Queues every packet of the burst for each of its outputs, or counts why not. The frames must
- * stay until the next egress_flush. `ingress` is the number they arrived on. */
-void forward_burst(struct forwarder *forwarder, uint16_t ingress, const struct frame *frames,
-		   unsigned count);
+/* Queues every packet of the burst for each of its outputs, with a hold on its slot; the slots of
+ * all others are released, and counted by the reason. `index`: the number of the ingress in rule
+ * keys. */
+void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+		   const struct frame *frames, unsigned count);
 
 #endif

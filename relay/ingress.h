@@ -1,51 +1,90 @@
 /* SPDX-License-Identifier: MIT
  *
- * ingress: frames of one interface, lent in bursts. The vocabulary is peek and release: peek lends
- * the oldest frames that are still there, release gives the first `n` of them back. The bytes
- * of a frame belong to the ingress and stay put until release; egress sends straight from them.
+ * ingress: frames of one interface, lent in bursts. peek lends the oldest frames that have come;
+ * each sits in a slot (of a ring, or a buffer of the pool) that stays put until it is released. A
+ * slot that several sends need is held by each: `holds` counts them, and the last one releases it.
  */
 #ifndef INGRESS_H
 #define INGRESS_H
 
-#include "config.h"
-#include "netif.h"
 #include "packet.h"
+#include "pool.h"
+#include "shared.h"
 
+#include <liburing.h>
+#include <net/if.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ingress;
 
 struct ingress_ops {
-	/* Opens sockets and memory for ingress->netif; receives from then on. 0 or negative errno;
-	 * after a failure, and after close, the ingress is closed and may be opened again. */
-	int (*open)(struct ingress *ingress, const struct config *config);
-	/* Lends up to `max` frames, oldest first, without a system call. Returns how many. */
+	/* Gets ready to receive from ingress->fd. 0 or negative errno. */
+	int (*open)(struct ingress *ingress);
+	/* Lends up to `max` frames, oldest first. Returns how many. */
 	unsigned (*peek)(struct ingress *ingress, struct frame *frames, unsigned max);
-	/* Gives back the `n` oldest lent frames. */
-	void (*release)(struct ingress *ingress, unsigned n);
-	/* Frames dropped since the last call because there was no free slot. */
-	uint64_t (*take_drops)(struct ingress *ingress);
-	/* No new frames from now on; those already received can still be peeked. */
-	void (*quiesce)(struct ingress *ingress);
+	/* Gives one lent slot back; in any order. */
+	void (*release)(struct ingress *ingress, uint32_t slot);
+	/* What becomes readable when frames have come. */
+	int (*wait_fd)(const struct ingress *ingress);
+	/* Undoes open; the descriptor stays open, and all slots have been released. */
 	void (*close)(struct ingress *ingress);
 };
 
 struct ingress {
 	const struct ingress_ops *ops;
-	struct netif netif; /* as it was when opened */
-	int fd;		    /* to poll for POLLIN; -1: closed */
-	unsigned slots;	    /* geometry, for reports */
-	unsigned slot_bytes;
+	char interface[IFNAMSIZ];
+	int fd; /* -1: there is none */
+	unsigned slots, slot_bytes;
+	uint32_t *holds;	/* [slots] sends that need the slot */
+	unsigned lent;		/* slots peeked and not released */
+	bool truncation_logged; /* it has been said that frames do not fit */
+	struct counters *counters;
 
 	/* ring: */
+	struct ring_place *place; /* in shared memory */
 	uint8_t *ring;
 	size_t ring_bytes;
-	unsigned head; /* oldest slot not yet released */
-	unsigned lent; /* slots peeked and not released, from head on */
-	unsigned mask;
+
+	/* uring: */
+	struct receiver *receiver; /* shared by the worker's inputs */
+	uint32_t frame_bytes;	   /* the longest to be expected; chooses the class of buffers */
+	unsigned pool_class;
+	uint64_t tag; /* of its requests: another one each time it is opened */
+	bool armed;   /* a request is waiting for packets */
 };
 
-extern const struct ingress_ops ingress_ring_ops;
+/* What the uring inputs of a worker share: one io_uring, and buffers of each class that wait in it.
+ */
+struct receiver {
+	struct io_uring uring;
+	struct pool *pool;
+	struct {
+		struct io_uring_buf_ring *ring;
+		unsigned entries, posted;
+	} groups[POOL_CLASSES];
+	unsigned num_recv_buffers; /* in each group, at most */
+	uint64_t last_tag;
+	uint64_t live_tags[INPUTS_MAX]; /* of the inputs that are open; 0: free */
+};
+
+/* By the thread that will receive. 0 or negative errno. */
+int receiver_init(struct receiver *receiver, struct pool *pool, unsigned num_recv_buffers);
+void receiver_exit(struct receiver *receiver);
+
+/* A send's claim on a slot. */
+struct hold {
+	struct ingress *ingress;
+	uint32_t slot;
+};
+
+static inline void hold_drop(struct hold hold)
+{
+	if (--hold.ingress->holds[hold.slot] == 0)
+		hold.ingress->ops->release(hold.ingress, hold.slot);
+}
+
+extern const struct ingress_ops ingress_ring_ops, ingress_uring_ops;
 
 #endif

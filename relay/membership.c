@@ -34,7 +34,11 @@ static int join_on_last(const struct membership *membership, const struct ip_mre
 int membership_join(struct membership *membership, int ifindex, struct in_addr group)
 {
 	const struct ip_mreqn request = {.imr_multiaddr = group, .imr_ifindex = ifindex};
-	int rc = membership->count ? join_on_last(membership, &request) : -ENOBUFS;
+	int rc;
+
+	if (!IN_MULTICAST(ntohl(group.s_addr)))
+		return 0;
+	rc = membership->count ? join_on_last(membership, &request) : -ENOBUFS;
 
 	if (rc != -ENOBUFS) /* the socket holds as many groups as the kernel allows */
 		return rc;

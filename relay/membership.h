@@ -14,7 +14,7 @@ struct membership {
 	unsigned count;
 };
 
-/* 0 or negative errno. */
+/* Nothing is to be joined for a unicast address. 0 or negative errno. */
 int membership_join(struct membership *membership, int ifindex, struct in_addr group);
 
 /* Leaves all groups. */

@@ -114,6 +114,12 @@ out_close:
 	return rc;
 }
 
+bool netif_exists(const char *name, void *unused)
+{
+	(void)unused;
+	return if_nametoindex(name) != 0;
+}
+
 bool netif_replaced(const struct netif *then, const struct netif *now)
 {
 	return then->index != now->index || then->mtu != now->mtu ||

@@ -24,6 +24,9 @@ struct netif {
  * negative errno. */
 int netif_query(const char *name, struct netif *netif);
 
+/* Is there such an interface now? Of the type rulefile_interface_exists. */
+bool netif_exists(const char *name, void *unused);
+
 /* True when sockets bound to `then` have to be opened anew: another index, address or MTU. */
 bool netif_replaced(const struct netif *then, const struct netif *now);
 

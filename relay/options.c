@@ -66,6 +66,15 @@ static bool parse_seconds(const char *text, uint64_t *milliseconds)
 	return text > dot + 1 && *text == '\0';
 }
 
+static int append(const struct program *program, const char *source, const char *text,
+		  struct option_list *list)
+{
+	if (list->count == sizeof(list->item) / sizeof(list->item[0]))
+		return options_refuse(program, "%s: given more than %u times", source, list->count);
+	list->item[list->count++] = text;
+	return 0;
+}
+
 /* `source` names where the text came from: "--queue-depth" or "environment MCR_...". */
 static int store(const struct program *program, const struct option_def *def, const char *source,
 		 const char *text, void *config)
@@ -97,6 +106,8 @@ static int store(const struct program *program, const struct option_def *def, co
 					      source, def->arg);
 		*(const char **)field = text;
 		return 0;
+	case OPTION_LIST:
+		return append(program, source, text, field);
 	case OPTION_IPV4:
 		if (inet_pton(AF_INET, text, field) != 1)
 			return options_refuse(program,
@@ -319,7 +330,7 @@ int options_parse(const struct program *program, int argc, char **argv, void *co
 				return rc;
 		}
 	}
-	if (optind < argc)
+	if (optind < argc && !program->takes_arguments)
 		return options_refuse(program, "unexpected argument '%s'", argv[optind]);
 	return check_required(program, given);
 }

@@ -23,6 +23,7 @@ enum option_type {
 	OPTION_SECONDS, /* uint64_t milliseconds from min to max; written in seconds, "2.5" */
 	OPTION_STRING,	/* const char *; points into argv, the environment or the table */
 	OPTION_IPV4,	/* struct in_addr; dotted quad */
+	OPTION_LIST,	/* struct option_list; may be given several times */
 };
 
 struct option_def {
@@ -37,12 +38,18 @@ struct option_def {
 	const char *help;   /* one or two sentences, with the unit; shown in --help and man page */
 };
 
+struct option_list {
+	const char *item[256];
+	unsigned count;
+};
+
 struct program {
 	const char *name;    /* "mcrelay", "trafficgen send" */
 	const char *usage;   /* "--config FILE [OPTION]..." */
 	const char *purpose; /* what it does: one paragraph */
 	const char *closing; /* examples and the like, printed last; may be NULL */
 	const struct option_def *options;
+	bool takes_arguments; /* words behind the options are left to the caller, from optind on */
 };
 
 /* Fills *config from defaults, then environment, then the command line (argv[0] is skipped).

@@ -14,7 +14,10 @@ struct frame {
 	const uint8_t *data; /* from the Ethernet header on */
 	uint32_t captured;   /* bytes at data */
 	uint32_t original;   /* bytes on the wire; more than captured if the slot was too small */
-	bool checksum_good;  /* the kernel vouches for the UDP checksum, or has yet to fill it in */
+	uint32_t slot;	     /* number of its buffer, the ingress's own business */
+	uint16_t
+		segment_bytes; /* an aggregate: UDP payload of each of its packets; 0: it is none */
+	bool checksum_good; /* the kernel vouches for the UDP checksum, or has yet to fill it in */
 };
 
 /* A UDP datagram inside a frame. */

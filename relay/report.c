@@ -43,11 +43,14 @@ static json_t *utc(void)
 	return json_string(text);
 }
 
-static uint64_t rss_bytes(void)
+uint64_t report_rss_bytes(pid_t pid)
 {
 	unsigned long long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
+	char path[64];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
 	if (!file)
 		return 0;
 	if (fscanf(file, "%*u %llu", &pages) != 1)
@@ -74,67 +77,115 @@ static json_t *endpoint_json(const struct endpoint *endpoint)
 			 address(endpoint->group), "port", (int)endpoint->port);
 }
 
-static json_t *rules_json(const struct worker *worker)
+/* Position of an output in outputs_json's list. */
+static int output_position(const struct provision *provision, const struct rule_output *key)
 {
+	int index = provision_find_output(provision, key), position = 0;
+
+	for (int i = 0; i < index; i++)
+		position += provision->outputs[i].used;
+	return position;
+}
+
+static json_t *rules_json(const struct reporter *reporter)
+{
+	const struct provision *provision = reporter->provision;
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < worker->rules->count; i++) {
-		const struct rule *rule = &worker->rules->rule[i];
-		const struct route *route = &worker->forwarder.routes[i];
+	for (unsigned i = 0; i < provision->rules.count; i++) {
+		const struct rule *rule = &provision->rules.rule[i];
 		json_t *outputs = json_array();
+		uint32_t slot = provision->slots[i];
+		struct flow flow = rates_rule_flow(reporter->workers, slot);
 
-		for (unsigned j = 0; j < route->num_outputs; j++)
-			json_array_append_new(outputs,
-					      json_integer(route->outputs[j] - worker->outputs));
+		for (unsigned j = 0; j < rule->num_outputs; j++)
+			json_array_append_new(outputs, json_integer(output_position(
+							       provision, &rule->outputs[j])));
 		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "id", rule->id, "input",
-					endpoint_json(&rule->input), "matched",
-					integer(counter_read(&worker->rule_counters[i].packets)),
-					"matched_bytes",
-					integer(counter_read(&worker->rule_counters[i].bytes)),
-					"outputs", outputs));
+			list,
+			json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id, "input",
+				  endpoint_json(&rule->input), "matched", integer(flow.packets),
+				  "matched_bytes", integer(flow.bytes), "rate",
+				  rates_rule(&reporter->sample, reporter->workers, provision, slot),
+				  "outputs", outputs));
 	}
 	return list;
 }
 
-static json_t *outputs_json(const struct worker *worker)
+static json_t *output_json(const struct reporter *reporter, unsigned index)
+{
+	const struct provision_output *output = &reporter->provision->outputs[index];
+	json_t *object = endpoint_json(&output->key.to);
+	json_t *errors = json_object();
+	struct output_counters sum = {0};
+
+	for (unsigned w = 0; w < reporter->workers->count; w++) {
+		const struct output_counters *counters =
+			&reporter->workers->worker[w].shared->outputs[index];
+
+		sum.packets += counter_read(&counters->packets);
+		sum.bytes += counter_read(&counters->bytes);
+		for (int cause = 0; cause < CAUSE_COUNT; cause++)
+			sum.errors[cause] += counter_read(&counters->errors[cause]);
+	}
+	for (int cause = 0; cause < CAUSE_COUNT; cause++)
+		json_object_set_new(errors, send_cause_name[cause], integer(sum.errors[cause]));
+	json_object_set_new(object, "ttl", json_integer(output->key.ttl));
+	json_object_set_new(object, "sent", integer(sum.packets));
+	json_object_set_new(object, "sent_bytes", integer(sum.bytes));
+	json_object_set_new(
+		object, "rate",
+		rates_output(&reporter->sample, reporter->workers, reporter->provision, index));
+	json_object_set_new(object, "errors", errors);
+	return object;
+}
+
+static json_t *outputs_json(const struct reporter *reporter)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < worker->num_outputs; i++) {
-		const struct output *output = &worker->outputs[i];
-		json_t *object = endpoint_json(&output->key.to);
-		json_t *errors = json_object();
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		if (reporter->provision->outputs[i].used)
+			json_array_append_new(list, output_json(reporter, i));
+	return list;
+}
 
-		for (int cause = 0; cause < CAUSE_COUNT; cause++)
-			json_object_set_new(
-				errors, send_cause_name[cause],
-				integer(counter_read(&output->counters->errors[cause])));
-		json_object_set_new(object, "ttl", json_integer(output->key.ttl));
-		json_object_set_new(object, "sent",
-				    integer(counter_read(&output->counters->packets)));
-		json_object_set_new(object, "sent_bytes",
-				    integer(counter_read(&output->counters->bytes)));
-		json_object_set_new(object, "errors", errors);
+static json_t *inputs_json(const struct reporter *reporter)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < INPUTS_MAX; i++) {
+		const struct provision_input *input = &reporter->provision->inputs[i];
+
+		if (input->netif.name[0])
+			json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",
+							      input->netif.name, "mode",
+							      reporter->config->ingress, "slots",
+							      (int)input->slots, "slot_bytes",
+							      (int)input->slot_bytes));
+	}
+	return list;
+}
+
+json_t *report_workers(const struct reporter *reporter)
+{
+	const struct workers *workers = reporter->workers;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < workers->count; i++) {
+		const struct worker_handle *worker = &workers->worker[i];
+		struct counters sum = {0};
+		json_t *object;
+
+		shared_add_up(&sum, worker->shared);
+		object = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o}", "index", (int)i, "pid",
+				   (int)worker->pid, "restarts", (int)worker->restarts, "cpu_ns",
+				   integer(workers_cpu_ns(worker)), "rss_bytes",
+				   integer(report_rss_bytes(worker->pid)), "counters",
+				   counters_json(&sum));
+		rates_put(object, &reporter->sample, workers, (int)i);
 		json_array_append_new(list, object);
 	}
-	return list;
-}
-
-static json_t *inputs_json(struct worker *worker)
-{
-	json_t *list = json_array();
-
-	pthread_mutex_lock(&worker->reopen_lock);
-	for (unsigned i = 0; i < worker->num_inputs; i++) {
-		const struct ingress *ingress = &worker->inputs[i].ingress;
-
-		json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",
-						      ingress->netif.name, "mode", "ring", "slots",
-						      (int)ingress->slots, "slot_bytes",
-						      (int)ingress->slot_bytes));
-	}
-	pthread_mutex_unlock(&worker->reopen_lock);
 	return list;
 }
 
@@ -159,31 +210,40 @@ static json_t *interfaces_json(const struct reporter *reporter)
 	return list;
 }
 
-static json_t *build(struct reporter *reporter, enum report_kind kind)
+static json_t *build(const struct reporter *reporter, enum report_kind kind,
+		     const struct counters *total, uint64_t time_ns)
 {
 	static const char *const kind_name[] = {"interval", "signal", "final"};
-	struct worker *worker = reporter->worker;
-	/* the clock and the counters first: they belong to the same instant */
-	uint64_t time_ns = now_ns();
-	json_t *totals = counters_json(&worker->counters);
+	const struct workers *workers = reporter->workers;
+	uint64_t cpu_ns = 0, rss = 0;
+	json_t *object;
 
-	return json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o}",
-			 "schema", 1, "program", "mcrelay", "version", MCRELAY_VERSION, "report",
-			 kind_name[kind], "sequence", (int)reporter->sequence, "pid", (int)getpid(),
-			 "time_ns", integer(time_ns), "utc", utc(), "settings",
-			 options_to_json(config_program.options, reporter->config), "total", totals,
-			 "cpu_ns", integer(worker_cpu_ns(worker)), "rss_bytes",
-			 integer(rss_bytes()), "inputs", inputs_json(worker), "rules",
-			 rules_json(worker), "outputs", outputs_json(worker), "interfaces",
-			 interfaces_json(reporter));
+	for (unsigned i = 0; i < workers->count; i++) {
+		cpu_ns += workers_cpu_ns(&workers->worker[i]);
+		rss += report_rss_bytes(workers->worker[i].pid);
+	}
+	object = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+			   "s:o, s:o, s:o}",
+			   "schema", 1, "program", "mcrelay", "version", MCRELAY_VERSION, "report",
+			   kind_name[kind], "sequence", (int)reporter->sequence, "pid",
+			   (int)getpid(), "time_ns", integer(time_ns), "utc", utc(), "settings",
+			   options_to_json(config_program.options, reporter->config), "total",
+			   counters_json(total), "cpu_ns", integer(cpu_ns), "rss_bytes",
+			   integer(rss + report_rss_bytes(getpid())), "workers",
+			   report_workers(reporter), "inputs", inputs_json(reporter), "rules",
+			   rules_json(reporter), "outputs", outputs_json(reporter), "interfaces",
+			   interfaces_json(reporter));
+	json_object_set_new(object, "rates_over_ms",
+			    integer((uint64_t)(now_ms() - reporter->sample.time_ms)));
+	rates_put(object, &reporter->sample, workers, -1);
+	return object;
 }
 
 /* One write(2), so that a reader never sees half a line of ours; a disk that took half of it gives
  * it back, so that the next line does not continue it. */
 static int append_line(const char *path, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
+	char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	size_t length;
 	ssize_t written;
 	int fd, rc = 0;
@@ -216,20 +276,30 @@ static void complain_once(bool *said, const char *path, int rc)
 	*said = rc < 0;
 }
 
-void report(struct reporter *reporter, enum report_kind kind)
+/* The clock and the counters of the same instant. */
+static uint64_t add_up(const struct reporter *reporter, struct counters *total)
+{
+	*total = (struct counters){0};
+	provision_count_drops(reporter->provision);
+	for (unsigned i = 0; i < reporter->workers->count; i++)
+		shared_add_up(total, reporter->workers->worker[i].shared);
+	return now_ns();
+}
+
+json_t *report_build(struct reporter *reporter, enum report_kind kind)
+{
+	struct counters total;
+	uint64_t time_ns = add_up(reporter, &total);
+
+	return build(reporter, kind, &total, time_ns);
+}
+
+static void write_files(struct reporter *reporter, enum report_kind kind,
+			const struct counters *total, uint64_t time_ns)
 {
 	const struct config *config = reporter->config;
-	char text[1024];
-	json_t *value;
+	json_t *value = build(reporter, kind, total, time_ns);
 
-	worker_refresh(reporter->worker);
-	reporter->sequence++;
-	counters_format(&reporter->worker->counters, kind == REPORT_FINAL ? " FINAL" : "", text,
-			sizeof(text));
-	fputs(text, stderr);
-	if (!config->stats_file && !config->stats_series)
-		return;
-	value = build(reporter, kind);
 	if (config->stats_file)
 		complain_once(&reporter->file_failed, config->stats_file,
 			      json_file_write(config->stats_file, value));
@@ -237,4 +307,25 @@ void report(struct reporter *reporter, enum report_kind kind)
 		complain_once(&reporter->series_failed, config->stats_series,
 			      append_line(config->stats_series, value));
 	json_decref(value);
+}
+
+void report_sample(struct reporter *reporter)
+{
+	sample_take(&reporter->sample, reporter->workers, reporter->provision);
+}
+
+void report(struct reporter *reporter, enum report_kind kind)
+{
+	const struct config *config = reporter->config;
+	struct counters total;
+	uint64_t time_ns = add_up(reporter, &total);
+	char text[1024];
+
+	reporter->sequence++;
+	counters_format(&total, kind == REPORT_FINAL ? " FINAL" : "", text, sizeof(text));
+	log_report(text);
+	if (config->stats_file || config->stats_series)
+		write_files(reporter, kind, &total, time_ns);
+	if (kind == REPORT_INTERVAL)
+		report_sample(reporter);
 }

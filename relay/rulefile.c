@@ -20,6 +20,7 @@ struct reader {
 	void *context;
 	char *error;
 	char path[128];
+	bool may_be_empty;
 };
 
 /* Where a member of the object now being read stands; undone by leave(). */
@@ -144,15 +145,24 @@ static int read_interface(struct reader *r, json_t *object, char name[IFNAMSIZ])
 	return 0;
 }
 
+/* Packets of this host, of no host and of all hosts of a link stay where they are. */
+static bool can_be_relayed(struct in_addr address)
+{
+	uint32_t net = ntohl(address.s_addr) >> 24;
+
+	return net > 0 && net != IN_LOOPBACKNET && net < 240;
+}
+
 static int read_group(struct reader *r, json_t *object, struct in_addr *group)
 {
 	json_t *value = json_object_get(object, "group");
 	const char *text = json_string_value(value);
 	size_t here = enter(r, ".group");
 
-	if (!text || inet_pton(AF_INET, text, group) != 1 || !IN_MULTICAST(ntohl(group->s_addr)))
+	if (!text || inet_pton(AF_INET, text, group) != 1 || !can_be_relayed(*group))
 		return expected(r, value,
-				"an IPv4 multicast address, 224.0.0.0 to 239.255.255.255");
+				"an IPv4 multicast or unicast address, 1.0.0.0 to 239.255.255.255 "
+				"without 127.0.0.0/8");
 	leave(r, here);
 	return 0;
 }
@@ -314,12 +324,12 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 	enter(r, ".rules");
 	if (!json_is_array(list))
 		return expected(r, list, "an array of rules");
-	if (json_array_size(list) == 0)
+	if (json_array_size(list) == 0 && !r->may_be_empty)
 		return refuse(r, "no rules; expected at least one");
 	if (json_array_size(list) > RULES_MAX)
 		return refuse(r, "found %zu rules, expected at most %d", json_array_size(list),
 			      RULES_MAX);
-	rules->rule = calloc(json_array_size(list), sizeof(*rules->rule));
+	rules->rule = calloc(json_array_size(list) + 1, sizeof(*rules->rule));
 	if (!rules->rule)
 		return refuse(r, "out of memory");
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -359,27 +369,44 @@ static void make_printable(char *text)
 	}
 }
 
-/* Takes over the reference to `document`. */
-static int build(const char *name, json_t *document, const json_error_t *json_error,
-		 rulefile_interface_exists exists, void *context, struct rules *rules, char *error)
+static int build(struct reader *r, json_t *document, struct rules *rules)
 {
-	struct reader r = {name, exists, context, error, "$"};
-	int rc;
+	int rc = read_document(r, document, rules);
+
+	if (rc < 0) {
+		rules_free(rules);
+		make_printable(r->error);
+	}
+	return rc;
+}
+
+/* Of a document that has just been parsed; takes over the reference. */
+static int build_parsed(const char *name, json_t *document, const json_error_t *json_error,
+			rulefile_interface_exists exists, void *context, struct rules *rules,
+			char *error)
+{
+	struct reader r = {name, exists, context, error, "$", false};
+	int rc = -EINVAL;
 
 	*rules = (struct rules){0};
-	if (!document) {
+	if (document) {
+		rc = build(&r, document, rules);
+		json_decref(document);
+	} else {
 		snprintf(error, RULEFILE_ERROR_BYTES, "%s:%d:%d: not valid JSON: %s", name,
 			 json_error->line, json_error->column, json_error->text);
 		make_printable(error);
-		return -EINVAL;
 	}
-	rc = read_document(&r, document, rules);
-	if (rc < 0) {
-		rules_free(rules);
-		make_printable(error);
-	}
-	json_decref(document);
 	return rc;
+}
+
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES])
+{
+	struct reader r = {name, exists, context, error, "$", true};
+
+	*rules = (struct rules){0};
+	return build(&r, document, rules);
 }
 
 int rulefile_load(const char *path, rulefile_interface_exists exists, void *context,
@@ -403,7 +430,7 @@ int rulefile_load(const char *path, rulefile_interface_exists exists, void *cont
 		fclose(file);
 	if (rc < 0)
 		return rc;
-	return build(path, document, &json_error, exists, context, rules, error);
+	return build_parsed(path, document, &json_error, exists, context, rules, error);
 }
 
 int rulefile_parse(const char *name, const char *text, size_t length,
@@ -413,5 +440,37 @@ int rulefile_parse(const char *name, const char *text, size_t length,
 	json_error_t json_error;
 	json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
 
-	return build(name, document, &json_error, exists, context, rules, error);
+	return build_parsed(name, document, &json_error, exists, context, rules, error);
+}
+
+static json_t *endpoint_to_json(const struct endpoint *endpoint)
+{
+	char group[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &endpoint->group, group, sizeof(group));
+	return json_pack("{s:s, s:s, s:i}", "interface", endpoint->interface, "group", group,
+			 "port", (int)endpoint->port);
+}
+
+static json_t *rule_to_json(const struct rule *rule)
+{
+	json_t *outputs = json_array();
+
+	for (unsigned i = 0; i < rule->num_outputs; i++) {
+		json_t *output = endpoint_to_json(&rule->outputs[i].to);
+
+		json_object_set_new(output, "ttl", json_integer(rule->outputs[i].ttl));
+		json_array_append_new(outputs, output);
+	}
+	return json_pack("{s:s, s:o, s:o}", "id", rule->id, "input", endpoint_to_json(&rule->input),
+			 "outputs", outputs);
+}
+
+json_t *rules_to_json(const struct rules *rules)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < rules->count; i++)
+		json_array_append_new(list, rule_to_json(&rules->rule[i]));
+	return list;
 }

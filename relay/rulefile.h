@@ -6,13 +6,15 @@
  *              "input":{"interface":"eth0","group":"239.1.1.1","port":5000},
  *              "outputs":[{"group":"239.2.2.2","port":6000,"interface":"eth1","ttl":8}]}]}
  *
- * "id" and "ttl" may be left out (a hash of the input; 1). "outputs": [] receives and counts.
+ * "group" may be a unicast address as well. "id" and "ttl" may be left out (a hash of the input;
+ * 1). "outputs": [] receives and counts.
  */
 #ifndef RULEFILE_H
 #define RULEFILE_H
 
 #include "rules.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,5 +32,12 @@ int rulefile_load(const char *path, rulefile_interface_exists exists, void *cont
 int rulefile_parse(const char *name, const char *text, size_t length,
 		   rulefile_interface_exists exists, void *context, struct rules *rules,
 		   char error[RULEFILE_ERROR_BYTES]);
+
+/* The same from a document, which the caller keeps; here the list of rules may be empty. */
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
+
+/* The rules as the array that a rule file has under "rules". NULL when out of memory. */
+json_t *rules_to_json(const struct rules *rules);
 
 #endif

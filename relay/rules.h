@@ -18,8 +18,8 @@ enum {
 
 struct endpoint {
 	char interface[IFNAMSIZ];
-	struct in_addr group;
-	uint16_t port; /* host order */
+	struct in_addr group; /* or a unicast address */
+	uint16_t port;	      /* host order */
 };
 
 struct rule_output {

@@ -16,7 +16,7 @@ int waiter_init(struct waiter *waiter, unsigned size)
 	waiter->events = calloc(size, sizeof(*waiter->events));
 	waiter->armed = calloc(size, sizeof(*waiter->armed));
 	if (waiter->fds && waiter->events && waiter->armed)
-		rc = uring_init(&waiter->uring, size);
+		rc = uring_init(&waiter->uring, size + 1); /* one more, to cancel with */
 	if (rc < 0) {
 		free(waiter->fds);
 		free(waiter->events);
@@ -40,16 +40,6 @@ void waiter_exit(struct waiter *waiter)
 	*waiter = (struct waiter){0};
 }
 
-/* An armed request holds on to its file, so that closing the descriptor would not close the socket.
- */
-int waiter_reset(struct waiter *waiter)
-{
-	unsigned size = waiter->size;
-
-	waiter_exit(waiter);
-	return waiter_init(waiter, size);
-}
-
 static void arm(struct waiter *waiter, unsigned index)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&waiter->uring);
@@ -61,10 +51,44 @@ static void arm(struct waiter *waiter, unsigned index)
 	waiter->armed[index] = true;
 }
 
-int waiter_sleep(struct waiter *waiter, struct counters *counters)
+static void reap(struct waiter *waiter)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
+
+	io_uring_for_each_cqe(&waiter->uring, head, cqe)
+	{
+		if (cqe->user_data < waiter->size) {
+			waiter->armed[cqe->user_data] = false;
+			waiter->events[cqe->user_data] =
+				cqe->res < 0 ? POLLERR : (unsigned)cqe->res;
+		}
+		count++;
+	}
+	io_uring_cq_advance(&waiter->uring, count);
+}
+
+int waiter_set(struct waiter *waiter, unsigned index, int fd)
+{
+	waiter->fds[index] = fd;
+	while (waiter->armed[index]) {
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&waiter->uring);
+		int rc;
+
+		if (!sqe)
+			return -EBUSY;
+		io_uring_prep_poll_remove(sqe, index);
+		sqe->user_data = waiter->size; /* of nobody */
+		rc = io_uring_submit_and_wait(&waiter->uring, 1);
+		if (rc < 0 && rc != -EINTR)
+			return rc;
+		reap(waiter);
+	}
+	return 0;
+}
+
+int waiter_sleep(struct waiter *waiter, struct counters *counters)
+{
 	int rc;
 
 	for (unsigned i = 0; i < waiter->size; i++) {
@@ -77,12 +101,6 @@ int waiter_sleep(struct waiter *waiter, struct counters *counters)
 	rc = io_uring_submit_and_wait(&waiter->uring, 1);
 	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return rc;
-	io_uring_for_each_cqe(&waiter->uring, head, cqe)
-	{
-		waiter->armed[cqe->user_data] = false;
-		waiter->events[cqe->user_data] = cqe->res < 0 ? POLLERR : (unsigned)cqe->res;
-		count++;
-	}
-	io_uring_cq_advance(&waiter->uring, count);
+	reap(waiter);
 	return 0;
 }

@@ -18,7 +18,7 @@
 struct waiter {
 	struct io_uring uring;
 	unsigned size;
-	int *fds;	  /* [size] to be filled in by the owner; -1: none */
+	int *fds;	  /* [size] -1: none */
 	unsigned *events; /* [size] poll(2) events of the last sleep; 0: not ready */
 	bool *armed;	  /* [size] */
 };
@@ -27,8 +27,9 @@ struct waiter {
 int waiter_init(struct waiter *waiter, unsigned size);
 void waiter_exit(struct waiter *waiter);
 
-/* To be called before a descriptor in fds is closed or replaced. All become -1. */
-int waiter_reset(struct waiter *waiter);
+/* Waits for `fd` at `index` from now on, -1: for nothing. An armed request holds on to its file:
+ * this is to be called before a descriptor is closed. 0 or negative errno. */
+int waiter_set(struct waiter *waiter, unsigned index, int fd);
 
 /* Sleeps until a descriptor is readable or in error; `events` then says which. May return early
  * with none. Counts its system call. 0 or a negative errno. */

@@ -37,7 +37,7 @@ sut_start() {
 }
 
 sut_ready_or_dead() {
-	grep -qs '^\[INFO:Main\] ready' "$2/$1.log" || process_dead "${SUT[$1]}"
+	grep -qs '^\[INFO:[A-Za-z]*\] ready' "$2/$1.log" || process_dead "${SUT[$1]}"
 }
 
 sut_check_alive() {

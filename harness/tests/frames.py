@@ -23,6 +23,7 @@ import time
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+SO_RCVBUFFORCE = 33
 UDP = 17
 MORE_FRAGMENTS = 0x2000
 
@@ -116,7 +117,7 @@ def listen(sock: socket.socket, seconds: float, take) -> None:
 def command_receive(args: argparse.Namespace) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sock.bind((args.group, args.port))
     request = socket.inet_aton(args.group) + socket.inet_aton(args.address)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
@@ -218,7 +219,7 @@ def take_apart(frame: bytes) -> dict | None:
 def command_capture(args: argparse.Namespace) -> None:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sock.bind((args.interface, ETH_P_ALL))
 
     def take(frame: bytes) -> None:

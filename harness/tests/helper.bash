@@ -11,7 +11,7 @@
 # The numbers of packets are so small that every queue on their way holds all of them: where a test
 # asserts that nothing is lost, no scheduling can make it lose anything.
 #
-# BUILD, RELAY and TRAFFICGEN choose the programs: BUILD=build/asan bats harness/tests/*.bats
+# BUILD, RELAY, MCRELAYCTL and TRAFFICGEN choose the programs: BUILD=build/asan bats harness/tests/*.bats
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -22,6 +22,7 @@ HARNESS=$(dirname "$TESTS")
 ROOT=$(dirname "$HARNESS")
 BUILD=$(realpath "${BUILD:-$ROOT/build}")
 RELAY=${RELAY:-$BUILD/mcrelay}
+MCRELAYCTL=${MCRELAYCTL:-$BUILD/mcrelayctl}
 TRAFFICGEN=${TRAFFICGEN:-$BUILD/trafficgen}
 FRAMES=$TESTS/frames.py
 # shellcheck disable=SC2034 # read by bats
@@ -91,6 +92,7 @@ harness_setup() {
 	undo_open "$RUN_ID.test"
 	WORK=$BATS_TEST_TMPDIR/work # bats keeps files of its own beside it
 	mkdir "$WORK"
+	CONTROL=(--control-socket-path "$WORK/control")
 	declare -gA PROCESS=() EXIT=() RX_BEFORE=() SKEW=()
 	# one CPU each: a sender that changes its CPU can overtake its own packets
 	CPUS=() && mapfile -t CPUS < <(host_cpus)
@@ -134,8 +136,21 @@ pid_of() {
 	printf '%s' "${PROCESS[$1]%%:*}"
 }
 
+# signal SIGNAL NAME: to the process; STOP and CONT to its children as well, the relay's workers.
 signal() {
+	local child
 	kill "-$1" "$(pid_of "$2")"
+	[[ $1 == STOP || $1 == CONT ]] || return 0
+	for child in $(children "$2"); do
+		kill "-$1" "$child"
+	done
+}
+
+# The processes that NAME has started.
+children() {
+	local pid
+	pid=$(pid_of "$1")
+	cat "/proc/$pid/task/$pid/children"
 }
 
 # wait_for NAME: until it ends by itself; its exit status is in EXIT[NAME].
@@ -185,16 +200,20 @@ rule() {
 		--args "$@"
 }
 
-# relay_start RULES [OPTION]...: at r1; RULES is one or more of rule's JSON objects. Reports at the
-# end and when asked. RELAY_WRAPPER: words to put before the command.
+# relay_start RULES [OPTION]...: at r1; RULES is one or more of rule's JSON objects, or '' for no rule
+# file. Reports at the end and when asked. RELAY_WRAPPER: words to put before the command.
 relay_start() {
-	jq -s '{rules: .}' <<<"$1" >"$WORK/rules.json"
+	local config=()
+	if [[ -n $1 ]]; then
+		jq -s '{rules: .}' <<<"$1" >"$WORK/rules.json"
+		config=(--config "$WORK/rules.json")
+	fi
 	RELAY_SAW=$(input_packets)
 	SKEW[r1]=$(node_backlog r1)
 	# shellcheck disable=SC2086 # a list of words
-	spawn relay r1 taskset -c "$RELAY_CPU" ${RELAY_WRAPPER:-} "$RELAY" --config "$WORK/rules.json" \
+	spawn relay r1 taskset -c "$RELAY_CPU" ${RELAY_WRAPPER:-} "$RELAY" "${config[@]}" \
 		--stats-file "$WORK/relay.json" --stats-interval-ms 0 "${@:2}"
-	ready relay '^\[INFO:Main\] ready'
+	ready relay '^\[INFO:[A-Za-z]*\] ready'
 }
 
 # Packets that have crossed the links towards the relay.
@@ -246,14 +265,17 @@ relay_stop() {
 	assert_equal "${EXIT[relay]}" 0
 }
 
-# freeze NAME: stopped, all threads of it, until `signal CONT`. What is sent to it piles up.
+# freeze NAME: stopped, all threads of it and of its children, until `signal CONT`. What is sent to it piles up.
 freeze() {
 	signal STOP "$1"
 	eventually frozen "$1"
 }
 
 frozen() {
-	! cut -d')' -f2 /proc/"$(pid_of "$1")"/task/*/stat | grep -qv '^ T'
+	local pid
+	for pid in "$(pid_of "$1")" $(children "$1"); do
+		! cut -d')' -f2 /proc/"$pid"/task/*/stat | grep -qv '^ T' || return 1
+	done
 }
 
 # relay_burst [OPTION]...: the relay finds all packets of this `send` in its ring at once.
@@ -276,6 +298,25 @@ assert_counters() {
 	for pair in "$@"; do
 		assert_equal "${pair%=*}=$(counter "${pair%=*}")" "$pair"
 	done
+}
+
+# assert_final KEY=VALUE...: the two FINAL lines say so, each KEY once.
+assert_final() {
+	local pair line
+	line=$(grep -F ' FINAL]' "$WORK/relay.log")
+	for pair in "$@"; do
+		assert_equal "$(grep -oE "\b${pair%=*}=[0-9]+" <<<"$line")" "$pair"
+	done
+}
+
+# worker N FIELD: of the newest report (pid, restarts, counters.matched).
+worker() {
+	jq -r ".workers[$1].$2" "$WORK/relay.json"
+}
+
+# ctl ARGUMENT...: mcrelayctl, of a relay that was started with "${CONTROL[@]}".
+ctl() {
+	"$MCRELAYCTL" --socket-path "$WORK/control" "$@" 3>&-
 }
 
 # Every packet is accounted for: at ingress, and at egress.

@@ -117,7 +117,7 @@ assert_local_gets() {
 	relay_start "$RULE" --exclusive
 	rule other in0:239.255.1.2:5000 "out1:$GROUP_OUT:6000:8" | jq -s '{rules: .}' >"$WORK/second.rules"
 	spawn second r1 "$RELAY" --config "$WORK/second.rules" --exclusive --stats-interval-ms 0
-	ready second '^\[INFO:Main\] ready'
+	ready second '^\[INFO:[A-Za-z]*\] ready'
 	receive_start sink0
 	receive_start sink1
 	send --size 100 --count 50 --verify

@@ -229,7 +229,7 @@ granted_sndbuf() {
 	relay_start "$RULE"
 	spawn second r1 "$RELAY" --config "$WORK/rules.json" --stats-interval-ms 0 \
 		--stats-file "$WORK/second.json"
-	ready second '^\[INFO:Main\] ready'
+	ready second '^\[INFO:[A-Za-z]*\] ready'
 	receive_start sink
 	send --size 100 --count 100 --verify
 	eventually node_settled r1

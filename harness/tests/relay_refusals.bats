@@ -50,7 +50,7 @@ rules_with() {
 	refuses 64 "unknown or ambiguous option '--nonsense'; see 'mcrelay --help'" "${good[@]}" --nonsense
 	refuses 64 "unknown or ambiguous option '--s'" "${good[@]}" --s 1
 	refuses 64 "unexpected argument 'eth0'" "${good[@]}" eth0
-	refuses 64 '--config FILE is missing'
+	refuses 64 '--config FILE or --control-socket-path PATH is missing'
 	refuses 64 '--config needs a value' --config
 	refuses 64 '--queue-depth needs a value' "${good[@]}" --queue-depth
 	refuses 64 "--config: expected FILE, found an empty string" --config ''
@@ -108,8 +108,8 @@ rules_with() {
 	refuses_rules ' \$: unknown key "rule"' '{"rule": []}'
 	refuses_rules '\$.rules\[0\].input.port: found 70000, expected a whole number from 1 to 65535' \
 		"$(rules_with '.rules[0].input.port = 70000')"
-	refuses_rules '\$.rules\[0\].input.group: found "10.0.0.1", expected an IPv4 multicast address' \
-		"$(rules_with '.rules[0].input.group = "10.0.0.1"')"
+	refuses_rules '\$.rules\[0\].input.group: found "127.0.0.1", expected an IPv4 ' \
+		"$(rules_with '.rules[0].input.group = "127.0.0.1"')"
 	refuses_rules '\$.rules\[0\].outputs\[0\].ttl: found 0, expected a whole number from 1 to 255' \
 		"$(rules_with '.rules[0].outputs[0].ttl = 0')"
 	refuses_rules '\$.rules\[0\].outputs\[0\]: unknown key "iface"' \
@@ -134,7 +134,7 @@ rules_with() {
 
 @test "an output interface without an IPv4 address" {
 	rules_with '.rules[0].outputs[0].interface = "bare"' >"$WORK/rules.json"
-	refuses 1 '^\[ERROR:Egress\] cannot send through bare: .*; give it an IPv4 address' --config "$WORK/rules.json"
+	refuses 1 '^\[ERROR:Supervisor\] cannot send through bare: .*; give it an IPv4 address' --config "$WORK/rules.json"
 }
 
 @test "an input interface needs no address" {
@@ -161,7 +161,7 @@ rules_with() {
 	install -m 644 "$WORK/rules.json" "$copy/rules.json"
 	chmod 755 "$copy"
 	RELAY=$copy/mcrelay WRAPPER='setpriv --reuid 65534 --regid 65534 --clear-groups' \
-		refuses 1 '^\[ERROR:Ingress\] cannot receive on in0: Operation not permitted; run as root or with CAP_NET_RAW$' \
+		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_RAW, to receive packets; run it as root' \
 		--config "$copy/rules.json"
 	chmod 600 "$copy/rules.json"
 	RELAY=$copy/mcrelay WRAPPER='setpriv --reuid 65534 --regid 65534 --clear-groups' \
@@ -170,6 +170,6 @@ rules_with() {
 
 @test "--exclusive without CAP_NET_ADMIN and CAP_BPF" {
 	WRAPPER='setpriv --bounding-set=-net_admin,-bpf,-sys_admin' \
-		refuses 1 '^\[ERROR:Ingress\] cannot take packets on in0 with --exclusive: Operation not permitted' \
+		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --exclusive; run it as root' \
 		--config "$WORK/rules.json" --exclusive
 }

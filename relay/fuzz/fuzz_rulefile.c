@@ -25,9 +25,11 @@ static void require(bool condition)
 
 static void check_endpoint(const struct endpoint *endpoint)
 {
+	const uint32_t net = ntohl(endpoint->group.s_addr) >> 24;
+
 	require(memchr(endpoint->interface, 0, IFNAMSIZ) != NULL);
 	require(endpoint->interface[0] == 'e');
-	require(IN_MULTICAST(ntohl(endpoint->group.s_addr)));
+	require(net > 0 && net != IN_LOOPBACKNET && net < 240);
 	require(endpoint->port > 0);
 }
 

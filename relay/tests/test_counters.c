@@ -22,7 +22,8 @@ static struct counters distinct(void)
 	counter_add(&counters, COUNTER_drop_fragment, 200);
 	counter_add(&counters, COUNTER_drop_truncated, 3);
 	counter_add(&counters, COUNTER_drop_checksum, 40);
-	counter_add(&counters, COUNTER_drop_no_match, 55);
+	counter_add(&counters, COUNTER_drop_worker_died, 5);
+	counter_add(&counters, COUNTER_drop_no_match, 50);
 	counter_add(&counters, COUNTER_matched, 692);
 	counter_add(&counters, COUNTER_egress_queued, 2076);
 	counter_add(&counters, COUNTER_egress_submitted, 2075);
@@ -41,13 +42,13 @@ static void test_stats_lines(void **state)
 	counters_format(&counters, "", text, sizeof(text));
 	assert_string_equal(text,
 			    "[STATS:Ingress] total: recv=1007 matched=692 egr_sent=2076 "
-			    "filtered=253 no_match=55 buf_exhaust=7\n"
+			    "filtered=258 no_match=50 buf_exhaust=7\n"
 			    "[STATS:Egress] total: sent=2070 submitted=2075 ch_recv=2076 errors=6 "
 			    "bytes=2898000\n");
 	counters_format(&counters, " FINAL", text, sizeof(text));
 	assert_string_equal(text,
 			    "[STATS:Ingress FINAL] total: recv=1007 matched=692 egr_sent=2076 "
-			    "filtered=253 no_match=55 buf_exhaust=7\n"
+			    "filtered=258 no_match=50 buf_exhaust=7\n"
 			    "[STATS:Egress FINAL] total: sent=2070 submitted=2075 ch_recv=2076 "
 			    "errors=6 bytes=2898000\n");
 }
@@ -92,7 +93,7 @@ static void test_sums(void **state)
 	assert_int_equal(counters_filtered(&counters), 0);
 	counters = distinct();
 	assert_int_equal(counters_arrived(&counters), 1000 + 7);
-	assert_int_equal(counters_filtered(&counters), 10 + 200 + 3 + 40);
+	assert_int_equal(counters_filtered(&counters), 10 + 200 + 3 + 40 + 5);
 	/* the ledger of the ingress: what arrived was filtered, unmatched, matched or lost */
 	assert_int_equal(counters_arrived(&counters),
 			 counters_filtered(&counters) +

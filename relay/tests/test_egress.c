@@ -10,6 +10,7 @@
  * tests that change routes and links are skipped where it may not; the others use the host's lo.
  */
 #include "../egress.h"
+#include "../sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,14 +45,29 @@ static uint8_t pool[POOL_BYTES]; /* what payloads are cut from */
 
 static struct counters counters;
 static struct output_counters output_counters[OUTPUTS];
+static struct rule_output keys[OUTPUTS];
+static struct netif netifs[OUTPUTS];
 static struct output outputs[OUTPUTS];
 static struct egress egress;
 static int receivers[OUTPUTS];
 static struct expectation expected[OUTPUTS][MAX_PACKETS];
 static unsigned num_expected[OUTPUTS];
-static uint64_t added_packets, added_bytes;
+static uint64_t added_packets, added_bytes, released;
+static uint32_t holds[OUTPUTS * MAX_PACKETS];
+static enum egress_mode mode; /* how start() sends */
+static enum reap_mode reap;
 
 /* ------------------------------------------------------------------------- set-up */
+
+static void count_release(struct ingress *ingress, uint32_t slot)
+{
+	assert_ptr_equal(ingress->holds, holds);
+	assert_int_equal(holds[slot], 0);
+	released++;
+}
+
+static const struct ingress_ops release_only = {.release = count_release};
+static struct ingress ingress = {.ops = &release_only, .holds = holds};
 
 static uint64_t next_random(void)
 {
@@ -88,15 +104,41 @@ static int open_receiver(uint16_t *port)
 	return fd;
 }
 
-static void set_destination(struct output *output, uint16_t port)
+static void set_destination(unsigned output, uint16_t port, uint32_t mtu)
 {
-	output->key.to.group.s_addr = htonl(INADDR_LOOPBACK);
-	output->key.to.port = port;
-	output->key.ttl = 1;
-	strcpy(output->key.to.interface, "lo");
-	strcpy(output->netif.name, "lo");
-	output->netif.index = (int)if_nametoindex("lo");
-	output->netif.address.s_addr = htonl(INADDR_LOOPBACK);
+	keys[output] = (struct rule_output){
+		.to = {"lo", {htonl(INADDR_LOOPBACK)}, port},
+		.ttl = 1,
+	};
+	netifs[output] = (struct netif){
+		.name = "lo",
+		.index = (int)if_nametoindex("lo"),
+		.mtu = mtu,
+		.address.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
+static void close_output(unsigned output)
+{
+	if (outputs[output].counters && outputs[output].fd >= 0)
+		close(outputs[output].fd);
+	outputs[output].fd = -1;
+}
+
+/* What supervisor and worker do together. 0 or negative errno. */
+static int open_output(unsigned output, const struct config *config)
+{
+	const uint32_t mtu = netifs[output].mtu;
+	int fd = sockets_open_output(&keys[output], &netifs[output], config);
+
+	outputs[output] = (struct output){
+		.fd = fd < 0 ? -1 : fd,
+		.error = fd < 0 ? -fd : 0,
+		.gso_limit = !config->no_gso && mtu > UDP_IPV4_HEADERS ? mtu - UDP_IPV4_HEADERS : 0,
+		.counters = &output_counters[output],
+	};
+	strcpy(outputs[output].interface, keys[output].to.interface);
+	return fd < 0 ? fd : 0;
 }
 
 /* Nothing is expected any more, and nothing counted. */
@@ -105,15 +147,20 @@ static void forget(void)
 	memset(&counters, 0, sizeof(counters));
 	memset(output_counters, 0, sizeof(output_counters));
 	memset(num_expected, 0, sizeof(num_expected));
-	added_packets = added_bytes = 0;
+	memset(holds, 0, sizeof(holds));
+	added_packets = added_bytes = released = 0;
 }
 
 static void start(unsigned queue_depth, uint32_t mtu, bool no_gso)
 {
 	const struct config config = {
-		.queue_depth = queue_depth,
 		.socket_sndbuf = 4 << 20,
 		.no_gso = no_gso,
+	};
+	const struct worker_settings settings = {
+		.queue_depth = queue_depth,
+		.egress = mode,
+		.reap = reap,
 	};
 	int rc;
 
@@ -122,14 +169,10 @@ static void start(unsigned queue_depth, uint32_t mtu, bool no_gso)
 		uint16_t port;
 
 		receivers[i] = open_receiver(&port);
-		memset(&outputs[i], 0, sizeof(outputs[i]));
-		set_destination(&outputs[i], port);
-		outputs[i].netif.mtu = mtu;
-		outputs[i].counters = &output_counters[i];
-		assert_int_equal(output_open(&outputs[i], &config), 0);
-		assert_int_equal(outputs[i].gso_limit, no_gso ? 0 : mtu - 28);
+		set_destination(i, port, mtu);
+		assert_int_equal(open_output(i, &config), 0);
 	}
-	rc = egress_init(&egress, &config, &counters);
+	rc = egress_init(&egress, &settings, &counters, NULL, NULL);
 	if (rc == -EPERM || rc == -ENOSYS) {
 		print_message("no io_uring here: %s\n", strerror(-rc));
 		skip();
@@ -142,11 +185,13 @@ static int stop(void **state)
 	(void)state;
 	egress_exit(&egress);
 	for (unsigned i = 0; i < OUTPUTS; i++) {
-		output_close(&outputs[i]);
+		close_output(i);
 		if (receivers[i] >= 0)
 			close(receivers[i]);
 		receivers[i] = -1;
 	}
+	mode = EGRESS_URING;
+	reap = REAP_SYNC;
 	return 0;
 }
 
@@ -155,12 +200,15 @@ static int stop(void **state)
 static void add(unsigned output, uint32_t bytes)
 {
 	const uint8_t *payload = pool + below(POOL_BYTES - bytes);
+	const uint32_t slot = (uint32_t)added_packets % (OUTPUTS * MAX_PACKETS);
 
 	assert_in_range(num_expected[output], 0, MAX_PACKETS - 1);
+	assert_int_equal(holds[slot], 0);
+	holds[slot] = 1;
 	expected[output][num_expected[output]++] = (struct expectation){payload, bytes};
 	added_packets++;
 	added_bytes += bytes;
-	egress_add(&egress, &outputs[output], payload, bytes);
+	egress_add(&egress, &outputs[output], payload, bytes, (struct hold){&ingress, slot});
 }
 
 static void receive_one(unsigned output, const struct expectation *packet)
@@ -220,12 +268,22 @@ static void assert_ledger(void)
 	assert_int_equal(count(COUNTER_egress_errors), errors);
 }
 
+static void assert_all_settled(void)
+{
+	assert_int_equal(egress.num_queued, 0);
+	assert_int_equal(egress.in_flight, 0);
+	assert_int_equal(egress.num_free, egress.depth);
+	assert_int_equal(released, added_packets); /* each once: count_release saw to it */
+	for (unsigned i = 0; i < OUTPUTS; i++)
+		assert_null(outputs[i].open_op);
+}
+
 static void flush(void)
 {
 	assert_int_equal(egress_flush(&egress), 0);
-	assert_int_equal(egress.used, 0);
-	for (unsigned i = 0; i < OUTPUTS; i++)
-		assert_null(outputs[i].open_op);
+	if (reap != REAP_SYNC)
+		assert_int_equal(egress_drain(&egress), 0);
+	assert_all_settled();
 }
 
 /* The end of a burst in which nothing may fail. */
@@ -301,19 +359,42 @@ static void test_coalescing(void **state)
 	}
 }
 
-/* Packets of several outputs alternate, and yet each output gets one send. */
-static void test_interleaved_outputs(void **state)
+/* Runs it in every way to send and to reap. */
+static void in_every_mode(void (*test)(void))
 {
-	(void)state;
+	static const struct {
+		enum egress_mode mode;
+		enum reap_mode reap;
+	} modes[] = {{EGRESS_URING, REAP_SYNC},	    {EGRESS_URING, REAP_EAGER},
+		     {EGRESS_URING, REAP_DEFERRED}, {EGRESS_SENDMMSG, REAP_SYNC},
+		     {EGRESS_SENDMMSG, REAP_EAGER}, {EGRESS_SENDMMSG, REAP_DEFERRED}};
+
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		mode = modes[i].mode;
+		reap = modes[i].reap;
+		test();
+		stop(NULL);
+	}
+}
+
+/* Packets of several outputs alternate, and yet each output gets one send. */
+static void interleaved_outputs(void)
+{
 	start(64, LO_MTU, false);
 	for (unsigned i = 0; i < 60; i++)
 		add(i % 3, 100 + i % 3);
 	flush_and_receive();
-	assert_int_equal(count(COUNTER_sqes), 3);
+	assert_int_equal(count(COUNTER_sqes), mode == EGRESS_URING ? 3 : 0);
 	assert_int_equal(count(COUNTER_gso_sends), 3);
 	assert_int_equal(count(COUNTER_gso_packets), 60);
 	assert_int_equal(output_counters[1].packets, 20);
 	assert_int_equal(output_counters[1].bytes, 20 * 101);
+}
+
+static void test_interleaved_outputs(void **state)
+{
+	(void)state;
+	in_every_mode(interleaved_outputs);
 }
 
 static void test_no_gso(void **state)
@@ -329,18 +410,65 @@ static void test_no_gso(void **state)
 }
 
 /* egress_add flushes by itself when all operations are taken. */
-static void test_small_queue(void **state)
+static void small_queue(void)
 {
-	(void)state;
+	const enum egress_mode each_mode = mode;
+	const enum reap_mode each_reap = reap;
+
 	for (unsigned depth = 1; depth <= 5; depth++) {
+		mode = each_mode;
+		reap = each_reap;
 		start(depth, LO_MTU, true);
 		for (unsigned i = 0; i < 50; i++)
 			add(i % 3, 100 + i);
 		assert_int_equal(count(COUNTER_egress_sent), 49 / depth * depth);
 		flush_and_receive();
-		assert_int_equal(count(COUNTER_submits), (50 + depth - 1) / depth);
+		if (mode == EGRESS_URING && reap == REAP_SYNC)
+			assert_int_equal(count(COUNTER_submits), (50 + depth - 1) / depth);
 		stop(NULL);
 	}
+}
+
+static void test_small_queue(void **state)
+{
+	(void)state;
+	in_every_mode(small_queue);
+}
+
+/* Deferred: the sends of a turn are reaped in the next one, and their slots held until then. */
+static void test_deferred(void **state)
+{
+	(void)state;
+	reap = REAP_DEFERRED;
+	start(64, LO_MTU, false);
+	for (unsigned turn = 0; turn < 5; turn++) {
+		for (unsigned i = 0; i < 30; i++)
+			add(i % 3, 100);
+		assert_int_equal(released, turn ? 30 * (turn - 1) : 0);
+		assert_int_equal(egress_flush(&egress), 0);
+		assert_int_equal(released, 30 * turn);
+		assert_int_equal(count(COUNTER_egress_sent), 30 * turn);
+		assert_int_equal(egress.in_flight, 3);
+		assert_int_equal(count(COUNTER_submits), turn + 1);
+	}
+	assert_int_equal(egress_flush(&egress), 0); /* an empty turn does as well */
+	assert_all_settled();
+	assert_ledger();
+	receive_all();
+}
+
+/* Drained with nothing to drain: no system call. */
+static void test_nothing_to_drain(void **state)
+{
+	(void)state;
+	start(4, LO_MTU, false);
+	assert_int_equal(egress_drain(&egress), 0);
+	add(0, 10);
+	assert_int_equal(egress_drain(&egress), 0);
+	assert_int_equal(egress_drain(&egress), 0);
+	assert_int_equal(count(COUNTER_system_calls), 1);
+	assert_all_settled();
+	receive_all();
 }
 
 static void test_nothing_to_flush(void **state)
@@ -423,14 +551,31 @@ static void test_random_bursts(void **state)
 		unsigned depth;
 		uint32_t mtu;
 		bool no_gso;
-	} settings[] = {{1024, LO_MTU, false}, {1024, 1500, false}, {1024, 9000, false},
-			{7, LO_MTU, false},    {2, 1500, false},    {1, 1500, false},
-			{64, 1500, true}};
+		enum egress_mode mode;
+		enum reap_mode reap;
+	} settings[] = {
+		{1024, LO_MTU, false, EGRESS_URING, REAP_SYNC},
+		{1024, 1500, false, EGRESS_URING, REAP_SYNC},
+		{1024, 9000, false, EGRESS_URING, REAP_SYNC},
+		{7, LO_MTU, false, EGRESS_URING, REAP_SYNC},
+		{2, 1500, false, EGRESS_URING, REAP_SYNC},
+		{1, 1500, false, EGRESS_URING, REAP_SYNC},
+		{64, 1500, true, EGRESS_URING, REAP_SYNC},
+		{1024, 1500, false, EGRESS_URING, REAP_EAGER},
+		{7, LO_MTU, false, EGRESS_URING, REAP_EAGER},
+		{1024, 1500, false, EGRESS_URING, REAP_DEFERRED},
+		{7, LO_MTU, true, EGRESS_URING, REAP_DEFERRED},
+		{1024, LO_MTU, false, EGRESS_SENDMMSG, REAP_SYNC},
+		{7, 1500, false, EGRESS_SENDMMSG, REAP_SYNC},
+		{64, 1500, true, EGRESS_SENDMMSG, REAP_SYNC},
+	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		unsigned room;
 
+		mode = settings[i].mode;
+		reap = settings[i].reap;
 		start(settings[i].depth, settings[i].mtu, settings[i].no_gso);
 		room = receive_buffer_bytes();
 		for (unsigned burst = 0; burst < 60; burst++) {
@@ -438,7 +583,9 @@ static void test_random_bursts(void **state)
 			flush_and_receive();
 		}
 		assert_true(added_packets > 60);
-		if (settings[i].no_gso || settings[i].depth == 1)
+		if (settings[i].mode == EGRESS_SENDMMSG)
+			assert_int_equal(count(COUNTER_sqes), 0);
+		else if (settings[i].no_gso || settings[i].depth == 1)
 			assert_int_equal(count(COUNTER_sqes) + count(COUNTER_gso_packets) -
 						 count(COUNTER_gso_sends),
 					 added_packets);
@@ -451,18 +598,17 @@ static void test_random_bursts(void **state)
 
 /* ------------------------------------------------------------------------- errors */
 
-static void test_closed_output(void **state)
+static void closed_output(void)
 {
-	const struct config config = {.queue_depth = 4, .socket_sndbuf = 65536};
+	const struct config config = {.socket_sndbuf = 65536};
 
-	(void)state;
 	start(4, LO_MTU, false);
-	output_close(&outputs[0]);
-	outputs[0].netif.index = 0;
-	assert_int_equal(output_open(&outputs[0], &config), -ENODEV);
-	output_close(&outputs[1]);
-	outputs[1].netif.address.s_addr = INADDR_ANY;
-	assert_int_equal(output_open(&outputs[1], &config), -EADDRNOTAVAIL);
+	close_output(0);
+	netifs[0].index = 0;
+	assert_int_equal(open_output(0, &config), -ENODEV);
+	close_output(1);
+	netifs[1].address.s_addr = INADDR_ANY;
+	assert_int_equal(open_output(1, &config), -EADDRNOTAVAIL);
 	assert_int_equal(outputs[0].fd, -1);
 	assert_int_equal(outputs[1].fd, -1);
 	for (unsigned i = 0; i < 30; i++)
@@ -475,8 +621,8 @@ static void test_closed_output(void **state)
 	assert_int_equal(count(COUNTER_egress_submitted), 10);
 	assert_int_equal(output_counters[2].packets, 10);
 	/* the same output, once its interface is back */
-	outputs[0].netif.index = (int)if_nametoindex("lo");
-	assert_int_equal(output_open(&outputs[0], &config), 0);
+	netifs[0].index = (int)if_nametoindex("lo");
+	assert_int_equal(open_output(0, &config), 0);
 	num_expected[0] = num_expected[1] = 0;
 	receive_all();
 	forget();
@@ -484,22 +630,27 @@ static void test_closed_output(void **state)
 	flush_and_receive();
 }
 
+static void test_closed_output(void **state)
+{
+	(void)state;
+	in_every_mode(closed_output);
+}
+
 /* The kernel doubles what is asked for; so does no int of ours. */
 static void test_largest_send_buffer(void **state)
 {
-	const struct config config = {.queue_depth = 4, .socket_sndbuf = INT32_MAX / 2};
+	const struct config config = {.socket_sndbuf = INT32_MAX / 2};
 
 	(void)state;
 	start(4, LO_MTU, false);
-	output_close(&outputs[0]);
-	assert_int_equal(output_open(&outputs[0], &config), 0);
+	close_output(0);
+	assert_int_equal(open_output(0, &config), 0);
 	add(0, 1400);
 	flush_and_receive();
 }
 
-static void test_too_large(void **state)
+static void too_large(void)
 {
-	(void)state;
 	start(8, LO_MTU, false);
 	add(0, MAX_PAYLOAD + 1);
 	num_expected[0] = 0;
@@ -509,6 +660,12 @@ static void test_too_large(void **state)
 	assert_int_equal(output_counters[0].errors[CAUSE_EMSGSIZE], 1);
 	assert_int_equal(count(COUNTER_gso_refused), 0);
 	receive_all();
+}
+
+static void test_too_large(void **state)
+{
+	(void)state;
+	in_every_mode(too_large);
 }
 
 /* The error of a send that failed says nothing about its neighbours. */
@@ -547,6 +704,7 @@ static void test_broken_uring(void **state)
 		}
 		assert_int_equal(egress_flush(&egress), -EBADF);
 		assert_int_equal(egress.error, -EBADF);
+		assert_all_settled();
 	}
 	assert_ledger();
 	assert_int_equal(count(COUNTER_egress_sent), 1);
@@ -578,9 +736,8 @@ static int restore_network(void **state)
 }
 
 /* A route with a smaller MTU than its interface: plain sends are fragmented, GSO sends refused. */
-static void test_gso_refused_by_the_route(void **state)
+static void gso_refused_by_the_route(void)
 {
-	(void)state;
 	start(8, LO_MTU, false);
 	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
 	     "src 127.0.0.1 mtu lock 1000");
@@ -604,8 +761,14 @@ static void test_gso_refused_by_the_route(void **state)
 		add(0, 900);
 	flush_and_receive();
 	assert_int_equal(count(COUNTER_gso_refused), 0);
-	assert_int_equal(count(COUNTER_sqes), 11);
+	assert_int_equal(count(COUNTER_sqes), mode == EGRESS_URING ? 11 : 0);
 	assert_int_equal(count(COUNTER_gso_packets), 10);
+}
+
+static void test_gso_refused_by_the_route(void **state)
+{
+	(void)state;
+	in_every_mode(gso_refused_by_the_route);
 }
 
 /* Several refused sends of one burst: all are repeated, one warning, one new limit. */
@@ -630,16 +793,16 @@ static void test_gso_refused_twice(void **state)
 /* Output 0 becomes a multicast group behind a link of its own, "far0". */
 static int open_far_output(void)
 {
-	const struct config config = {.queue_depth = 64, .socket_sndbuf = 8192, .no_gso = true};
+	const struct config config = {.socket_sndbuf = 8192, .no_gso = true};
 
 	need("ip link show dev far0 >/dev/null 2>&1 || ip link add far0 type veth peer name far1");
 	need("ip addr replace 10.99.0.1/24 dev far0 && ip link set far1 up && "
 	     "ip link set far0 up");
-	output_close(&outputs[0]);
-	outputs[0].netif.index = (int)if_nametoindex("far0");
-	outputs[0].netif.address.s_addr = inet_addr("10.99.0.1");
-	outputs[0].key.to.group.s_addr = inet_addr("239.9.9.9");
-	return output_open(&outputs[0], &config);
+	close_output(0);
+	netifs[0].index = (int)if_nametoindex("far0");
+	netifs[0].address.s_addr = inet_addr("10.99.0.1");
+	keys[0].to.group.s_addr = inet_addr("239.9.9.9");
+	return open_output(0, &config);
 }
 
 /* 10 packets to it and 10 to another output, which is not bothered. */
@@ -681,14 +844,14 @@ static void test_interface_goes_away(void **state)
 /* The socket cannot even be connected. */
 static void test_opened_while_down(void **state)
 {
-	const struct config config = {.queue_depth = 64, .socket_sndbuf = 8192};
+	const struct config config = {.socket_sndbuf = 8192};
 
 	(void)state;
 	start(64, LO_MTU, true);
 	assert_int_equal(open_far_output(), 0);
 	need("ip link set far0 down");
-	output_close(&outputs[0]);
-	assert_int_equal(output_open(&outputs[0], &config), -ENETUNREACH);
+	close_output(0);
+	assert_int_equal(open_output(0, &config), -ENETUNREACH);
 	send_far(CAUSE_ENETUNREACH, 10, 10);
 }
 
@@ -762,6 +925,8 @@ int main(void)
 		TEST(test_no_gso),
 		TEST(test_small_queue),
 		TEST(test_nothing_to_flush),
+		TEST(test_deferred),
+		TEST(test_nothing_to_drain),
 		TEST(test_random_bursts),
 		TEST(test_closed_output),
 		TEST(test_largest_send_buffer),

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MIT
 /*
- * options: every type from default, environment and command line, and what each refusal says. What
- * options_parse prints is caught in temporary files.
+ * options: every type from default, environment and command line, and what each refusal says.
  */
-#include "../config.h"
 #include "../options.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
+
+#include "caught.h"
 
 struct settings {
 	bool flag;
 	uint64_t depth, depth_limit, pause_ms;
 	const char *file, *label;
 	struct in_addr address;
+	struct option_list list;
 };
 
 #define FIELD(member) .offset = offsetof(struct settings, member)
@@ -42,6 +43,7 @@ static const struct option_def settings_options[] = {
 	 .preset = "1.5", FIELD(pause_ms), .help = "how long"},
 	{OPTION_IPV4, "address", .arg = "IP", .env = "TEST_ADDRESS", .preset = "0.0.0.0",
 	 FIELD(address), .help = "where"},
+	{OPTION_LIST, "item", .arg = "TEXT", .env = "TEST_ITEM", FIELD(list), .help = "one of many"},
 	{OPTION_END},
 };
 /* clang-format on */
@@ -55,60 +57,10 @@ static const struct program program = {
 };
 
 static struct settings settings;
-static char errors[4096], output[16384];
-
-/* ------------------------------------------------------------------------- catching output */
-
-static int redirect(int fd, FILE *file)
-{
-	int kept = dup(fd);
-
-	assert_true(kept >= 0);
-	assert_true(dup2(fileno(file), fd) >= 0);
-	return kept;
-}
-
-static void restore(int fd, int kept, FILE *file, char *text, size_t size)
-{
-	size_t length;
-
-	assert_true(dup2(kept, fd) >= 0);
-	close(kept);
-	rewind(file);
-	length = fread(text, 1, size - 1, file);
-	text[length] = '\0';
-	fclose(file);
-}
-
-/* Runs `parse` on the arguments after "prog", up to NULL. */
-static int caught(int (*parse)(int argc, char **argv, void *config), void *config, va_list args)
-{
-	FILE *out = tmpfile(), *err = tmpfile();
-	char *argv[16] = {(char *)"prog"};
-	int argc = 1, kept_out, kept_err, rc;
-
-	while ((argv[argc] = va_arg(args, char *)))
-		argc++;
-	assert_true(out && err);
-	fflush(stdout);
-	kept_out = redirect(STDOUT_FILENO, out);
-	kept_err = redirect(STDERR_FILENO, err);
-	rc = parse(argc, argv, config);
-	fflush(stdout);
-	fflush(stderr);
-	restore(STDOUT_FILENO, kept_out, out, output, sizeof(output));
-	restore(STDERR_FILENO, kept_err, err, errors, sizeof(errors));
-	return rc;
-}
 
 static int parse_settings(int argc, char **argv, void *config)
 {
 	return options_parse(&program, argc, argv, config);
-}
-
-static int parse_config(int argc, char **argv, void *config)
-{
-	return config_parse(argc, argv, config);
 }
 
 static int given(const char *first, ...) __attribute__((sentinel));
@@ -122,51 +74,14 @@ static int given(const char *first, ...)
 	(void)first;
 	settings = (struct settings){0};
 	va_start(args, first);
-	rc = caught(parse_settings, &settings, args);
+	rc = caught_parse(parse_settings, &settings, "prog", args);
 	va_end(args);
 	return rc;
 }
 
-static struct config config;
-
-static int given_config(const char *first, ...) __attribute__((sentinel));
-
-static int given_config(const char *first, ...)
-{
-	va_list args;
-	int rc;
-
-	(void)first;
-	config = (struct config){0};
-	va_start(args, first);
-	rc = caught(parse_config, &config, args);
-	va_end(args);
-	return rc;
-}
-
-/* Each refusal is one line: what, where, and where to read on. */
-#define GIVEN(...)		     given("", __VA_ARGS__, (char *)NULL)
-#define GIVEN_CONFIG(...)	     given_config("", __VA_ARGS__, (char *)NULL)
-#define ACCEPTED(...)		     accepted(GIVEN(__VA_ARGS__))
-#define REFUSED(message, ...)	     refused(GIVEN(__VA_ARGS__), "prog", message)
-#define CONFIG_REFUSED(message, ...) refused(GIVEN_CONFIG(__VA_ARGS__), "mcrelay", message)
-
-static void accepted(int rc)
-{
-	assert_string_equal(errors, "");
-	assert_string_equal(output, "");
-	assert_int_equal(rc, 0);
-}
-
-static void refused(int rc, const char *name, const char *message)
-{
-	char line[1024];
-
-	snprintf(line, sizeof(line), "%s: %s; see '%s --help'\n", name, message, name);
-	assert_string_equal(errors, line);
-	assert_string_equal(output, "");
-	assert_int_equal(rc, -EINVAL);
-}
+#define GIVEN(...)	      given("", __VA_ARGS__, (char *)NULL)
+#define ACCEPTED(...)	      assert_accepted(GIVEN(__VA_ARGS__))
+#define REFUSED(message, ...) assert_refused(GIVEN(__VA_ARGS__), "prog", message)
 
 static int clear_environment(void **state)
 {
@@ -175,8 +90,7 @@ static int clear_environment(void **state)
 	unsetenv("TEST_DEPTH");
 	unsetenv("TEST_PAUSE");
 	unsetenv("TEST_ADDRESS");
-	unsetenv("MCR_SOCKET_SNDBUF");
-	unsetenv("MCR_STATS_INTERVAL_MS");
+	unsetenv("TEST_ITEM");
 	return 0;
 }
 
@@ -382,28 +296,30 @@ static void test_help(void **state)
 {
 	(void)state;
 	assert_int_equal(GIVEN("--help"), 1);
-	assert_string_equal(errors, "");
-	assert_contains(output, "Usage: prog --file FILE [OPTION]...\n\nTests.\n");
-	assert_contains(output, "\nNumbers:\n");
-	assert_contains(output, "  --file FILE               the file (required; environment "
-				"TEST_FILE)\n");
-	assert_contains(output, "  --label TEXT              a label\n");
-	assert_contains(output, "  --pause SECONDS           how long (default 1.5; environment "
-				"TEST_PAUSE)\n");
-	assert_contains(output, "\nThe end.\n");
+	assert_string_equal(caught_errors, "");
+	assert_contains(caught_output, "Usage: prog --file FILE [OPTION]...\n\nTests.\n");
+	assert_contains(caught_output, "\nNumbers:\n");
+	assert_contains(caught_output,
+			"  --file FILE               the file (required; environment "
+			"TEST_FILE)\n");
+	assert_contains(caught_output, "  --label TEXT              a label\n");
+	assert_contains(caught_output,
+			"  --pause SECONDS           how long (default 1.5; environment "
+			"TEST_PAUSE)\n");
+	assert_contains(caught_output, "\nThe end.\n");
 	assert_int_equal(GIVEN("-h"), 1);
-	assert_contains(output, "Usage: prog ");
+	assert_contains(caught_output, "Usage: prog ");
 	assert_int_equal(GIVEN("--version"), 1);
-	assert_int_equal(strncmp(output, "prog ", 5), 0);
+	assert_int_equal(strncmp(caught_output, "prog ", 5), 0);
 }
 
 static void test_man_options(void **state)
 {
 	(void)state;
 	assert_int_equal(GIVEN("--man-options"), 1);
-	assert_contains(output, ".SS Numbers\n");
-	assert_contains(output, ".TP\n.B \\-\\-depth\\-limit \\fIN\\fR\nno deeper\n");
-	assert_contains(output, ".TP\n.B \\-\\-flag\na flag\n");
+	assert_contains(caught_output, ".SS Numbers\n");
+	assert_contains(caught_output, ".TP\n.B \\-\\-depth\\-limit \\fIN\\fR\nno deeper\n");
+	assert_contains(caught_output, ".TP\n.B \\-\\-flag\na flag\n");
 }
 
 static void test_to_json(void **state)
@@ -433,45 +349,56 @@ static void test_to_json_not_utf8(void **state)
 	json_decref(json);
 }
 
-/* ------------------------------------------------------------------------- the relay's own */
+/* ------------------------------------------------------------------------- lists and commands */
 
-static void test_config_defaults(void **state)
+static void test_list(void **state)
 {
 	(void)state;
-	accepted(GIVEN_CONFIG("--config", "rules.json"));
-	assert_string_equal(config.rule_file, "rules.json");
-	assert_int_equal(config.num_workers, 1);
-	assert_int_equal(config.queue_depth, 1024);
-	assert_int_equal(config.send_batch, 64);
-	assert_int_equal(config.socket_sndbuf, 4194304);
-	assert_int_equal(config.stats_interval_ms, 10000);
-	assert_int_equal(config.ring_slot_bytes, 0);
-	assert_false(config.no_gso || config.exclusive);
-	setenv("MCR_SOCKET_SNDBUF", "212992", 1);
-	setenv("MCR_STATS_INTERVAL_MS", "0", 1);
-	accepted(GIVEN_CONFIG("--config", "rules.json"));
-	assert_int_equal(config.socket_sndbuf, 212992);
-	assert_int_equal(config.stats_interval_ms, 0);
+	ACCEPTED("--file", "f");
+	assert_int_equal(settings.list.count, 0);
+	ACCEPTED("--item", "a,b", "--file", "f", "--item=", "--item", "c");
+	assert_int_equal(settings.list.count, 3);
+	assert_string_equal(settings.list.item[0], "a,b");
+	assert_string_equal(settings.list.item[1], "");
+	assert_string_equal(settings.list.item[2], "c");
+	REFUSED("--item needs a value", "--file", "f", "--item");
 }
 
-static void test_config_refusals(void **state)
+static void test_list_is_full(void **state)
 {
+	enum { MOST = sizeof(settings.list.item) / sizeof(settings.list.item[0]) };
+	static char option[] = "--item=x", name[] = "prog", file[] = "--file=f";
+	char *argv[MOST + 4] = {name, file};
+	struct settings many = {0};
+
 	(void)state;
-	CONFIG_REFUSED("--config FILE is missing", "--no-gso");
-	CONFIG_REFUSED("--ring-slots: 100 is not a power of two", "--config", "f", "--ring-slots",
-		       "100");
-	CONFIG_REFUSED("--ring-slot-bytes: 1024 is neither 0 nor a power of two from 2048 on",
-		       "--config", "f", "--ring-slot-bytes", "1024");
-	CONFIG_REFUSED("--ring-slot-bytes: 3000 is neither 0 nor a power of two from 2048 on",
-		       "--config", "f", "--ring-slot-bytes", "3000");
-	CONFIG_REFUSED("--stats-file and --stats-series name the same file, 's'", "--config", "f",
-		       "--stats-file", "s", "--stats-series", "s");
-	/* the kernel doubles it, in an int */
-	CONFIG_REFUSED("--socket-sndbuf: '1073741824' is not a whole number from 4096 to "
-		       "1073741823",
-		       "--config", "f", "--socket-sndbuf", "1073741824");
-	accepted(GIVEN_CONFIG("--config", "f", "--ring-slots", "16", "--ring-slot-bytes", "131072",
-			      "--stats-file", "s"));
+	for (int i = 0; i < MOST; i++)
+		argv[2 + i] = option;
+	assert_int_equal(options_parse(&program, 2 + MOST, argv, &many), 0);
+	assert_int_equal(many.list.count, MOST);
+	many = (struct settings){0};
+	argv[2 + MOST] = option;
+	assert_int_equal(options_parse(&program, 3 + MOST, argv, &many), -EINVAL);
+	assert_int_equal(many.list.count, MOST);
+}
+
+/* A program and its commands each have a table: the first one ends where the command begins. */
+static void test_arguments(void **state)
+{
+	static const struct program commands = {
+		.name = "prog", .options = settings_options, .takes_arguments = true};
+	static char name[] = "prog", file[] = "--file=f", command[] = "command", flag[] = "--flag";
+	char *argv[] = {name, file, command, flag, NULL};
+	struct settings first = {0}, second = {0};
+
+	(void)state;
+	assert_int_equal(options_parse(&commands, 4, argv, &first), 0);
+	assert_int_equal(optind, 2);
+	assert_string_equal(first.file, "f");
+	assert_false(first.flag);
+	setenv("TEST_FILE", "f", 1);
+	assert_int_equal(options_parse(&program, 2, argv + 2, &second), 0);
+	assert_true(second.flag);
 }
 
 int main(void)
@@ -494,8 +421,9 @@ int main(void)
 		TEST(test_man_options),
 		TEST(test_to_json),
 		TEST(test_to_json_not_utf8),
-		TEST(test_config_defaults),
-		TEST(test_config_refusals),
+		TEST(test_list),
+		TEST(test_list_is_full),
+		TEST(test_arguments),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -86,7 +86,9 @@ static int teardown(void **state)
 	"{\"group\":\"" group "\",\"port\":" port ",\"interface\":\"" interface "\"}"
 #define GOOD_OUTPUT	   OUTPUT("239.2.2.2", "6000", "eth1")
 #define WITH_OUTPUTS(outs) RULES("{" INPUT ",\"outputs\":[" outs "]}")
-#define WITH_ID(id)	   RULES("{\"id\":" id "," INPUT ",\"outputs\":[]}")
+#define AN_ADDRESS \
+	"an IPv4 multicast or unicast address, 1.0.0.0 to 239.255.255.255 without 127.0.0.0/8"
+#define WITH_ID(id) RULES("{\"id\":" id "," INPUT ",\"outputs\":[]}")
 
 /* ------------------------------------------------------------------------- accepted */
 
@@ -266,8 +268,7 @@ static void test_input(void **state)
 		 "f: $.rules[0].input.interface: no interface \"0123456789abcde\" on this host; "
 		 "see 'ip link'"},
 		{WITH_INPUT("{\"interface\":\"eth0\",\"port\":1}"),
-		 "f: $.rules[0].input.group: found nothing, expected an IPv4 multicast address, "
-		 "224.0.0.0 to 239.255.255.255"},
+		 "f: $.rules[0].input.group: found nothing, expected " AN_ADDRESS},
 		{WITH_INPUT("{\"interface\":\"eth0\",\"group\":\"239.1.1.1\"}"),
 		 "f: $.rules[0].input.port: found nothing, expected a whole number from 1 to "
 		 "65535"},
@@ -279,21 +280,30 @@ static void test_input(void **state)
 
 static void test_group(void **state)
 {
-	static const char *const wrong[] = {"223.255.255.255", "240.0.0.0", "239.1.1",
-					    "239.1.1.256",     "ff02::1",   "",
-					    "239.1.1.1 ",      "host"};
+	static const char *const right[] = {"1.0.0.0",	 "10.0.0.1",	    "126.255.255.255",
+					    "128.0.0.0", "223.255.255.255", "224.0.0.0",
+					    "239.1.1.2", "239.255.255.255"};
+	static const char *const wrong[] = {
+		"0.0.0.0",   "0.255.255.255",	"127.0.0.0", "127.0.0.1",   "127.255.255.255",
+		"240.0.0.0", "255.255.255.255", "239.1.1",   "239.1.1.256", "ff02::1",
+		"",	     "239.1.1.1 ",	"host"};
+	char text[256], message[256];
 
 	(void)state;
+	for (unsigned i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		snprintf(text, sizeof(text),
+			 WITH_INPUT("{\"interface\":\"eth0\",\"group\":\"%s\",\"port\":1}"),
+			 right[i]);
+		assert_accepted(text);
+		assert_int_equal(rules.rule[0].input.group.s_addr, inet_addr(right[i]));
+		rules_free(&rules);
+	}
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		char text[256], message[256];
-
 		snprintf(text, sizeof(text),
 			 WITH_INPUT("{\"interface\":\"eth0\",\"group\":\"%s\",\"port\":1}"),
 			 wrong[i]);
 		snprintf(message, sizeof(message),
-			 "f: $.rules[0].input.group: found \"%s\", expected an IPv4 multicast "
-			 "address, 224.0.0.0 to 239.255.255.255",
-			 wrong[i]);
+			 "f: $.rules[0].input.group: found \"%s\", expected " AN_ADDRESS, wrong[i]);
 		assert_refused(text, message);
 	}
 }
@@ -350,9 +360,8 @@ static void test_outputs(void **state)
 		{WITH_OUTPUTS(OUTPUT("239.2.2.2", "1", "wlan0")),
 		 "f: $.rules[0].outputs[0].interface: no interface \"wlan0\" on this host; see "
 		 "'ip link'"},
-		{WITH_OUTPUTS(GOOD_OUTPUT "," OUTPUT("10.0.0.1", "1", "eth1")),
-		 "f: $.rules[0].outputs[1].group: found \"10.0.0.1\", expected an IPv4 multicast "
-		 "address, 224.0.0.0 to 239.255.255.255"},
+		{WITH_OUTPUTS(GOOD_OUTPUT "," OUTPUT("127.0.0.1", "1", "eth1")),
+		 "f: $.rules[0].outputs[1].group: found \"127.0.0.1\", expected " AN_ADDRESS},
 		{WITH_OUTPUTS(GOOD_OUTPUT "," OUTPUT("239.1.1.1", "5000", "eth0")),
 		 "f: $.rules[0].outputs[1]: the output equals the rule's input, which would loop; "
 		 "expected another interface, group or port"},
@@ -560,6 +569,134 @@ static void test_many_outputs(void **state)
 	free(text);
 }
 
+/* ------------------------------------------------------------------------- documents */
+
+static int from_json(json_t *document, struct rules *result)
+{
+	unsigned calls = 0;
+
+	memset(error, 0, sizeof(error));
+	return rulefile_from_json("f", document, fake_interface, &calls, result, error);
+}
+
+static json_t *document_of(const char *text)
+{
+	json_t *document = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	assert_non_null(document);
+	return document;
+}
+
+/* Rules can be taken away down to the last one, but a rule file without any is a mistake. */
+static void test_no_rules(void **state)
+{
+	json_t *document = document_of("{\"rules\":[]}");
+
+	(void)state;
+	assert_int_equal(from_json(document, &rules), 0);
+	assert_int_equal(rules.count, 0);
+	assert_string_equal(error, "");
+	rules_free(&rules);
+	json_decref(document);
+	assert_refused("{\"rules\":[]}", "f: $.rules: no rules; expected at least one");
+}
+
+static void test_document_refused(void **state)
+{
+	static const struct refusal refusals[] = {
+		{"[]", "f: $: found an array, expected an object with the key rules"},
+		{"7", "f: $: found 7, expected an object with the key rules"},
+		{"{}", "f: $.rules: found nothing, expected an array of rules"},
+		{"{\"rules\":[],\"x\":1}", "f: $: unknown key \"x\", expected rules"},
+		{RULES("{" INPUT ",\"outputs\":[]},{" INPUT ",\"outputs\":[]}"),
+		 "f: $.rules[1]: the same id as rules[0], \"96849a0d913b2dad\"; expected a unique "
+		 "id"},
+		{WITH_ID("\"line\\nbreak\""),
+		 "f: $.rules[0].id: found \"line?break\", expected printable ASCII characters "
+		 "without blanks"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		json_t *document = document_of(refusals[i].text);
+
+		assert_int_equal(from_json(document, &rules), -EINVAL);
+		assert_string_equal(error, refusals[i].message);
+		assert_null(rules.rule);
+		assert_int_equal(rules.count, 0);
+		assert_int_equal(document->refcount, 1); /* still the caller's */
+		json_decref(document);
+	}
+}
+
+static void assert_same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	assert_string_equal(a->interface, b->interface);
+	assert_int_equal(a->group.s_addr, b->group.s_addr);
+	assert_int_equal(a->port, b->port);
+}
+
+static void assert_same_rules(const struct rules *a, const struct rules *b)
+{
+	assert_int_equal(a->count, b->count);
+	for (unsigned i = 0; i < a->count; i++) {
+		assert_string_equal(a->rule[i].id, b->rule[i].id);
+		assert_same_endpoint(&a->rule[i].input, &b->rule[i].input);
+		assert_int_equal(a->rule[i].num_outputs, b->rule[i].num_outputs);
+		for (unsigned j = 0; j < a->rule[i].num_outputs; j++) {
+			assert_same_endpoint(&a->rule[i].outputs[j].to, &b->rule[i].outputs[j].to);
+			assert_int_equal(a->rule[i].outputs[j].ttl, b->rule[i].outputs[j].ttl);
+		}
+	}
+}
+
+/* Out as JSON and in again: the same rules, in the same order. */
+static void assert_round_trip(const char *text)
+{
+	json_t *list, *document;
+	struct rules again;
+
+	assert_accepted(text);
+	list = rules_to_json(&rules);
+	assert_non_null(list);
+	assert_int_equal(json_array_size(list), rules.count);
+	document = json_pack("{s:o}", "rules", list);
+	assert_int_equal(from_json(document, &again), 0);
+	assert_same_rules(&rules, &again);
+	json_decref(document);
+	rules_free(&again);
+	rules_free(&rules);
+}
+
+static void test_round_trip(void **state)
+{
+	char *text;
+
+	(void)state;
+	assert_round_trip(RULES("{" INPUT ",\"outputs\":[]}")); /* its hash becomes a given id */
+	assert_round_trip(
+		RULES("{\"id\":\"a\"," INPUT_2 ",\"outputs\":[" GOOD_OUTPUT "]},"
+		      "{\"id\":\"\\\"{}\\\\\",\"input\":{\"interface\":\"eth9\",\"group\":"
+		      "\"239.255.255.255\",\"port\":65535},\"outputs\":[{\"group\":\"224.0.0.0\","
+		      "\"port\":1,\"interface\":\"eth0\",\"ttl\":255}," GOOD_OUTPUT "]}"));
+	text = many_rules(RULES_MAX);
+	assert_round_trip(text);
+	free(text);
+	text = many_outputs(RULE_OUTPUTS_MAX);
+	assert_round_trip(text);
+	free(text);
+}
+
+static void test_round_trip_of_nothing(void **state)
+{
+	json_t *list = rules_to_json(&(struct rules){0});
+
+	(void)state;
+	assert_true(json_is_array(list));
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+}
+
 /* ------------------------------------------------------------------------- files */
 
 static int load(const char *path)
@@ -628,6 +765,10 @@ int main(void)
 		TEST(test_long_file_name),
 		TEST(test_many_rules),
 		TEST(test_many_outputs),
+		TEST(test_no_rules),
+		TEST(test_document_refused),
+		TEST(test_round_trip),
+		TEST(test_round_trip_of_nothing),
 		TEST(test_files),
 		TEST(test_no_file),
 		TEST(test_file_is_a_folder),

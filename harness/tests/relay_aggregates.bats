@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# A sender's GSO on a link that carries aggregates whole, and GRO of the receiving interface: the relay
+# finds up to 64 packets in one slot, cuts them apart and counts them one by one. The links towards
+# the receivers do not carry aggregates, so what these count are packets.
+
+load helper
+
+setup_file() {
+	testbed build
+}
+
+build() {
+	topology fanout
+}
+
+IN=in0:$GROUP_IN:5000
+ONE=$(rule agg "$IN" "out0:$GROUP_OUT:6000")
+THREE=$(rule agg "$IN" "out0:$GROUP_OUT:6000" "out1:$GROUP_OUT:6000" "out2:$GROUP_OUT:6000")
+
+# offload NODE INTERFACE FEATURE...: on, until the end of the test.
+offload() {
+	local feature
+	for feature in "${@:3}"; do
+		undo_push ip netns exec "$(namespace "$1")" ethtool -K "$2" "$feature" off
+		at "$1" ethtool -K "$2" "$feature" on
+	done
+}
+
+# The sender's link carries aggregates.
+whole() {
+	offload gen out0 tx-udp-segmentation
+}
+
+# The sender's link carries packets, one burst after the other; the receiving interface joins them.
+joined() {
+	offload r1 in0 gro rx-udp-gro-forwarding
+}
+
+# relays COUNT RULES OPTION... -- SEND-OPTION...: all of COUNT packets arrive at all outputs.
+relays() {
+	local count=$1 rules=$2 sinks i options=()
+	shift 2
+	while [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	relay_start "$rules" "${options[@]}"
+	sinks=$(jq '.rules[0].outputs | length' "$WORK/rules.json")
+	for ((i = 0; i < sinks; i++)); do
+		receive_start "sink$i"
+	done
+	send --verify --count "$count" "${@:2}"
+	eventually relay_counts recv_packets "$count"
+	relay_stop
+	for ((i = 0; i < sinks; i++)); do
+		receive_end "sink$i"
+		assert_intact "sink$i" "$count"
+	done
+	assert_counters recv_packets="$count" matched="$count" egress_sent="$((count * sinks))"
+	(($(counter recv_frames) < count)) || fail "no aggregate arrived: $(counter recv_frames) frames"
+	assert_ledger_closed
+	rm "$WORK/relay.json"
+}
+
+@test "aggregates of a sender are relayed packet by packet, to the bit" {
+	local size gso
+	whole
+	for size in 18 512 1400; do
+		for gso in 32 64; do
+			printf '%s bytes, --gso %s\n' "$size" "$gso"
+			relays 1280 "$ONE" --ring-slot-bytes 65536 -- --size "$size" --gso "$gso"
+		done
+	done
+}
+
+@test "an aggregate with a shorter last one, and single packets between" {
+	whole
+	# 100 packets: aggregates of 32, 32, 32 and 4
+	relays 100 "$ONE" --ring-slot-bytes 65536 -- --size 300 --gso 32 --batch 1
+	relays 33 "$ONE" --ring-slot-bytes 65536 -- --size 300 --gso 32
+}
+
+@test "aggregates to three outputs" {
+	whole
+	relays 1280 "$THREE" --ring-slot-bytes 65536 -- --size 1400 --gso 32
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --no-gso -- --size 512 --gso 64
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --egress sendmmsg -- --size 18 --gso 64
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --thread-model split --egress-reap deferred \
+		-- --size 1400 --gso 32
+}
+
+@test "aggregates that fit a small slot need no larger one" {
+	whole
+	relays 1280 "$ONE" -- --size 18 --gso 64
+}
+
+@test "buffers of uring ingress: aggregates that fit are relayed, the others counted by their packets" {
+	whole
+	relays 1280 "$ONE" --ingress uring -- --size 18 --gso 32
+	truncates --ingress uring
+}
+
+# truncates OPTION...: packets of aggregates that do not fit a slot are counted; the rest is relayed.
+truncates() {
+	relay_start "$ONE" "$@"
+	receive_start sink0
+	send --size 1400 --gso 32 --count 640 --verify
+	send --size 1400 --count 100 --verify
+	eventually relay_counts recv_packets 740
+	relay_stop
+	receive_end sink0
+	assert_intact sink0 100
+	assert_counters drop_truncated=640 filtered=640 matched=100 egress_sent=100
+	assert_equal "$(grep -c 'does not fit a slot' "$WORK/relay.log")" 1
+	assert_ledger_closed
+	rm "$WORK/relay.json"
+}
+
+@test "aggregates that do not fit a slot are counted by their packets; nothing of them is sent" {
+	whole
+	truncates
+}
+
+@test "aggregates that nobody asked for are counted by their packets" {
+	whole
+	relay_start "$ONE" --ring-slot-bytes 65536
+	send --size 1400 --gso 32 --count 320 --port 5001
+	eventually relay_counts recv_packets 320
+	relay_stop
+	assert_counters drop_no_match=320 recv_frames=10 matched=0
+}
+
+@test "what GRO joined is relayed packet by packet, to the bit" {
+	local size
+	joined
+	for size in 18 512 1400; do
+		printf '%s bytes\n' "$size"
+		relays 1280 "$ONE" --ring-slot-bytes 65536 -- --size "$size" --gso 32
+	done
+}
+
+@test "what GRO joined, to three outputs" {
+	joined
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --egress-reap deferred -- --size 512 --gso 32
+}
+
+@test "what GRO joined of several flows and two workers" {
+	joined
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --num-workers 2 -- --size 1000 --gso 16 --flows 8
+}

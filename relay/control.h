@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * control: the Unix socket for runtime control. One JSON object per line and request, one per
+ * answer:
+ *
+ *   {"command":"remove","id":"video"}     ->  {"ok":true}
+ *   {"command":"remove","id":"vidoe"}     ->  {"ok":false,"error":"no rule \"vidoe\"; see 'list'"}
+ *
+ * Many clients at once; none can block the supervisor: a request has a largest size and a time in
+ * which it must be complete, an answer a time in which it must be taken.
+ */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	CONTROL_CLIENTS_MAX = 256,
+	CONTROL_REQUEST_BYTES = 65536, /* the longest line */
+	CONTROL_PATIENCE_MS = 5000,
+};
+
+/* Answers one request (an object); returns a new reference. */
+typedef json_t *(*control_answer)(void *context, json_t *request);
+
+struct control_client {
+	int fd; /* -1: this place is free */
+	char *input;
+	size_t input_length;
+	char *output; /* NULL: nothing to send */
+	size_t output_length, output_sent;
+	int64_t deadline_ms; /* 0: idle, between requests */
+};
+
+struct control {
+	int fd; /* -1: there is no socket */
+	const char *path;
+	control_answer answer;
+	void *context;
+	int64_t accept_after_ms; /* no descriptor was left for a client: not before then */
+	struct control_client clients[CONTROL_CLIENTS_MAX];
+};
+
+/* Listens on `path`, for its owner alone (mode 0600), or also for group `gid` (0660) unless that is
+ * (gid_t)-1. A socket left behind by a dead process is replaced. 0 or negative errno after one line
+ * in the log. */
+int control_open(struct control *control, const char *path, gid_t gid, control_answer answer,
+		 void *context);
+void control_close(struct control *control);
+
+/* Fills fds, CONTROL_CLIENTS_MAX + 1 at most, with what to poll for. Returns how many. */
+unsigned control_poll(const struct control *control, struct pollfd *fds);
+
+/* Handles what poll(2) found in the same fds, and closes clients whose time is over. */
+void control_handle(struct control *control, const struct pollfd *fds);
+
+/* Milliseconds until a client's time is over; -1: none. */
+int64_t control_due_ms(const struct control *control);
+
+/* New object {"ok":false,"error":...}. */
+json_t *control_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

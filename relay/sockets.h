@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sockets: the sockets that need privileges or the choice of an interface. The supervisor opens
+ * them and hands them to workers, which could not open them.
+ */
+#ifndef SOCKETS_H
+#define SOCKETS_H
+
+#include "config.h"
+#include "netif.h"
+#include "rules.h"
+
+#include <stdint.h>
+
+/* Size of a ring slot for frames of this interface: as configured, or what its MTU needs. */
+uint32_t sockets_slot_bytes(const struct netif *netif, const struct config *config);
+
+/* A packet socket with a receive ring (TPACKET_V2), not yet mapped, that takes IPv4 UDP of this
+ * interface and shares it with the other members of `fanout` (0: has it alone). Returns the
+ * descriptor or negative errno. */
+int sockets_open_ring(const struct netif *netif, const struct config *config, uint16_t fanout);
+
+/* Lets no more frames into the ring. */
+void sockets_quiesce_ring(int fd);
+
+/* Frames dropped since the last call because there was no free slot. */
+uint64_t sockets_take_ring_drops(int fd);
+
+/* A UDP socket bound to the interface's address and connected to the destination. Returns the
+ * descriptor or negative errno. */
+int sockets_open_output(const struct rule_output *key, const struct netif *netif,
+			const struct config *config);
+
+#endif
