@@ -172,8 +172,8 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
             "name": relays[0]["hops"][i]["name"],
             **{key: summary([run["hops"][i][key] for run in relays], confidence)
                for key in ("ingress_pps", "matched_pps", "egress_pps", "buffer_exhaustion_ratio",
-                           "cpu_ns_per_packet", "errors")
-               if all(run["hops"][i][key] is not None for run in relays)},
+                           "loss_ratio", "cpu_ns_per_packet", "errors")
+               if all(run["hops"][i].get(key) is not None for run in relays)},
         } for i in range(len(relays[0]["hops"]))],
         "ledger_residual_ratio_max": max(account["residual_ratio"] for run in relays
                                          for account in run["ledger"]),

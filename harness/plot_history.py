@@ -21,7 +21,7 @@ BASELINES = Path(__file__).resolve().parent.parent / "baselines"
 SCRIPT = """
 set terminal {terminal}
 set output '{output}'
-set multiplot layout 2,1 margins 0.085,0.86,0.15,0.90 spacing 0.03 title \\
+set multiplot layout 2,1 margins 0.11,0.88,0.15,0.90 spacing 0.03 title \\
   '{title}' font ',15' noenhanced
 set style line 1 lc rgb '#1f6fb4' pt 7 ps 0.9 lw 1.6
 set style line 2 lc rgb '#9ec5e8' pt 7 ps 0.35
@@ -34,7 +34,7 @@ set xrange [0.4:{last}.6]
 unset key
 set format x ''
 set ytics format '%.0fk'
-set ylabel "relay 1 egress (packets/s)" offset 1
+set ylabel "relay 1 egress (packets/s)" offset -1
 set yrange [0:{egress_top}]
 {egress_lines}
 plot '{rounds}' using 1:($2/1000) with points ls 2, \\
@@ -43,7 +43,7 @@ plot '{rounds}' using 1:($2/1000) with points ls 2, \\
 unset arrow
 unset label
 set ytics format '%.0f %%'
-set ylabel "relay 1 buffer exhaustion" offset 1
+set ylabel "relay 1 buffer exhaustion" offset -1
 set yrange [0:{exhaustion_top}]
 set xtics rotate by 60 right font ',9' noenhanced ({xtics})
 {exhaustion_lines}
@@ -59,7 +59,7 @@ def level_lines(levels: list[tuple[str, float]], top: float) -> str:
     lines, lowest = [], -1.0
     for name, y in sorted(levels, key=lambda level: level[1]):
         style = "lw 2 dt 1 lc rgb '#444444'" if name == "PHASE4" else "lw 1.2 dt 2 lc rgb '#777777'"
-        place = max(y, lowest + top * 0.05)
+        place = max(y, lowest + top * 0.065)
         lowest = place
         lines.append(f"set arrow from graph 0, first {y} to graph 1, first {y} nohead {style} back")
         lines.append(f"set label '{name}' at graph 1.01, first {place} font ',10' "

@@ -94,6 +94,9 @@ def verdict_rows(verdict: dict, baseline: dict) -> list[list[str]]:
         rows.append(row(f"{hop['name']} buffer_exhaustion_ratio", f"{name} exhaustion",
                         hop["buffer_exhaustion_ratio"], percent, False,
                         limits["exhaustion_ratio_max"] if first else None))
+        if "loss_ratio" in hop:
+            rows.append(row(f"{hop['name']} loss", f"{name} loss, all causes", hop["loss_ratio"],
+                            percent, False))
     return rows
 
 
@@ -130,7 +133,8 @@ def result_rows(result: dict) -> list[list[str]]:
         cost = hop["cpu_ns_per_packet"]
         rows.append([hop["name"], pps(hop["ingress_pps"]),
                      pps(hop["egress_pps"]) if hop["outputs"] else "(terminus)",
-                     percent(hop["buffer_exhaustion_ratio"]), f"{hop['errors']:,}",
+                     percent(hop["buffer_exhaustion_ratio"]), percent(hop.get("loss_ratio")),
+                     f"{hop['errors']:,}",
                      f"{cost:,.0f} ns" if cost else ""])
     return rows
 
@@ -163,7 +167,7 @@ def print_result(result: dict, markdown: bool) -> None:
     print(f"  offered {pps(result['offered_pps'])}; {result['kind']} run of "
           f"{(result['window_ns'][1] - result['window_ns'][0]) / 1e9:g} s\n")
     if result["hops"]:
-        print(table(["relay", "ingress", "egress", "exhaustion", "errors", "CPU per packet"],
+        print(table(["relay", "ingress", "egress", "exhaustion", "loss", "errors", "CPU per packet"],
                     result_rows(result), markdown) + "\n")
     print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
                 ledger_rows(result), markdown) + "\n")

@@ -81,6 +81,14 @@ def hop_samples(series: list[dict]) -> list[list[int]]:
              *(s["total"][name] for name in SAMPLE_COLUMNS[2:-1]), s["cpu_ns"]] for s in series]
 
 
+def loss_ratio(outputs: int, total: dict) -> float:
+    """Of what arrived at a hop over the whole run, the share that it did not pass on, to any output,
+    for any reason; a terminus passes on what it matches."""
+    owed = total["arrived"] * max(outputs, 1)
+    passed_on = total["egress_sent"] if outputs else total["matched"]
+    return 1.0 - passed_on / owed if owed else 0.0
+
+
 def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, int]) -> dict:
     """Rates and costs of one hop inside the window."""
     times = [s["time_ns"] for s in series]
@@ -111,6 +119,7 @@ def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, in
             "rx": interface_delta("in0", "rx_dropped"),
             "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "errors": delta("egress_errors"),
+        "loss_ratio": loss_ratio(len(hop["outputs"]), final["total"]),
         "cpu_ns_per_packet": (last["cpu_ns"] - first["cpu_ns"]) / matched if matched else None,
         "cpu_ratio": (last["cpu_ns"] - first["cpu_ns"]) / (seconds * 1e9),
         "work_per_1000_packets": {
