@@ -117,6 +117,9 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
               f"relay 1 egress {verdict['margin']:+.1%} against tier {verdict['tier_asked']}; "
               f"{verdict['rounds']} rounds, every ledger closed "
               f"(largest residual {verdict['ledger_residual_ratio_max']:.4%})")
+        beyond = baseline["tiers"].get(reached, {}).get("not_judged_by_the_gate")
+        if beyond:
+            print(f"note: tier {reached} also asks for '{beyond}', which this gate does not judge")
         if verdict["generator_bound"]:
             print("note: relay 1 passes on at least 90 % of what the generator can offer: generator "
                   "or link is the limit")
