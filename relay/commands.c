@@ -149,7 +149,7 @@ static json_t *command_log_level(struct commands *commands, json_t *request)
 	if (level) {
 		snprintf(text, sizeof(text), "%.24s%s%.24s", facility ? facility : "",
 			 facility ? "=" : "", level);
-		if (strpbrk(text, ",") || log_parse_levels(text, &levels, &bad) < 0)
+		if (strpbrk(level, ",=") || log_parse_levels(text, &levels, &bad) < 0)
 			return control_error(
 				"found %s, expected a level (emergency, alert, critical, error, "
 				"warning, notice, info, debug, trace) and one facility "
