@@ -20,7 +20,6 @@
 #include "log.h"
 #include "uring.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/udp.h>
 #include <stdlib.h>

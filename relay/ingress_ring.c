@@ -6,10 +6,13 @@
  * millisecond late). A slot belongs to the kernel until its status word says TP_STATUS_USER, and
  * to us until we write TP_STATUS_KERNEL:
  *
- *        head            head+lent
+ *        head-lent         head
  *         |                 |
  *   [K][K][U  U  U  U  U  U][U][U][K][K][K]       K: the kernel's   U: ours
- *          <---- lent ----->
+ *          <---- lent ----->                      head: the next slot to be looked at
+ *
+ * Slots may be given back in any order. Head and lent are in shared memory: should this worker die,
+ * its successor gives back what was lent, and goes on at the head.
  *
  * A full ring is a normal state: the kernel counts the frames it had no slot for.
  */

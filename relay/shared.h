@@ -21,8 +21,8 @@ enum {
 
 /* Where the worker is in a receive ring: what a successor needs to go on. */
 struct ring_place {
-	uint32_t head; /* oldest slot not given back */
-	uint32_t lent; /* slots from head on that are being worked on */
+	uint32_t head; /* the next slot to be looked at */
+	uint32_t lent; /* slots before it that are being worked on */
 };
 
 struct shared {

@@ -432,3 +432,13 @@ assert_one_line() {
 	assert_equal "${#stderr_lines[@]} line: $stderr" "1 line: $stderr"
 	[[ $stderr =~ $1 ]] || fail "found on stderr '$stderr', expected '$1'"
 }
+
+# flood_start: 20,000 packets per second of the first group to a receiver in sink, until `stop flood INT`;
+# the generator's report is $WORK/flood.json.
+flood_start() {
+	receive_start sink
+	spawn flood gen taskset -c "$SEND_CPU" "$TRAFFICGEN" send --interface 10.77.1.1 --verify \
+		--group "$GROUP_IN" --port 5000 --size 200 --rate 20000 --duration 50 --quiet \
+		--json "$WORK/flood.json"
+	eventually relay_saw 100
+}
