@@ -114,6 +114,12 @@ def summary(samples: list[float], confidence: float) -> dict:
             "upper": bounds[1] if bounds else None, "samples": samples}
 
 
+def provenance(runs: list[dict]) -> dict:
+    """What was measured, when, where; nothing when there is no run."""
+    return {key: runs[0][key] for key in ("utc", "commit", "dirty", "sut", "profile", "placement",
+                                          "declared") if runs}
+
+
 def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
           limit: int = LOOKS[-1]) -> dict:
     """The verdict over the rounds so far: a dict with at least `exit` and `reasons`. exit is MORE
@@ -126,7 +132,8 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     if reasons:
         return {"schema": 1, "exit": INVALID, "verdict": NAMES[INVALID], "reasons": reasons,
                 "gate": "floor", "scenario": baseline["scenario"], "baseline": baseline["name"],
-                "tier_asked": tier, "rounds": len(relays), "rounds_max": limit}
+                "tier_asked": tier, "rounds": len(relays), "rounds_max": limit,
+                **provenance(relays + controls)}
     if len(relays) not in looks and len(relays) < limit:
         return {"exit": MORE, "verdict": "MORE", "reasons": []}
 
@@ -177,13 +184,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
         } for i in range(len(relays[0]["hops"]))],
         "ledger_residual_ratio_max": max(account["residual_ratio"] for run in relays
                                          for account in run["ledger"]),
-        "utc": relays[0]["utc"],
-        "commit": relays[0]["commit"],
-        "dirty": relays[0]["dirty"],
-        "sut": relays[0]["sut"],
-        "profile": relays[0]["profile"],
-        "placement": relays[0]["placement"],
-        "declared": relays[0]["declared"],
+        **provenance(relays),
     }
 
 

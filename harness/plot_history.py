@@ -131,6 +131,8 @@ def main() -> int:
     try:
         groups = defaultdict(list)
         for entry in history.read(Path(sys.argv[1])):
+            if "hops" not in entry:  # INVALID: no figures to draw
+                continue
             groups[entry["profile"]["id"], entry["scenario"]].append(entry)
         if not groups:
             print(f"plot_history.py: no history in {sys.argv[1]}; run: sudo harness/bench gate",

@@ -188,7 +188,8 @@ json.dump({"start_ns": start, "packets_sent": 0, "send_errors": 0, "packet_rate_
 	assert_output --partial 'INVALID: the measurement itself is broken'
 	assert_output --partial "is not the baseline's"
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
-	[[ ! -e $RESULTS/history ]]
+	assert_equal "$(jq -s "map(.verdict) | join(\" \")" -r "$RESULTS"/history/*/*.ndjson)" INVALID
+	assert_schema verdict "$RESULTS"/history/*/*.ndjson
 }
 
 @test "gate: one round is too few for a verdict; it is remembered and drawn" {
