@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,21 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* A batch process does not interrupt one that is running: on a core that both share, the supervisor
+ * waits for the end of the worker's burst, or of its time slice, and then does all that is due in
+ * one go. Somebody else's choice of policy (chrt) stands. */
+static bool yield_to_workers(void)
+{
+	const struct sched_param none = {0};
+
+	return sched_getscheduler(0) == SCHED_OTHER &&
+	       sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+}
+
 int workers_init(struct workers *workers, const struct config *config)
 {
 	workers->config = config;
+	workers->yielding = yield_to_workers();
 	workers->worker = calloc(config->num_workers, sizeof(*workers->worker));
 	if (!workers->worker) {
 		log_error("Supervisor", "out of memory");
@@ -70,11 +83,15 @@ void workers_exit(struct workers *workers)
 
 /* In the child: the channel becomes WORKER_CHANNEL_FD, everything else but 0 to 2 is closed, and
  * the program starts anew, so that nothing of the supervisor's memory remains. */
-static void become_worker(int channel)
+static void become_worker(const struct workers *workers, int channel)
 {
 	static char name[] = "mcrelay", role[] = "--worker";
 	char *const arguments[] = {name, role, NULL};
+	const struct sched_param normal = {0};
 	sigset_t none;
+
+	if (workers->yielding)
+		sched_setscheduler(0, SCHED_OTHER, &normal);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -124,7 +141,7 @@ int workers_start(struct workers *workers, struct worker_handle *worker)
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	worker->pid = fork();
 	if (worker->pid == 0)
-		become_worker(pair[1]);
+		become_worker(workers, pair[1]);
 	close(pair[1]);
 	if (worker->pid < 0) {
 		int rc = -errno;

@@ -34,9 +34,11 @@ struct workers {
 	const struct config *config;
 	struct worker_handle *worker; /* [count] */
 	unsigned count;
+	bool yielding; /* the supervisor gives way to workers on its core */
 };
 
-/* Shared memory for config->num_workers workers; starts none. 0 or negative errno after one line in
+/* Shared memory for config->num_workers workers; starts none. The calling process, the supervisor,
+ * gives way to workers on its core from now on. 0 or negative errno after one line in
  * the log. */
 int workers_init(struct workers *workers, const struct config *config);
 void workers_exit(struct workers *workers);
