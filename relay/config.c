@@ -90,8 +90,9 @@ static const struct option_def config_options[] = {
 	{OPTION_STRING, "stats-series", .arg = "FILE", FIELD(stats_series),
 	 .help = "append all counters to FILE at each report, one JSON object a line"},
 	{OPTION_STRING, "http", .arg = "ADDR:PORT", FIELD(http),
-	 .help = "serve /metrics for Prometheus and /health at this IPv4 address and port, to anybody who "
-		 "can reach it: 127.0.0.1:9464"},
+	 .help = "serve /metrics for Prometheus and /health at this address and port, to anybody who can "
+		 "reach it: 127.0.0.1:9464 or [::1]:9464. 0.0.0.0 stands for all IPv4 addresses of the "
+		 "host, [::] for all of IPv4 and IPv6"},
 
 	{OPTION_HEADING, .help = "Log"},
 	{OPTION_STRING, "log-level", .arg = "LEVEL[,FACILITY=LEVEL]...", .preset = "info",
@@ -232,24 +233,10 @@ static void fill_worker_settings(struct config *config)
 
 static int parse_http(struct config *config)
 {
-	const char *text = config->http, *colon = text ? strrchr(text, ':') : NULL;
-	struct sockaddr_in *address = &config->http_address;
-	char host[INET_ADDRSTRLEN] = "";
-	unsigned long port = 0;
-	char *end = NULL;
+	char error[ADDRESS_ERROR_BYTES];
 
-	if (!text)
-		return 0;
-	if (colon && colon - text < INET_ADDRSTRLEN && isdigit((unsigned char)colon[1])) {
-		memcpy(host, text, (size_t)(colon - text));
-		port = strtoul(colon + 1, &end, 10);
-	}
-	if (!end || *end || port < 1 || port > 65535 ||
-	    inet_pton(AF_INET, host, &address->sin_addr) != 1)
-		return options_refuse(&config_program,
-				      "--http: '%s' is not ADDR:PORT such as 127.0.0.1:9464", text);
-	address->sin_family = AF_INET;
-	address->sin_port = htons((uint16_t)port);
+	if (config->http && address_parse(config->http, &config->http_address, error) < 0)
+		return options_refuse(&config_program, "--http: %s", error);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "address.h"
 #include "channel.h"
 #include "log.h"
 #include "options.h"
@@ -45,8 +46,8 @@ struct config {
 	int cpus[WORKERS_MAX];
 	unsigned num_cpus;
 	bool fanout_cpu;
-	struct log_levels levels;	 /* at the start */
-	struct sockaddr_in http_address; /* port 0: none */
+	struct log_levels levels;   /* at the start */
+	union address http_address; /* AF_UNSPEC: none */
 };
 
 extern const struct program config_program;

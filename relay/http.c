@@ -6,7 +6,6 @@
 #include "http.h"
 #include "metrics.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdio.h>
@@ -97,16 +96,19 @@ static void complain(void *context, const char *format, va_list args)
 
 /* ------------------------------------------------------------------------- the server */
 
-static int listen_on(const struct sockaddr_in *address)
+/* [::] is for IPv4 as well, whatever net.ipv6.bindv6only says. */
+static int listen_on(const union address *address)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const int on = 1;
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1, off = 0;
 
 	if (fd < 0)
 		return -errno;
 	/* a restart need not wait for the connections of the last one to be forgotten */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+	if (address->any.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, &address->any, address_bytes(address)) < 0 ||
 	    listen(fd, HTTP_CLIENTS_MAX) < 0) {
 		int rc = -errno;
 
@@ -116,14 +118,14 @@ static int listen_on(const struct sockaddr_in *address)
 	return fd;
 }
 
-int http_open(struct http *http, const struct sockaddr_in *address, struct reporter *reporter,
+int http_open(struct http *http, const union address *address, struct reporter *reporter,
 	      const struct health *health)
 {
-	char text[INET_ADDRSTRLEN];
+	char text[ADDRESS_TEXT_BYTES];
 	int fd, rc;
 
 	*http = (struct http){.reporter = reporter, .health = health};
-	if (address->sin_port == 0)
+	if (address->any.sa_family == AF_UNSPEC)
 		return 0;
 	fd = rc = listen_on(address);
 	if (fd >= 0) {
@@ -139,9 +141,7 @@ int http_open(struct http *http, const struct sockaddr_in *address, struct repor
 		close(fd);
 		rc = -EIO;
 	}
-	log_error("Http", "cannot listen on %s:%u: %s",
-		  inet_ntop(AF_INET, &address->sin_addr, text, sizeof(text)),
-		  ntohs(address->sin_port), strerror(-rc));
+	log_error("Http", "cannot listen on %s: %s", address_format(address, text), strerror(-rc));
 	return rc;
 }
 

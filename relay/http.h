@@ -8,11 +8,11 @@
 #ifndef HTTP_H
 #define HTTP_H
 
+#include "address.h"
 #include "health.h"
 #include "log.h"
 #include "report.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 
 enum {
@@ -29,8 +29,8 @@ struct http {
 	struct log_limit complaints;
 };
 
-/* Listens on `address`; port 0: does nothing. 0 or negative errno after one line in the log. */
-int http_open(struct http *http, const struct sockaddr_in *address, struct reporter *reporter,
+/* Listens on `address`; AF_UNSPEC: does nothing. 0 or negative errno after one line in the log. */
+int http_open(struct http *http, const union address *address, struct reporter *reporter,
 	      const struct health *health);
 void http_close(struct http *http);
 

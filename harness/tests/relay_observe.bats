@@ -11,6 +11,8 @@ setup_file() {
 build() {
 	topology single
 	link r1 extra 10.77.9.1 gen spare 10.77.9.2
+	# ::1, which sends nothing on any link
+	run ip netns exec "$(namespace r1)" sysctl -qw net.ipv6.conf.lo.disable_ipv6=0
 	# unicast without ARP among the packets we count
 	neighbour gen out0 r1 in0
 	neighbour r1 in0 gen out0
@@ -334,7 +336,7 @@ health() {
 	assert_equal "$(get /health --request DELETE)" 405
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http "$HTTP" --stats-interval-ms 0
 	assert_one_line "^\[ERROR:Http\] cannot listen on $HTTP: Address already in use$"
-	for wrong in 127.0.0.1 127.0.0.1:0 127.0.0.1:70000 nonsense:80; do
+	for wrong in 127.0.0.1 127.0.0.1:0 127.0.0.1:70000 nonsense:80 ::1:9464 '[::1]' '[::1]:0' '[::1%lo]:80'; do
 		run --separate-stderr -64 at r1 "$RELAY" --config "$WORK/rules.json" --http "$wrong"
 		assert_one_line '^mcrelay: --http: '
 	done
@@ -342,6 +344,30 @@ health() {
 	relay_settle
 	get_age() { get /health >/dev/null && health '.last_packet_age_seconds | type'; }
 	eventually same get_age '"number"'
+	relay_stop
+}
+
+# status_at ADDR:PORT: of its /health; 000: nobody is there.
+status_at() {
+	at r1 curl --silent --globoff --max-time 10 --output "$WORK/page" --write-out '%{http_code}' \
+		"http://$1/health" || true
+}
+
+@test "HTTP: on ::1 for IPv6 alone, on [::] for IPv4 as well" {
+	local address
+	relay_start "$RULE" --http '[::1]:9464'
+	assert_equal "$(status_at '[::1]:9464')" 200
+	assert_equal "$(status_at 127.0.0.1:9464)" 000
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[::1]:9464' --stats-interval-ms 0
+	assert_one_line '^\[ERROR:Http\] cannot listen on \[::1\]:9464: Address already in use$'
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[2001:db8::1]:9464' \
+		--stats-interval-ms 0
+	assert_one_line '^\[ERROR:Http\] cannot listen on \[2001:db8::1\]:9464: Cannot assign requested address$'
+	relay_stop
+	relay_start "$RULE" --http '[::]:9464'
+	for address in '[::1]:9464' 127.0.0.1:9464 10.77.9.1:9464; do
+		assert_equal "$address $(status_at "$address")" "$address 200"
+	done
 	relay_stop
 }
 

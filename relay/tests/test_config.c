@@ -346,6 +346,21 @@ static void test_stats_files(void **state)
 		"--stats-series", "s");
 }
 
+static void test_http(void **state)
+{
+	(void)state;
+	ACCEPTED("--num-workers", "1");
+	assert_int_equal(config.http_address.any.sa_family, AF_UNSPEC);
+	ACCEPTED("--http", "127.0.0.1:9464");
+	assert_int_equal(config.http_address.v4.sin_family, AF_INET);
+	ACCEPTED("--http", "[::]:9464");
+	assert_int_equal(config.http_address.v6.sin6_family, AF_INET6);
+	REFUSED("--http: 'host' is not an IPv4 address such as 127.0.0.1; names are not "
+		"looked up",
+		"--http", "host:9464");
+	REFUSED("--http: expected ADDR:PORT, found an empty string", "--http", "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, clear_environment)
@@ -365,6 +380,7 @@ int main(void)
 		TEST(test_ring),
 		TEST(test_largest_send_buffer),
 		TEST(test_stats_files),
+		TEST(test_http),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
