@@ -14,8 +14,7 @@ static void family(FILE *page, const char *name, const char *type, const char *h
 	fprintf(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* The format has escapes for what would end a label; bytes that are not ASCII can only be from the
- * name of an interface, and need not be UTF-8. */
+/* The format has escapes for what would end a label, and is UTF-8, as the rules are. */
 static void label(FILE *page, char separator, const char *name, const char *value)
 {
 	fprintf(page, "%c%s=\"", separator, name);
@@ -25,7 +24,7 @@ static void label(FILE *page, char separator, const char *name, const char *valu
 		else if (*value == '"' || *value == '\\')
 			fprintf(page, "\\%c", *value);
 		else
-			fputc((unsigned char)*value < 0x80 ? *value : '?', page);
+			fputc(*value, page);
 	}
 	fputc('"', page);
 }

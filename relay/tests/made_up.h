@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * made_up: a relay as metrics, health and HTTP see it, without workers, sockets and interfaces: its
+ * tables are filled in by hand. To be included behind cmocka.h.
+ */
+#ifndef MADE_UP_H
+#define MADE_UP_H
+
+#include "../health.h"
+#include "../report.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct made_up {
+	struct config config;
+	struct workers workers;
+	struct provision provision;
+	struct reporter reporter;
+	struct health health;
+	unsigned num_outputs;
+} relay;
+
+/* Workers run (as this process) and are ready; there is no rule and no interface. */
+static void make_up(unsigned num_workers)
+{
+	struct provision *provision = &relay.provision;
+
+	relay = (struct made_up){.config = {.num_workers = num_workers}};
+	assert_int_equal(workers_init(&relay.workers, &relay.config), 0);
+	for (unsigned i = 0; i < num_workers; i++) {
+		relay.workers.worker[i].pid = getpid();
+		relay.workers.worker[i].ready = true;
+	}
+	provision->workers = &relay.workers;
+	provision->inputs = calloc(INPUTS_MAX, sizeof(*provision->inputs));
+	provision->outputs = calloc(OUTPUTS_MAX, sizeof(*provision->outputs));
+	provision->rules.rule = calloc(RULES_MAX, sizeof(*provision->rules.rule));
+	provision->slots = calloc(RULES_MAX, sizeof(*provision->slots));
+	relay.reporter.netifs = calloc(INPUTS_MAX, sizeof(*relay.reporter.netifs));
+	assert_true(provision->inputs && provision->outputs && provision->rules.rule &&
+		    provision->slots && relay.reporter.netifs);
+	for (int i = 0; i < INPUTS_MAX; i++)
+		memset(provision->inputs[i].fds, -1, sizeof(provision->inputs[i].fds));
+	for (int i = 0; i < OUTPUTS_MAX; i++)
+		memset(provision->outputs[i].fds, -1, sizeof(provision->outputs[i].fds));
+	relay.reporter.config = &relay.config;
+	relay.reporter.workers = &relay.workers;
+	relay.reporter.provision = provision;
+}
+
+static void forget(void)
+{
+	workers_exit(&relay.workers);
+	free(relay.provision.inputs);
+	free(relay.provision.outputs);
+	free(relay.provision.rules.rule);
+	free(relay.provision.slots);
+	free(relay.reporter.netifs);
+}
+
+static struct shared *shared_of(unsigned worker)
+{
+	return relay.workers.worker[worker].shared;
+}
+
+static struct endpoint endpoint(const char *interface, const char *group, unsigned port)
+{
+	struct endpoint endpoint = {.port = (uint16_t)port};
+
+	snprintf(endpoint.interface, sizeof(endpoint.interface), "%s", interface);
+	assert_int_equal(inet_pton(AF_INET, group, &endpoint.group), 1);
+	return endpoint;
+}
+
+/* Its counters are in the slot that is returned, which is not its index. */
+static unsigned make_up_rule(const char *id, struct endpoint input)
+{
+	unsigned index = relay.provision.rules.count++;
+	struct rule *rule = &relay.provision.rules.rule[index];
+
+	snprintf(rule->id, sizeof(rule->id), "%s", id);
+	rule->input = input;
+	relay.provision.slots[index] = RULES_MAX - 1 - index;
+	return relay.provision.slots[index];
+}
+
+/* Returns its index; none of its sockets is open. */
+static unsigned make_up_output(struct endpoint to, unsigned ttl)
+{
+	unsigned index = relay.num_outputs++;
+
+	relay.provision.outputs[index].used = true;
+	relay.provision.outputs[index].key = (struct rule_output){.to = to, .ttl = (uint8_t)ttl};
+	return index;
+}
+
+static struct netif *make_up_netif(const char *name)
+{
+	struct netif *netif = &relay.reporter.netifs[relay.reporter.num_netifs++];
+
+	snprintf(netif->name, sizeof(netif->name), "%s", name);
+	netif->index = 1;
+	netif->up = true;
+	return netif;
+}
+
+#endif
