@@ -18,11 +18,48 @@
 #define TYPE_JSON    "application/json"
 #define TYPE_TEXT    "text/plain; charset=utf-8"
 
+/* ------------------------------------------------------------------------- clients */
+
+/* Of the type MHD_NotifyConnectionCallback. */
+static void follow_connection(void *context, struct MHD_Connection *connection, void **place,
+			      enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		*place = http_clients_enter(
+			&http->clients,
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				->connect_fd,
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+				->client_addr);
+	else if (*place)
+		http_clients_leave(*place);
+}
+
+static void take_step(struct http *http, struct MHD_Connection *connection, enum http_step step)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	if (info && info->socket_context)
+		http_clients_step(&http->clients, info->socket_context, step);
+}
+
+/* Of the type MHD_RequestCompletedCallback. */
+static void request_completed(void *context, struct MHD_Connection *connection, void **state,
+			      enum MHD_RequestTerminationCode code)
+{
+	(void)state;
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		take_step(context, connection, HTTP_ASKING);
+}
+
 /* ------------------------------------------------------------------------- answers */
 
 /* `text` has been allocated, and is freed; NULL: there was no memory for it. */
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
-			      char *text)
+static enum MHD_Result answer(struct http *http, struct MHD_Connection *connection, unsigned status,
+			      const char *type, char *text)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
@@ -40,18 +77,19 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
+	take_step(http, connection, HTTP_TAKING);
 	return result;
 }
 
-static enum MHD_Result answer_health(const struct http *http, struct MHD_Connection *connection)
+static enum MHD_Result answer_health(struct http *http, struct MHD_Connection *connection)
 {
 	bool good;
 	json_t *value = health_json(http->health, http->reporter, &good);
 	char *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 
 	json_decref(value);
-	return answer(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, TYPE_JSON,
-		      text);
+	return answer(http, connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+		      TYPE_JSON, text);
 }
 
 static enum MHD_Result handle_request(void *context, struct MHD_Connection *connection,
@@ -62,21 +100,24 @@ static enum MHD_Result handle_request(void *context, struct MHD_Connection *conn
 
 	(void)version;
 	(void)body;
-	(void)body_bytes;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TYPE_TEXT,
+		return answer(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED, TYPE_TEXT,
 			      strdup("only GET and HEAD\n"));
 	if (!*state) { /* headers only; an answer now would close the connection */
 		*state = http;
 		return MHD_YES;
 	}
+	if (*body_bytes) { /* of a GET: it has no meaning, and is no error */
+		*body_bytes = 0;
+		return MHD_YES;
+	}
 	log_trace("Http", "%s %s", method, url);
 	if (strcmp(url, "/metrics") == 0)
-		return answer(connection, MHD_HTTP_OK, TYPE_METRICS,
+		return answer(http, connection, MHD_HTTP_OK, TYPE_METRICS,
 			      metrics_text(http->reporter, http->health));
 	if (strcmp(url, "/health") == 0)
 		return answer_health(http, connection);
-	return answer(connection, MHD_HTTP_NOT_FOUND, TYPE_TEXT,
+	return answer(http, connection, MHD_HTTP_NOT_FOUND, TYPE_TEXT,
 		      strdup("there are /metrics and /health\n"));
 }
 
@@ -108,8 +149,7 @@ static int listen_on(const union address *address)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, &address->any, address_bytes(address)) < 0 ||
-	    listen(fd, HTTP_CLIENTS_MAX) < 0) {
+	if (bind(fd, &address->any, address_bytes(address)) < 0 || listen(fd, SOMAXCONN) < 0) {
 		int rc = -errno;
 
 		close(fd);
@@ -125,6 +165,7 @@ int http_open(struct http *http, const union address *address, struct reporter *
 	int fd, rc;
 
 	*http = (struct http){.reporter = reporter, .health = health};
+	http_clients_init(&http->clients);
 	if (address->any.sa_family == AF_UNSPEC)
 		return 0;
 	fd = rc = listen_on(address);
@@ -132,10 +173,10 @@ int http_open(struct http *http, const union address *address, struct reporter *
 		http->daemon = MHD_start_daemon(
 			MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle_request, http,
 			MHD_OPTION_EXTERNAL_LOGGER, complain, http, MHD_OPTION_LISTEN_SOCKET, fd,
-			MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS_MAX,
-			MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS_PER_ADDRESS,
+			MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_PLACES,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CLIENT_BYTES,
-			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_PATIENCE_S, MHD_OPTION_END);
+			MHD_OPTION_NOTIFY_CONNECTION, follow_connection, http,
+			MHD_OPTION_NOTIFY_COMPLETED, request_completed, http, MHD_OPTION_END);
 		if (http->daemon)
 			return 0;
 		close(fd);
@@ -162,15 +203,20 @@ struct pollfd http_poll(const struct http *http)
 
 void http_handle(struct http *http)
 {
-	if (http->daemon)
-		MHD_run(http->daemon);
+	if (!http->daemon)
+		return;
+	http_clients_expire(&http->clients);
+	MHD_run(http->daemon);
 }
 
 int64_t http_due_ms(const struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG due;
 
-	if (!http->daemon || MHD_get_timeout(http->daemon, &due) != MHD_YES)
+	if (!http->daemon)
 		return -1;
-	return (int64_t)due;
+	/* it asks for a turn at once, or not at all: the limits of time are ours */
+	if (MHD_get_timeout(http->daemon, &due) == MHD_YES)
+		return (int64_t)due;
+	return http_clients_due_ms(&http->clients);
 }

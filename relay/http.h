@@ -2,30 +2,27 @@
  *
  * http: GET /metrics (Prometheus text format 0.0.4) and GET /health (JSON; 200, or 503 when
  * degraded), answered by the supervisor between its other events. There is no access control: the
- * address to listen on is the limit. Clients at once, per address, silent ones and request headers
- * are limited; none can block the supervisor.
+ * address to listen on is the limit. Clients at once, their time and their memory are limited
+ * (http_clients.h); none can block the supervisor.
  */
 #ifndef HTTP_H
 #define HTTP_H
 
 #include "address.h"
 #include "health.h"
+#include "http_clients.h"
 #include "log.h"
 #include "report.h"
 
 #include <poll.h>
 
-enum {
-	HTTP_CLIENTS_MAX = 32,
-	HTTP_CLIENTS_PER_ADDRESS = 16,
-	HTTP_CLIENT_BYTES = 16384, /* memory of one, headers included */
-	HTTP_PATIENCE_S = 10,	   /* with a client that says or takes nothing */
-};
+enum { HTTP_CLIENT_BYTES = 16384 }; /* memory of one, headers included, its answer aside */
 
 struct http {
 	struct MHD_Daemon *daemon; /* NULL: there is none */
 	struct reporter *reporter;
 	const struct health *health;
+	struct http_clients clients;
 	struct log_limit complaints;
 };
 

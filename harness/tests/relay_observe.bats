@@ -430,6 +430,49 @@ signal.pause()'
 	flood_end
 }
 
+# N connections that send a byte of a request now and then, and are made again when they are closed.
+DRIP='
+import socket, sys, time
+clients = {}
+def connect(key):
+    clients[key] = socket.create_connection(("127.0.0.1", 9464), 5)
+    clients[key].setblocking(False)
+    clients[key].send(b"GET /metrics HTTP/1.1\r\nHost: x")
+def is_closed(client):
+    try:
+        client.send(b"x")
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+for key in range(int(sys.argv[1])):
+    connect(key)
+print("ready", flush=True)
+while True:
+    time.sleep(0.2)
+    for key, client in list(clients.items()):
+        if is_closed(client):
+            client.close()
+            connect(key)'
+
+@test "200 clients that drip their requests and come again: each scrape from the same address is served" {
+	local i
+	relay_start "$RULE" "${CONTROL[@]}" --http "$HTTP"
+	flood_start
+	spawn drip r1 "$PYTHON" -c "$DRIP" 200
+	ready drip '^ready'
+	for i in {1..25}; do
+		assert_equal "scrape $i: $(get /metrics)" "scrape $i: 200"
+		assert_equal "$(metric '^mcrelay_worker_up')" 1
+		assert_equal "$(get /health)" 200
+	done
+	assert_equal "$(ctl ping)" pong
+	stop drip
+	eventually healthy 200 .workers
+	flood_end
+}
+
 # ---- unicast ------------------------------------------------------------------------------------
 
 @test "unicast in and unicast out: every byte as it was, between multicast and unicast in all ways" {

@@ -62,7 +62,7 @@ static void forget(void)
 	free(relay.reporter.netifs);
 }
 
-static struct shared *shared_of(unsigned worker)
+static inline struct shared *shared_of(unsigned worker)
 {
 	return relay.workers.worker[worker].shared;
 }
@@ -77,7 +77,7 @@ static struct endpoint endpoint(const char *interface, const char *group, unsign
 }
 
 /* Its counters are in the slot that is returned, which is not its index. */
-static unsigned make_up_rule(const char *id, struct endpoint input)
+static inline unsigned make_up_rule(const char *id, struct endpoint input)
 {
 	unsigned index = relay.provision.rules.count++;
 	struct rule *rule = &relay.provision.rules.rule[index];
@@ -89,7 +89,7 @@ static unsigned make_up_rule(const char *id, struct endpoint input)
 }
 
 /* Returns its index; none of its sockets is open. */
-static unsigned make_up_output(struct endpoint to, unsigned ttl)
+static inline unsigned make_up_output(struct endpoint to, unsigned ttl)
 {
 	unsigned index = relay.num_outputs++;
 
@@ -98,7 +98,7 @@ static unsigned make_up_output(struct endpoint to, unsigned ttl)
 	return index;
 }
 
-static struct netif *make_up_netif(const char *name)
+static inline struct netif *make_up_netif(const char *name)
 {
 	struct netif *netif = &relay.reporter.netifs[relay.reporter.num_netifs++];
 
