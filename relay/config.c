@@ -105,8 +105,10 @@ static const struct option_def config_options[] = {
 	 .help = "lines as [LEVEL:Facility] text, or each as a JSON object with utc, level, facility "
 		 "and message"},
 	{OPTION_FLAG, "log-packets", FIELD(log_packets),
-	 .help = "write a line for every packet that is forwarded; slows the relay down to a fraction "
-		 "of its speed"},
+	 .help = "for debugging: write a line for each packet that matches a rule, with the group and port "
+		 "it was received with, not those it is sent to, and the bytes of its UDP payload; level "
+		 "info, facility Worker. One write per packet, on purpose: little of the relay's speed is "
+		 "left"},
 	{OPTION_END},
 };
 /* clang-format on */
