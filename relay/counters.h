@@ -59,7 +59,8 @@ extern const struct counter_info counter_info[COUNTER_COUNT];
 
 /* Why a send failed: one slot per errno that an operator can act on. */
 #define SEND_CAUSES(X) \
-	X(ENOBUFS) X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(ENETDOWN) X(ENODEV)
+	X(ENOBUFS) X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(EHOSTUNREACH) X(ECONNREFUSED) \
+	X(ENETDOWN) X(ENODEV) X(EADDRNOTAVAIL)
 enum send_cause {
 #define CAUSE_ENUM(name) CAUSE_##name,
 	SEND_CAUSES(CAUSE_ENUM)

@@ -616,7 +616,7 @@ static void closed_output(void)
 	flush();
 	assert_ledger();
 	assert_int_equal(output_counters[0].errors[CAUSE_ENODEV], 10);
-	assert_int_equal(output_counters[1].errors[CAUSE_OTHER], 10);
+	assert_int_equal(output_counters[1].errors[CAUSE_EADDRNOTAVAIL], 10);
 	assert_int_equal(count(COUNTER_egress_errors), 20);
 	assert_int_equal(count(COUNTER_egress_submitted), 10);
 	assert_int_equal(output_counters[2].packets, 10);
@@ -684,7 +684,7 @@ static void test_refused_by_the_peer(void **state)
 	}
 	flush();
 	assert_ledger();
-	assert_int_equal(output_counters[0].errors[CAUSE_OTHER], 5);
+	assert_int_equal(output_counters[0].errors[CAUSE_ECONNREFUSED], 5);
 	assert_int_equal(output_counters[1].packets, 5);
 }
 
