@@ -186,6 +186,17 @@ static void set_send_buffer(int fd, const char *interface, uint64_t wanted)
 			    interface, got / 2, value);
 }
 
+/* Only with IP_RECVERR does the kernel say ENOBUFS when the queue of the interface drops a packet;
+ * without, such a send succeeds. What it queues besides for readers is never read, nor is what the
+ * destination may send: both get the least memory that a socket can have. */
+static int report_drops(int fd)
+{
+	const int on = 1, least = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+	return setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
 static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
 {
 	const struct ip_mreqn interface = {
@@ -244,9 +255,10 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 	if (fd < 0)
 		return -errno;
 	set_send_buffer(fd, key->to.interface, config->socket_sndbuf);
-	if (IN_MULTICAST(ntohl(key->to.group.s_addr)))
+	rc = report_drops(fd);
+	if (rc == 0 && IN_MULTICAST(ntohl(key->to.group.s_addr)))
 		rc = set_multicast_options(fd, key, netif);
-	else
+	else if (rc == 0)
 		rc = set_unicast_options(fd, key);
 	if (rc == 0)
 		rc = bind_and_connect(fd, key, netif);
