@@ -24,6 +24,7 @@
 #include <linux/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SOL_UDP
@@ -34,6 +35,7 @@
 
 enum { OP_PENDING = 1 };
 enum { MESSAGES_MAX = 1024 }; /* of one sendmmsg(2) */
+enum { LOG_AGAIN_S = 60 };    /* that sends of an output fail, by cause */
 
 static void init_op(struct send_op *op)
 {
@@ -98,10 +100,25 @@ void egress_exit(struct egress *egress)
 
 /* ------------------------------------------------------------------------- queueing */
 
+/* Rarely: what traffic, or an interface for hours, can cause must not fill the log. */
+static void log_failure(struct output *output, int error)
+{
+	uint32_t *logged_s = &output->logged_s[send_cause(error)];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (*logged_s && now.tv_sec - *logged_s < LOG_AGAIN_S)
+		return;
+	*logged_s = (uint32_t)now.tv_sec + !now.tv_sec;
+	log_warning("Egress", "sends through %s fail: %s (%s); their packets are counted",
+		    output->interface, send_cause_name[send_cause(error)], strerror(error));
+}
+
 static void count_errors(struct egress *egress, struct output *output, int error, unsigned packets)
 {
 	counter_add(egress->counters, COUNTER_egress_errors, packets);
 	counter_bump(&output->counters->errors[send_cause(error)], packets);
+	log_failure(output, error);
 }
 
 static bool op_takes(const struct send_op *op, const struct output *output, uint32_t bytes)

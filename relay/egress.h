@@ -50,6 +50,7 @@ struct output {
 	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
 	struct output_counters *counters;
+	uint32_t logged_s[CAUSE_COUNT]; /* when it was last logged that sends fail; 0: never */
 };
 
 /* Drops a hold once its send is over: directly, or by way of another thread. */

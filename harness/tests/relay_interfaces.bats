@@ -123,7 +123,8 @@ assert_not_spinning() {
 	eventually output_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface out0 is down; waiting for it to come up' 'interface out0 is up'
+	assert_said_once 'interface out0 is down; waiting for it to come up' 'interface out0 is up' \
+		'sends through out0 fail: ENETUNREACH (Network is unreachable)'
 	assert_counters egress_sent=100 egress_errors=30 '.interfaces[] | select(.name == "out0") | .up=true'
 	assert_ledger_closed
 }
