@@ -11,6 +11,11 @@
  * output alone. Waiting would hold up the other outputs, and io_uring does not keep the order of
  * waiting sends.
  *
+ * Whether the kernel can segment for an output depends on its route. Until it has done so for
+ * packets of a size, such a send ends what is queued for its output: refused, it is repeated packet
+ * by packet before anything behind it is sent. A route that changes under way can still put packets
+ * of one burst out of order, once: those behind a refused send have left when it is known.
+ *
  * Reap mode sync submits and reaps in one go, so that a receive buffer lives for one turn of the
  * loop. eager does not wait for sends that have not finished; deferred submits at the end of a turn
  * and reaps in the next, which doubles the buffers that a given rate needs: it is there to be
@@ -156,11 +161,15 @@ void egress_add(struct egress *egress, struct output *output, const uint8_t *pay
 		egress->drop(egress->drop_context, hold);
 		return;
 	}
-	if (!op_takes(op, output, bytes))
+	if (!op_takes(op, output, bytes)) {
+		if (output->gso_on_trial)
+			egress_drain(egress);
 		op = claim_op(egress, output, bytes);
+	}
 	op->holds[op->segments] = hold;
 	op->iov[op->segments++] = (struct iovec){(void *)payload, bytes};
 	op->bytes += bytes;
+	output->gso_on_trial = op->segments > 1 && op->segment_bytes > output->gso_proven;
 	/* a packet shorter than its predecessors, or too large to coalesce, closes the op */
 	output->open_op = bytes == op->segment_bytes && bytes <= output->gso_limit ? op : NULL;
 }
@@ -214,11 +223,23 @@ static void resend_plainly(struct egress *egress, struct send_op *op)
 	}
 }
 
+static void end_trial(const struct send_op *op)
+{
+	struct output *output = op->output;
+
+	if (op->segments == 1 || op->segment_bytes <= output->gso_proven)
+		return;
+	output->gso_on_trial = false;
+	if (op->result >= 0)
+		output->gso_proven = op->segment_bytes;
+}
+
 /* The end of an op whose result is known. */
 static void settle(struct egress *egress, uint32_t index)
 {
 	struct send_op *op = &egress->ops[index];
 
+	end_trial(op);
 	if (op->result >= 0)
 		count_sent(egress, op);
 	else if (refused_as_gso(op))

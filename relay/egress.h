@@ -47,6 +47,8 @@ struct output {
 	int fd;			 /* -1: closed, because of: */
 	int error;		 /* positive errno */
 	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
+	uint32_t gso_proven;	 /* the largest packets that the kernel has segmented */
+	bool gso_on_trial;	 /* a GSO send of larger ones is under way */
 	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
 	struct output_counters *counters;

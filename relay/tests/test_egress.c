@@ -171,6 +171,7 @@ static void start(unsigned queue_depth, uint32_t mtu, bool no_gso)
 		receivers[i] = open_receiver(&port);
 		set_destination(i, port, mtu);
 		assert_int_equal(open_output(i, &config), 0);
+		outputs[i].gso_proven = MAX_PAYLOAD; /* as after bursts before */
 	}
 	rc = egress_init(&egress, &settings, &counters, NULL, NULL);
 	if (rc == -EPERM || rc == -ENOSYS) {
@@ -790,6 +791,65 @@ static void test_gso_refused_twice(void **state)
 	receive_all();
 }
 
+/* The first GSO send of an output, and the first of larger packets, is refused: what is behind it
+ * in its burst waits until its packets have been sent one by one. */
+static void gso_refused_on_trial(void)
+{
+	start(64, LO_MTU, false);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	outputs[0].gso_proven = outputs[1].gso_proven = 0;
+	for (unsigned i = 0; i < 10; i++)
+		add(0, 500);
+	for (unsigned i = 0; i < 10; i++)
+		add(0, 1400);
+	for (unsigned i = 0; i < 10; i++)
+		add(i % 2, 600); /* these would have left before */
+	add(0, 10);
+	for (unsigned i = 0; i < 10; i++)
+		add(i % 2, 1300);
+	add(0, 20);
+	flush();
+	assert_ledger();
+	assert_int_equal(count(COUNTER_gso_refused), 3);
+	assert_int_equal(count(COUNTER_egress_errors), 0);
+	assert_int_equal(outputs[0].gso_proven, 600);
+	assert_int_equal(outputs[0].gso_limit, 1299);
+	assert_false(outputs[0].gso_on_trial || outputs[1].gso_on_trial);
+	receive_all();
+}
+
+static void test_gso_refused_on_trial(void **state)
+{
+	(void)state;
+	in_every_mode(gso_refused_on_trial);
+}
+
+/* A burst waits for the first GSO send of an output, or of larger packets, and for no other. */
+static void test_trials(void **state)
+{
+	static const struct {
+		uint32_t bytes;
+		unsigned submits;
+	} bursts[] = {{100, 2}, {100, 1}, {90, 1},   {101, 2},
+		      {101, 1}, {100, 1}, {1400, 2}, {1400, 1}};
+
+	(void)state;
+	start(64, LO_MTU, false);
+	outputs[0].gso_proven = 0;
+	for (unsigned i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
+		uint64_t before = count(COUNTER_submits);
+
+		for (unsigned j = 0; j < 10; j++)
+			add(0, bursts[i].bytes);
+		add(0, bursts[i].bytes - 1);
+		for (unsigned j = 0; j < 10; j++)
+			add(0, bursts[i].bytes);
+		flush_and_receive();
+		assert_int_equal(count(COUNTER_submits) - before, bursts[i].submits);
+	}
+}
+
 /* Output 0 becomes a multicast group behind a link of its own, "far0". */
 static int open_far_output(void)
 {
@@ -926,6 +986,7 @@ int main(void)
 		TEST(test_small_queue),
 		TEST(test_nothing_to_flush),
 		TEST(test_deferred),
+		TEST(test_trials),
 		TEST(test_nothing_to_drain),
 		TEST(test_random_bursts),
 		TEST(test_closed_output),
@@ -935,6 +996,7 @@ int main(void)
 		TEST(test_broken_uring),
 		TEST_IP(test_gso_refused_by_the_route),
 		TEST_IP(test_gso_refused_twice),
+		TEST_IP(test_gso_refused_on_trial),
 		TEST_IP(test_interface_goes_down),
 		TEST_IP(test_interface_goes_away),
 		TEST_IP(test_opened_while_down),
