@@ -58,10 +58,11 @@ struct counter_info {
 extern const struct counter_info counter_info[COUNTER_COUNT];
 
 /* Why a send failed: one slot per errno that an operator can act on. */
-#define SEND_CAUSES(X)                                                                            \
-	X(ENOBUFS)                                                                                \
-	X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(EHOSTUNREACH) X(ECONNREFUSED) X(ENETDOWN) \
-		X(ENODEV) X(EADDRNOTAVAIL)
+/* clang-format off */
+#define SEND_CAUSES(X) \
+	X(ENOBUFS) X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(EHOSTUNREACH) X(ECONNREFUSED) \
+	X(ENETDOWN) X(ENODEV) X(EADDRNOTAVAIL)
+/* clang-format on */
 enum send_cause {
 #define CAUSE_ENUM(name) CAUSE_##name,
 	SEND_CAUSES(CAUSE_ENUM)
