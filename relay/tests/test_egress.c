@@ -926,6 +926,19 @@ static void test_full_send_buffer(void **state)
 	send_far(CAUSE_EAGAIN, 8, 10);
 }
 
+/* What the queue of a link drops is not taken for sent. */
+static void test_full_queue(void **state)
+{
+	(void)state;
+	start(64, LO_MTU, true);
+	assert_int_equal(open_far_output(), 0);
+	need("tc qdisc add dev far0 root tbf rate 8kbit burst 2000 limit 3000");
+	send_far(CAUSE_ENOBUFS, 6, 8);
+	send_far(CAUSE_ENOBUFS, 8, 10);
+	need("tc qdisc del dev far0 root");
+	send_far(CAUSE_OTHER, 0, 0);
+}
+
 /* ------------------------------------------------------------------------- */
 
 static bool set_lo_up(void)
@@ -1001,6 +1014,7 @@ int main(void)
 		TEST_IP(test_interface_goes_away),
 		TEST_IP(test_opened_while_down),
 		TEST_IP(test_full_send_buffer),
+		TEST_IP(test_full_queue),
 	};
 
 	return cmocka_run_group_tests_name("egress", tests, setup, NULL);
