@@ -66,32 +66,6 @@ struct message {
 	};
 };
 
-/* The rules as a worker needs them: flat, in one piece, `num_outputs` indices behind the rules. */
-struct plan_rule {
-	uint32_t group; /* network order */
-	uint16_t port;	/* host order */
-	uint16_t input;
-	uint32_t slot; /* of its counters */
-	uint32_t first_output, num_outputs;
-};
-
-struct plan {
-	uint32_t num_rules, num_outputs;
-	struct plan_rule rules[];
-	/* uint32_t outputs[num_outputs] */
-};
-
-static inline const uint32_t *plan_outputs(const struct plan *plan)
-{
-	return (const uint32_t *)&plan->rules[plan->num_rules];
-}
-
-static inline uint32_t plan_bytes(uint32_t num_rules, uint32_t num_outputs)
-{
-	return (uint32_t)(sizeof(struct plan) + num_rules * sizeof(struct plan_rule) +
-			  num_outputs * sizeof(uint32_t));
-}
-
 /* Sends a message and a duplicate of `passed` (-1: none). 0 or negative errno; -EAGAIN when the
  * other side does not read. */
 int channel_send(int fd, const struct message *message, int passed);

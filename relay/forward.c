@@ -3,6 +3,50 @@
 #include "forward.h"
 #include "log.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+void forwarder_exit(struct forwarder *forwarder)
+{
+	rule_table_exit(&forwarder->table);
+	if (forwarder->routes)
+		free(forwarder->routes[0].outputs);
+	free(forwarder->routes);
+	forwarder->routes = NULL;
+}
+
+/* All routes' outputs are in one allocation, which the first route points to the start of. */
+int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct output *outputs,
+		   struct rule_counters *counters)
+{
+	const uint32_t *numbers = plan_outputs(plan);
+	struct output **list = calloc(plan->num_outputs + 1, sizeof(*list));
+	int rc = rule_table_init(&forwarder->table, plan->num_rules);
+
+	forwarder->routes = calloc(plan->num_rules + 1, sizeof(*forwarder->routes));
+	if (rc < 0 || !list || !forwarder->routes) {
+		free(list);
+		forwarder_exit(forwarder);
+		return -ENOMEM;
+	}
+	forwarder->routes[0].outputs = list;
+	for (uint32_t i = 0; i < plan->num_outputs; i++)
+		list[i] = &outputs[numbers[i]];
+	for (uint32_t i = 0; i < plan->num_rules; i++) {
+		const struct plan_rule *rule = &plan->rules[i];
+
+		forwarder->routes[i] = (struct route){
+			.outputs = list + rule->first_output,
+			.num_outputs = rule->num_outputs,
+			.counters = &counters[rule->slot],
+		};
+		rule_table_insert(&forwarder->table,
+				  (struct rule_key){rule->group, rule->port, rule->input},
+				  (int32_t)i);
+	}
+	return 0;
+}
+
 static enum counter drop_counter(enum packet_verdict verdict)
 {
 	switch (verdict) {

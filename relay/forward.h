@@ -10,6 +10,7 @@
 #include "handoff.h"
 #include "ingress.h"
 #include "packet.h"
+#include "plan.h"
 #include "rules.h"
 
 /* Where the packets of one rule go. */
@@ -28,6 +29,12 @@ struct forwarder {
 	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
 	bool log_packets;
 };
+
+/* Fills table and routes from a plan; its numbers are places in `outputs` and `counters`. 0 or
+ * -ENOMEM. */
+int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct output *outputs,
+		   struct rule_counters *counters);
+void forwarder_exit(struct forwarder *forwarder);
 
 /* Queues every packet of the burst for each of its outputs, with a hold on its slot; the slots of
  * all others are released, and counted by the reason. `index`: the number of the ingress in rule

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * provision: the rules in force, and what they need: a ring per interface and worker that rules
- * receive on, opened when the first rule needs it; a socket per destination and worker; group
- * memberships. It tells the workers of every change, and a new worker of everything.
+ * provision: the rules in force, and what they need: inputs (inputs.h), outputs (outputs.h), places
+ * for their counters (slots.h), and the plan that tells workers which goes where (plan.h). It tells
+ * the workers of every change, and a new worker of everything.
  *
  * Rules change as a whole: the next set is provided for completely, or refused and nothing changes.
  * Rules that are in both sets keep their sockets and counters and lose no packet.
@@ -11,38 +11,11 @@
 #define PROVISION_H
 
 #include "config.h"
-#include "exclusive.h"
-#include "membership.h"
-#include "netif.h"
+#include "graves.h"
+#include "inputs.h"
+#include "outputs.h"
 #include "rules.h"
 #include "workers.h"
-
-enum { PROVISION_GRAVES = 16 };
-
-struct provision_input {
-	struct netif netif; /* as it was when opened; name "": this place is free */
-	int fds[WORKERS_MAX];
-	uint32_t slots, slot_bytes;
-	struct membership membership;
-	struct exclusive exclusive;
-};
-
-struct provision_output {
-	struct rule_output key;
-	struct netif netif;
-	bool used;
-	int error;	  /* positive errno: why it is closed */
-	int64_t since_ms; /* when its counters began */
-	int fds[WORKERS_MAX];
-};
-
-/* A ring's socket that no rule needs any more. Whoever closes it last waits for an RCU grace
- * period, tens of milliseconds: it has to be the supervisor, so it keeps its copy until workers
- * have closed theirs. */
-struct provision_grave {
-	int fd;
-	int64_t due_ms;
-};
 
 struct provision {
 	const struct config *config;
@@ -54,8 +27,7 @@ struct provision {
 	int64_t rule_since_ms[RULES_MAX]; /* by slot: when its counters began */
 	int plan_fd;
 	uint32_t plan_bytes, generation;
-	struct provision_grave graves[PROVISION_GRAVES]; /* the first num_graves, oldest first */
-	unsigned num_graves;
+	struct graves graves; /* of the inputs' sockets */
 };
 
 #define PROVISION_ERROR_BYTES 256
@@ -90,7 +62,10 @@ void provision_quiesce(struct provision *provision);
  * because an interface that is in use has gone for a while. */
 bool provision_knows_interface(const char *name, void *context);
 
-/* Index of the output, -1 if there is none. */
-int provision_find_output(const struct provision *provision, const struct rule_output *key);
+/* For its parts, inputs and outputs: writes the sentence to `error` and returns rc; */
+int provision_explain(char *error, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* closes those of `fds` that are open, which become -1. */
+void provision_close(int *fds, unsigned count);
 
 #endif

@@ -80,7 +80,7 @@ static json_t *endpoint_json(const struct endpoint *endpoint)
 /* Position of an output in outputs_json's list. */
 static int output_position(const struct provision *provision, const struct rule_output *key)
 {
-	int index = provision_find_output(provision, key), position = 0;
+	int index = outputs_find(provision, key), position = 0;
 
 	for (int i = 0; i < index; i++)
 		position += provision->outputs[i].used;

@@ -13,6 +13,7 @@
 #include "handoff.h"
 #include "ingress.h"
 #include "log.h"
+#include "plan.h"
 #include "pool.h"
 #include "sandbox.h"
 #include "shared.h"
@@ -22,7 +23,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -136,66 +136,37 @@ static void output_open(struct worker *worker, const struct message *message, in
 
 /* ------------------------------------------------------------------------- rules */
 
-static void forwarder_exit(struct forwarder *forwarder)
+/* What does not change with the rules. */
+static struct forwarder forwarder_base(struct worker *worker)
 {
-	rule_table_exit(&forwarder->table);
-	if (forwarder->routes)
-		free(forwarder->routes[0].outputs);
-	free(forwarder->routes);
-}
-
-/* All routes' outputs are in one allocation, which the first route points to the start of. */
-static int forwarder_init(struct forwarder *forwarder, struct worker *worker,
-			  const struct plan *plan)
-{
-	const uint32_t *indices = plan_outputs(plan);
-	struct output **outputs = calloc(plan->num_outputs + 1, sizeof(*outputs));
-	int rc;
-
-	*forwarder = (struct forwarder){
+	return (struct forwarder){
 		.counters = &worker->counters,
 		.egress = &worker->egress,
 		.handoff = split(worker) ? &worker->handoff : NULL,
 		.log_packets = worker->settings.log_packets,
 	};
-	forwarder->routes = calloc(plan->num_rules + 1, sizeof(*forwarder->routes));
-	rc = rule_table_init(&forwarder->table, plan->num_rules);
-	if (rc < 0 || !outputs || !forwarder->routes) {
-		free(outputs);
-		forwarder_exit(forwarder);
-		return -ENOMEM;
-	}
-	forwarder->routes[0].outputs = outputs;
-	for (uint32_t i = 0; i < plan->num_outputs; i++)
-		outputs[i] = &worker->outputs[indices[i]];
-	for (uint32_t i = 0; i < plan->num_rules; i++) {
-		const struct plan_rule *rule = &plan->rules[i];
+}
 
-		forwarder->routes[i] = (struct route){
-			.outputs = outputs + rule->first_output,
-			.num_outputs = rule->num_outputs,
-			.counters = &worker->shared->rules[rule->slot],
-		};
-		rule_table_insert(&forwarder->table,
-				  (struct rule_key){rule->group, rule->port, rule->input},
-				  (int32_t)i);
-	}
-	return 0;
+static int forwarder_next(struct forwarder *next, struct worker *worker, const struct plan *plan)
+{
+	*next = forwarder_base(worker);
+	return forwarder_init(next, plan, worker->outputs, worker->shared->rules);
 }
 
 static int apply_plan(struct worker *worker, const struct message *message, int fd)
 {
 	const struct message answer = {.type = MESSAGE_APPLIED,
 				       .plan.generation = message->plan.generation};
-	struct plan *plan = mmap(NULL, message->plan.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	const struct plan *plan = plan_map(fd, message->plan.bytes);
 	struct forwarder next;
 	int rc;
 
+	rc = plan ? 0 : -errno;
 	close(fd);
-	if (plan == MAP_FAILED)
-		return -errno;
-	rc = forwarder_init(&next, worker, plan);
-	munmap(plan, message->plan.bytes);
+	if (rc < 0)
+		return rc;
+	rc = forwarder_next(&next, worker, plan);
+	plan_unmap(plan, message->plan.bytes);
 	if (rc < 0)
 		return rc;
 	forwarder_exit(&worker->forwarder);
@@ -417,7 +388,7 @@ static int worker_init(struct worker *worker)
 	if (rc == 0)
 		rc = init_egress(worker);
 	if (rc == 0)
-		rc = forwarder_init(&worker->forwarder, worker, &(struct plan){0});
+		rc = forwarder_next(&worker->forwarder, worker, &(struct plan){0});
 	return rc;
 }
 

@@ -367,23 +367,6 @@ static void test_not_a_socket(void **state)
 	assert_nothing();
 }
 
-/* ------------------------------------------------------------------------- plans */
-
-/* As the supervisor lays a plan out, and as a worker finds the outputs in it. */
-static void test_plan_layout(void **state)
-{
-	uint32_t memory[64] = {0};
-	struct plan *plan = (struct plan *)memory;
-
-	(void)state;
-	assert_int_equal(plan_bytes(0, 0), sizeof(struct plan));
-	assert_int_equal(plan_bytes(2, 3),
-			 sizeof(struct plan) + 2 * sizeof(struct plan_rule) + 3 * 4);
-	plan->num_rules = 2;
-	plan->num_outputs = 3;
-	assert_ptr_equal(plan_outputs(plan) + 3, (char *)memory + plan_bytes(2, 3));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -402,7 +385,6 @@ int main(void)
 		TEST(test_empty),
 		TEST(test_several_descriptors),
 		TEST(test_not_a_socket),
-		TEST(test_plan_layout),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

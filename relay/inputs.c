@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+/* inputs: see inputs.h. */
+#include "inputs.h"
+#include "log.h"
+#include "provision.h"
+#include "sockets.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+int inputs_find(const struct provision *provision, const char *interface)
+{
+	for (int i = 0; i < INPUTS_MAX; i++)
+		if (strcmp(provision->inputs[i].netif.name, interface) == 0)
+			return i;
+	return -1;
+}
+
+/* The sockets of one interface form a fanout group when there are several; its number has to be
+ * unique in the network namespace. */
+static uint16_t fanout_group(const struct provision *provision, int index)
+{
+	uint16_t group = (uint16_t)(getpid() * INPUTS_MAX + index);
+
+	return provision->workers->count == 1 ? 0 : group ? group : 1;
+}
+
+static int open_rings(struct provision *provision, int index, char *error)
+{
+	struct provision_input *input = &provision->inputs[index];
+	unsigned count = provision->workers->count;
+
+	if (provision->config->worker.ingress == INGRESS_RING) {
+		input->slots = (uint32_t)provision->config->ring_slots;
+		input->slot_bytes = sockets_slot_bytes(&input->netif, provision->config);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		input->fds[i] = sockets_open_ring(&input->netif, provision->config,
+						  fanout_group(provision, index));
+		if (input->fds[i] < 0) {
+			int rc = input->fds[i];
+
+			provision_close(input->fds, count);
+			return provision_explain(error, rc, "cannot receive on %s: %s%s",
+						 input->netif.name, strerror(-rc),
+						 rc == -EPERM ? "; run as root or with CAP_NET_RAW"
+							      : "");
+		}
+	}
+	return 0;
+}
+
+/* `shared`: workers have its sockets, too. */
+static void input_release(struct provision *provision, struct provision_input *input, bool shared)
+{
+	exclusive_close(&input->exclusive);
+	membership_leave(&input->membership);
+	if (shared)
+		graves_bury(&provision->graves, input->fds, provision->workers->count, now_ms());
+	provision_close(input->fds, provision->workers->count);
+	input->netif.name[0] = '\0';
+}
+
+int inputs_claim(struct provision *provision, const char *interface, char *error)
+{
+	int index = inputs_find(provision, "");
+	struct provision_input *input = &provision->inputs[index];
+	int rc;
+
+	if (index < 0)
+		return provision_explain(error, -ENOSPC, "rules receive on more than %d interfaces",
+					 INPUTS_MAX);
+	rc = netif_query(interface, &input->netif);
+	if (rc < 0)
+		provision_explain(error, rc, "cannot use interface %s: %s", interface,
+				  strerror(-rc));
+	else
+		rc = open_rings(provision, index, error);
+	if (rc < 0)
+		input->netif.name[0] = '\0';
+	return rc < 0 ? rc : index;
+}
+
+int input_subscribe(struct provision *provision, struct provision_input *input,
+		    const struct rules *rules, char *error)
+{
+	struct membership membership = {0};
+	struct exclusive exclusive = {0};
+	int rc = 0;
+
+	if (input->netif.index == 0) /* it is gone; this is done when it comes back */
+		return 0;
+	for (unsigned i = 0; i < rules->count && rc == 0; i++) {
+		const struct endpoint *from = &rules->rule[i].input;
+
+		if (strcmp(from->interface, input->netif.name) == 0)
+			rc = membership_join(&membership, input->netif.index, from->group);
+		if (rc < 0)
+			provision_explain(error, rc, "cannot join the group of rule %s on %s: %s",
+					  rules->rule[i].id, from->interface, strerror(-rc));
+	}
+	if (rc == 0 && provision->config->exclusive) {
+		rc = exclusive_open(&exclusive, rules, input->netif.name, input->netif.index);
+		if (rc < 0)
+			provision_explain(
+				error, rc,
+				"cannot take packets on %s with --exclusive: %s; it needs Linux "
+				"6.6 and CAP_NET_ADMIN",
+				input->netif.name, strerror(-rc));
+	}
+	if (rc < 0) {
+		membership_leave(&membership);
+		return rc;
+	}
+	exclusive_close(&input->exclusive);
+	membership_leave(&input->membership);
+	input->exclusive = exclusive;
+	input->membership = membership;
+	return 0;
+}
+
+void input_send(struct provision *provision, struct worker_handle *worker, int index)
+{
+	const struct provision_input *input = &provision->inputs[index];
+	struct message message = {
+		.type = MESSAGE_INPUT,
+		.index = (uint32_t)index,
+		.input = {.slots = input->slots,
+			  .slot_bytes = input->slot_bytes,
+			  .mtu = input->netif.mtu},
+	};
+
+	strcpy(message.input.interface, input->netif.name);
+	if (input->fds[worker->index] < 0)
+		message.type = MESSAGE_INPUT_GONE;
+	workers_send(worker, &message, input->fds[worker->index]);
+}
+
+bool inputs_needed(const struct rules *rules, const char *interface)
+{
+	for (unsigned i = 0; i < rules->count; i++)
+		if (strcmp(rules->rule[i].input.interface, interface) == 0)
+			return true;
+	return false;
+}
+
+void inputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell)
+{
+	for (int i = 0; i < INPUTS_MAX; i++) {
+		struct provision_input *input = &provision->inputs[i];
+		const struct message gone = {.type = MESSAGE_INPUT_GONE, .index = (uint32_t)i};
+
+		if (!input->netif.name[0] || inputs_needed(rules, input->netif.name))
+			continue;
+		for (unsigned w = 0; tell && w < provision->workers->count; w++)
+			workers_send(&provision->workers->worker[w], &gone, -1);
+		input_release(provision, input, tell);
+	}
+}
+
+static void follow_input(struct provision *provision, int index)
+{
+	struct provision_input *input = &provision->inputs[index];
+	char error[PROVISION_ERROR_BYTES];
+	struct netif now;
+
+	netif_query(input->netif.name, &now);
+	if (!netif_replaced(&input->netif, &now) && input->fds[0] >= 0)
+		return;
+	inputs_count_drops(provision);
+	exclusive_close(&input->exclusive);
+	membership_leave(&input->membership);
+	graves_bury(&provision->graves, input->fds, provision->workers->count, now_ms());
+	input->netif = now;
+	if (now.index && (open_rings(provision, index, error) < 0 ||
+			  input_subscribe(provision, input, &provision->rules, error) < 0))
+		log_error("Ingress", "%s", error);
+	for (unsigned w = 0; w < provision->workers->count; w++) {
+		/* another ring: its first slot is the next */
+		provision->workers->worker[w].shared->places[index] = (struct ring_place){0};
+		input_send(provision, &provision->workers->worker[w], index);
+	}
+}
+
+void inputs_follow(struct provision *provision)
+{
+	for (int i = 0; i < INPUTS_MAX; i++)
+		if (provision->inputs[i].netif.name[0])
+			follow_input(provision, i);
+}
+
+void inputs_count_drops(struct provision *provision)
+{
+	for (int i = 0; i < INPUTS_MAX; i++)
+		for (unsigned w = 0; w < provision->workers->count; w++)
+			if (provision->inputs[i].netif.name[0])
+				counter_add(&provision->workers->worker[w].shared->counters,
+					    COUNTER_buffer_exhaustion,
+					    sockets_take_ring_drops(provision->inputs[i].fds[w]));
+}
+
+void inputs_quiesce(struct provision *provision)
+{
+	for (int i = 0; i < INPUTS_MAX; i++)
+		for (unsigned w = 0; w < provision->workers->count; w++)
+			if (provision->inputs[i].fds[w] >= 0)
+				sockets_quiesce_ring(provision->inputs[i].fds[w]);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inputs: the interfaces that rules receive on. Each has a ring's socket per worker, opened when
+ * the first rule needs it, the group memberships of all its rules, and, with --exclusive, the
+ * program that takes their packets from the host.
+ *
+ * An input's number is its place in provision->inputs. Its life: inputs_claim, input_subscribe
+ * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
+ * inputs_follow replaces all of that.
+ */
+#ifndef INPUTS_H
+#define INPUTS_H
+
+#include "exclusive.h"
+#include "membership.h"
+#include "netif.h"
+#include "rules.h"
+#include "workers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct provision;
+
+struct provision_input {
+	struct netif netif; /* as it was when opened; name "": this place is free */
+	int fds[WORKERS_MAX];
+	uint32_t slots, slot_bytes;
+	struct membership membership;
+	struct exclusive exclusive;
+};
+
+/* Number of the interface's input, -1 if there is none. */
+int inputs_find(const struct provision *provision, const char *interface);
+
+/* Opens rings for an interface that has no input yet. Its number; or negative errno with one
+ * sentence in `error`. Workers are not told. */
+int inputs_claim(struct provision *provision, const char *interface, char *error);
+
+/* Joins the groups and takes the packets of all `rules` on this input; what held before is given up
+ * only after that. 0; or negative errno with one sentence in `error`, and all is as before. */
+int input_subscribe(struct provision *provision, struct provision_input *input,
+		    const struct rules *rules, char *error);
+
+/* Does any of `rules` receive on this interface? */
+bool inputs_needed(const struct rules *rules, const char *interface);
+
+/* Gives up the inputs that `rules` do not need; with `tell`, workers are told before. */
+void inputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell);
+
+/* Tells a worker of an input. */
+void input_send(struct provision *provision, struct worker_handle *worker, int index);
+
+/* Replaces what was opened on interfaces that have been replaced, and tells workers. */
+void inputs_follow(struct provision *provision);
+
+/* Adds the rings' drops to the workers' counters. */
+void inputs_count_drops(struct provision *provision);
+
+/* Lets no more frames in. */
+void inputs_quiesce(struct provision *provision);
+
+#endif

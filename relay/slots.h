@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slots: which of the RULES_MAX places in shared memory counts for which rule. A rule keeps its
+ * place, and so its counters, as long as a rule with its id is in force.
+ */
+#ifndef SLOTS_H
+#define SLOTS_H
+
+#include "rules.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Slots for the next set of rules: of those in `present` the same as now (`present_slots`
+ * [present->count]), of others one that neither set uses, marked in `fresh` [RULES_MAX]. Returns
+ * them, [next->count], to be freed; NULL when there are not as many, or no memory. */
+uint32_t *slots_assign(const struct rules *present, const uint32_t *present_slots,
+		       const struct rules *next, bool *fresh);
+
+#endif
