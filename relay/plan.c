@@ -34,6 +34,7 @@ int plan_build(const struct rules *rules, const uint32_t *slots, const struct pl
 {
 	uint32_t num_outputs = 0;
 	struct plan *plan;
+	ssize_t written;
 	int fd, rc = 0;
 
 	for (unsigned i = 0; i < rules->count; i++)
@@ -46,8 +47,11 @@ int plan_build(const struct rules *rules, const uint32_t *slots, const struct pl
 	plan->num_outputs = num_outputs;
 	fill(plan, rules, slots, numbers);
 	fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
-	if (fd < 0 || write(fd, plan, *bytes) != (ssize_t)*bytes)
+	written = fd < 0 ? -1 : write(fd, plan, *bytes);
+	if (written < 0)
 		rc = -errno;
+	else if (written != (ssize_t)*bytes) /* no memory for the rest, or a limit */
+		rc = -ENOSPC;
 	free(plan);
 	if (rc == 0)
 		return fd;
