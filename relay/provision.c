@@ -158,7 +158,7 @@ int provision_set_rules(struct provision *provision, struct rules *next,
 	int plan_fd = -1, rc;
 
 	if (!slots)
-		return provision_explain(error, -ENOSPC, "no room for %u more rules", next->count);
+		return provision_explain(error, -ENOMEM, "out of memory");
 	rc = open_needed(provision, next, new_inputs, new_outputs, error);
 	if (rc == 0) {
 		rc = plan_fd = plan_build(next, slots, &numbers, &bytes);
