@@ -53,6 +53,7 @@ struct message {
 		struct {
 			char interface[IFNAMSIZ];
 			uint32_t slots, slot_bytes; /* of its ring; slots 0: it has none */
+			uint32_t ring;		    /* its number: no other ring had it before */
 			uint32_t mtu;
 		} input;
 		struct {

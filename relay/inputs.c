@@ -6,7 +6,9 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int inputs_find(const struct provision *provision, const char *interface)
@@ -17,38 +19,49 @@ int inputs_find(const struct provision *provision, const char *interface)
 	return -1;
 }
 
-/* The sockets of one interface form a fanout group when there are several; its number has to be
- * unique in the network namespace. */
-static uint16_t fanout_group(const struct provision *provision, int index)
+/* The sockets of one interface form a fanout group when there are several. It is always a new one,
+ * which the kernel numbers: packets for members of another relay's group, or of one that waits in
+ * its graves, would be lost. A flow's packets all go to one member; fragments are put together
+ * first. */
+static int join_fanout(const struct provision *provision, const int *fds, unsigned member)
 {
-	uint16_t group = (uint16_t)(getpid() * INPUTS_MAX + index);
+	uint32_t type = provision->config->fanout_cpu ? PACKET_FANOUT_CPU : PACKET_FANOUT_HASH;
+	uint32_t flags = PACKET_FANOUT_FLAG_DEFRAG, group = 0;
+	socklen_t size = sizeof(group);
 
-	return provision->workers->count == 1 ? 0 : group ? group : 1;
+	if (provision->workers->count == 1)
+		return 0;
+	if (member == 0)
+		flags |= PACKET_FANOUT_FLAG_UNIQUEID;
+	else if (getsockopt(fds[0], SOL_PACKET, PACKET_FANOUT, &group, &size) < 0)
+		return -errno;
+	group = (group & 0xffff) | (type | flags) << 16;
+	return setsockopt(fds[member], SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int open_rings(struct provision *provision, int index, char *error)
 {
 	struct provision_input *input = &provision->inputs[index];
 	unsigned count = provision->workers->count;
+	int rc = 0;
 
+	input->ring = ++provision->rings;
 	if (provision->config->worker.ingress == INGRESS_RING) {
 		input->slots = (uint32_t)provision->config->ring_slots;
 		input->slot_bytes = sockets_slot_bytes(&input->netif, provision->config);
 	}
-	for (unsigned i = 0; i < count; i++) {
-		input->fds[i] = sockets_open_ring(&input->netif, provision->config,
-						  fanout_group(provision, index));
-		if (input->fds[i] < 0) {
-			int rc = input->fds[i];
-
-			provision_close(input->fds, count);
-			return provision_explain(error, rc, "cannot receive on %s: %s%s",
-						 input->netif.name, strerror(-rc),
-						 rc == -EPERM ? "; run as root or with CAP_NET_RAW"
-							      : "");
-		}
+	for (unsigned i = 0; i < count && rc == 0; i++) {
+		input->fds[i] = sockets_open_ring(&input->netif, provision->config, 0);
+		rc = input->fds[i] < 0 ? input->fds[i] : join_fanout(provision, input->fds, i);
 	}
-	return 0;
+	if (rc == 0)
+		return 0;
+	provision_close(input->fds, count);
+	return provision_explain(error, rc, "cannot receive on %s: %s%s", input->netif.name,
+				 strerror(-rc),
+				 rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
 }
 
 /* `shared`: workers have its sockets, too. */
@@ -128,6 +141,7 @@ void input_send(struct provision *provision, struct worker_handle *worker, int i
 		.index = (uint32_t)index,
 		.input = {.slots = input->slots,
 			  .slot_bytes = input->slot_bytes,
+			  .ring = input->ring,
 			  .mtu = input->netif.mtu},
 	};
 
@@ -176,11 +190,8 @@ static void follow_input(struct provision *provision, int index)
 	if (now.index && (open_rings(provision, index, error) < 0 ||
 			  input_subscribe(provision, input, &provision->rules, error) < 0))
 		log_error("Ingress", "%s", error);
-	for (unsigned w = 0; w < provision->workers->count; w++) {
-		/* another ring: its first slot is the next */
-		provision->workers->worker[w].shared->places[index] = (struct ring_place){0};
+	for (unsigned w = 0; w < provision->workers->count; w++)
 		input_send(provision, &provision->workers->worker[w], index);
-	}
 }
 
 void inputs_follow(struct provision *provision)

@@ -26,6 +26,7 @@ struct provision_input {
 	struct netif netif; /* as it was when opened; name "": this place is free */
 	int fds[WORKERS_MAX];
 	uint32_t slots, slot_bytes;
+	uint32_t ring; /* number of the rings that it has, each worker's the same */
 	struct membership membership;
 	struct exclusive exclusive;
 };

@@ -28,6 +28,7 @@ struct provision {
 	int plan_fd;
 	uint32_t plan_bytes, generation;
 	struct graves graves; /* of the inputs' sockets */
+	uint32_t rings;	      /* opened so far, each worker's counted as one */
 };
 
 #define PROVISION_ERROR_BYTES 256

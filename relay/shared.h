@@ -19,8 +19,10 @@ enum {
 	OUTPUTS_MAX = 4096, /* different (interface, destination, TTL) */
 };
 
-/* Where the worker is in a receive ring: what a successor needs to go on. */
+/* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the
+ * one it has been told of, it says nothing. */
 struct ring_place {
+	uint32_t ring; /* its number, counted from 1 */
 	uint32_t head; /* the next slot to be looked at */
 	uint32_t lent; /* slots before it that are being worked on */
 };

@@ -76,6 +76,17 @@ static void input_close(struct worker *worker, unsigned index)
 	input->fd = -1;
 }
 
+/* The place in a ring that a predecessor has worked on; in another one, the first slot is the next.
+ */
+static struct ring_place *take_place(struct worker *worker, const struct message *message)
+{
+	struct ring_place *place = &worker->shared->places[message->index];
+
+	if (place->ring != message->input.ring)
+		*place = (struct ring_place){.ring = message->input.ring};
+	return place;
+}
+
 static int input_open(struct worker *worker, const struct message *message, int fd)
 {
 	struct ingress *input = &worker->inputs[message->index];
@@ -89,7 +100,7 @@ static int input_open(struct worker *worker, const struct message *message, int 
 		.slots = message->input.slots,
 		.slot_bytes = message->input.slot_bytes,
 		.counters = &worker->counters,
-		.place = &worker->shared->places[message->index],
+		.place = take_place(worker, message),
 		.receiver = &worker->receiver,
 		.frame_bytes = message->input.mtu,
 	};

@@ -197,6 +197,27 @@ changes() {
 	assert_counters '.rules[0].matched=150' '.outputs | length=1' '.outputs[0].sent=50' egress_sent=150
 }
 
+# Another ring in the place of one that has been used, and its socket waits to be closed.
+@test "the only rule of an interface is removed and added again: each time its first packet is relayed" {
+	local options i total
+	for options in "--num-workers 1" "--num-workers 2" "--ingress uring --num-workers 2"; do
+		printf 'with %s\n' "$options"
+		# shellcheck disable=SC2086 # words
+		relay_start '' "${CONTROL[@]}" $options
+		for ((i = 1; i <= 3; i++)); do
+			add one "$GROUP_OUT:6000:out0" >/dev/null
+			receive_start sink
+			send --count 320 --size 100 --flows 16 --verify
+			eventually relay_counts egress_sent "$((320 * i))"
+			receive_end sink
+			assert_intact sink 320
+			ctl remove --rule-id one >/dev/null
+		done
+		relay_stop
+		rm "$WORK/relay.json"
+	done
+}
+
 @test "a default id depends on the input alone, and is the one of a rule file" {
 	local first second
 	relay_start '' "${CONTROL[@]}"

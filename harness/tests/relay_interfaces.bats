@@ -68,13 +68,13 @@ link_up() {
 	[[ $(ip_at "$1" -j link show "$2" | jq -r '.[0].operstate') == UP ]]
 }
 
-# assert_relays N: so many packets arrive at sink, whatever was before.
+# assert_relays N [OPTION]...: so many packets arrive at sink, whatever was before.
 assert_relays() {
 	local before
 	relay_report
 	before=$(counter matched)
 	receive_start sink
-	send --size 100 --count "$1" --verify
+	send --size 100 --count "$1" --verify "${@:2}"
 	eventually relay_counts matched $((before + $1))
 	eventually same rx_new sink "$1"
 	receive_end sink
@@ -198,6 +198,31 @@ relay_errs_with() {
 	assert_equal "$(grep -cF 'interface in0 is back' "$WORK/relay.log")" 1
 	assert_counters egress_sent=100 egress_errors=0
 	assert_ledger_closed
+}
+
+@test "two workers: an input with another MTU, and one made anew at once, give them all packets" {
+	relay_start "$RULE" --num-workers 2
+	assert_relays 160 --flows 16
+	ip_at r1 link set in0 mtu 3000
+	eventually slots_of 4096
+	assert_relays 160 --flows 16
+	ip_at r1 link set in0 mtu 1500
+	eventually slots_of 2048
+	assert_relays 160 --flows 16
+	ip_at r1 link del in0
+	make_input
+	eventually input_ready
+	assert_relays 160 --flows 16
+	relay_stop
+	refute grep -F ERROR "$WORK/relay.log"
+	assert_counters egress_sent=640
+	assert_ledger_closed
+}
+
+# The input's rings have slots of so many bytes now: they are others.
+slots_of() {
+	relay_report
+	[[ $(counter '.inputs[0].slot_bytes') == "$1" ]]
 }
 
 @test "an input that is deleted while packets arrive" {
