@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * channel: messages with descriptors between the supervisor and a worker, over a Unix socket that
- * keeps message boundaries. All but the last three go to the worker.
+ * keeps message boundaries. All but the last two go to the worker.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +21,9 @@ enum {
 	BACKOFF_FIRST_MS = 10,
 	BACKOFF_MAX_MS = 5000,
 	STABLE_MS = 10000, /* one that lived that long starts anew without back-off */
+	/* A channel holds some thousand messages, hundreds without CAP_NET_ADMIN, and a worker that
+	 * has just been started is sent all outputs: it has that long to make room for the next. */
+	SEND_PATIENCE_MS = 2000,
 };
 
 int64_t now_ms(void)
@@ -92,15 +96,14 @@ static void become_worker(const struct workers *workers, int channel)
 
 	if (workers->yielding)
 		sched_setscheduler(0, SCHED_OTHER, &normal);
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Ctrl-C in a terminal, or a service manager, reaches all; the supervisor says what to do
 	 */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (channel != WORKER_CHANNEL_FD && dup2(channel, WORKER_CHANNEL_FD) < 0)
 		_exit(EXIT_FAILURE);
 	if (channel == WORKER_CHANNEL_FD)
@@ -160,19 +163,48 @@ int workers_start(struct workers *workers, struct worker_handle *worker)
 	return 0;
 }
 
+/* One that has missed a message, or cannot be talked to, is of no use: its successor gets all. */
+static void give_up(struct worker_handle *worker)
+{
+	if (worker->pid)
+		kill(worker->pid, SIGKILL);
+	close(worker->channel);
+	worker->channel = -1;
+}
+
+static int send_patiently(int channel, const struct message *message, int passed)
+{
+	struct pollfd room = {.fd = channel, .events = POLLOUT};
+	int64_t deadline = now_ms() + SEND_PATIENCE_MS;
+	int rc;
+
+	while ((rc = channel_send(channel, message, passed)) == -EAGAIN) {
+		int64_t left = deadline - now_ms();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		poll(&room, 1, (int)left);
+	}
+	return rc;
+}
+
 void workers_send(struct worker_handle *worker, const struct message *message, int passed)
 {
 	int rc;
 
 	if (worker->channel < 0)
 		return;
-	rc = channel_send(worker->channel, message, passed);
+	rc = send_patiently(worker->channel, message, passed);
 	__atomic_add_fetch(&worker->shared->doorbell.rung, 1, __ATOMIC_RELEASE);
-	if (rc == -EAGAIN) {
+	if (rc == 0)
+		return;
+	if (rc == -ETIMEDOUT)
 		log_error("Supervisor", "worker %u does not take messages; killing it",
 			  worker->index);
-		kill(worker->pid, SIGKILL);
-	}
+	else if (rc != -EPIPE) /* else it is dying by itself */
+		log_error("Supervisor", "cannot send to worker %u: %s; killing it", worker->index,
+			  strerror(-rc));
+	give_up(worker);
 }
 
 void workers_receive(struct worker_handle *worker)
@@ -180,6 +212,8 @@ void workers_receive(struct worker_handle *worker)
 	struct message message;
 	int passed, rc;
 
+	if (worker->channel < 0)
+		return;
 	while ((rc = channel_receive(worker->channel, &message, &passed)) > 0) {
 		if (passed >= 0)
 			close(passed);
@@ -188,8 +222,8 @@ void workers_receive(struct worker_handle *worker)
 		else if (message.type == MESSAGE_APPLIED)
 			worker->applied = message.plan.generation;
 	}
-	if (rc < 0) /* it is dying, or has to: without a channel it is of no use */
-		kill(worker->pid, SIGKILL);
+	if (rc < 0)
+		give_up(worker);
 }
 
 static void log_death(const struct worker_handle *worker, int status)
@@ -208,7 +242,8 @@ static void bury(struct worker_handle *worker, int status, const struct rusage *
 	const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
 	int64_t now = now_ms(), pause = BACKOFF_FIRST_MS;
 
-	close(worker->channel);
+	if (worker->channel >= 0)
+		close(worker->channel);
 	worker->channel = -1;
 	worker->pid = 0;
 	worker->cpu_ns_before += (uint64_t)(user->tv_sec + system->tv_sec) * 1000000000U +

@@ -18,7 +18,7 @@
 struct worker_handle {
 	unsigned index;
 	pid_t pid;   /* 0: it does not run */
-	int channel; /* -1: it does not run */
+	int channel; /* -1: it does not run, or is about to die */
 	int shared_fd;
 	struct shared *shared;
 	bool ready;		/* it has said so */
@@ -46,8 +46,9 @@ void workers_exit(struct workers *workers);
 /* Starts one process and sends it its settings. 0 or negative errno after one line in the log. */
 int workers_start(struct workers *workers, struct worker_handle *worker);
 
-/* Sends to one worker and rings its doorbell. One that does not read or has gone is killed: it will
- * be started again with all it needs. */
+/* Sends to one worker and rings its doorbell; waits a while for one that has a full channel. One
+ * that still does not read, or that a message cannot be sent to, is killed: it will be started
+ * again with all it needs. */
 void workers_send(struct worker_handle *worker, const struct message *message, int passed);
 
 /* Takes what a worker has sent. */
