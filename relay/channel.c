@@ -28,8 +28,8 @@ int channel_send(int fd, const struct message *message, int passed)
 		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
 	}
 	while (sendmsg(fd, &header, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
+		if (errno != EINTR) /* a reset: gone with messages that it has not read */
+			return errno == ECONNRESET ? -EPIPE : -errno;
 	return 0;
 }
 

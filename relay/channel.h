@@ -21,7 +21,7 @@ enum message_type {
 	MESSAGE_STOP, /* relay what is in the rings, then end */
 	/* from the worker */
 	MESSAGE_READY,
-	MESSAGE_APPLIED, /* a plan has taken effect */
+	MESSAGE_APPLIED, /* this plan, and those before, have taken effect */
 };
 
 enum ingress_mode { INGRESS_RING, INGRESS_URING };
@@ -68,7 +68,7 @@ struct message {
 };
 
 /* Sends a message and a duplicate of `passed` (-1: none). 0 or negative errno; -EAGAIN when the
- * other side does not read. */
+ * other side does not read, -EPIPE when it is gone. */
 int channel_send(int fd, const struct message *message, int passed);
 
 /* Takes the next message; *passed becomes the descriptor that came with it, or -1. 1; 0 when there

@@ -114,6 +114,9 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 	for (unsigned w = 0; w < provision->workers->count; w++) {
 		struct worker_handle *worker = &provision->workers->worker[w];
 
+		/* it has room for so many answers only, and rules may change faster than the
+		 * supervisor's loop turns */
+		workers_receive(worker);
 		for (int i = 0; i < INPUTS_MAX; i++)
 			if (new_inputs[i])
 				input_send(provision, worker, i);

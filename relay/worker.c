@@ -44,6 +44,8 @@ struct worker {
 	struct waiter waiter;
 	struct frame *frames; /* [send_batch] of the burst at hand */
 	uint32_t doorbell_seen;
+	uint32_t generation; /* of the plan in force */
+	uint32_t answered;   /* what the supervisor has been told of it */
 	bool stop;
 };
 
@@ -166,8 +168,6 @@ static int forwarder_next(struct forwarder *next, struct worker *worker, const s
 
 static int apply_plan(struct worker *worker, const struct message *message, int fd)
 {
-	const struct message answer = {.type = MESSAGE_APPLIED,
-				       .plan.generation = message->plan.generation};
 	const struct plan *plan = plan_map(fd, message->plan.bytes);
 	struct forwarder next;
 	int rc;
@@ -182,7 +182,8 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 		return rc;
 	forwarder_exit(&worker->forwarder);
 	worker->forwarder = next;
-	return channel_send(WORKER_CHANNEL_FD, &answer, -1);
+	worker->generation = message->plan.generation;
+	return 0;
 }
 
 /* ------------------------------------------------------------------------- messages */
@@ -215,6 +216,18 @@ static int handle_message(struct worker *worker, const struct message *message, 
 	}
 }
 
+/* One answer for all plans that have come at once. */
+static int answer(struct worker *worker)
+{
+	const struct message message = {.type = MESSAGE_APPLIED,
+					.plan.generation = worker->generation};
+
+	if (worker->answered == worker->generation)
+		return 0;
+	worker->answered = worker->generation;
+	return channel_send(WORKER_CHANNEL_FD, &message, -1);
+}
+
 static int handle_messages(struct worker *worker)
 {
 	struct message message;
@@ -225,7 +238,7 @@ static int handle_messages(struct worker *worker)
 		if (rc < 0)
 			return rc;
 	}
-	return rc;
+	return rc < 0 ? rc : answer(worker);
 }
 
 /* ------------------------------------------------------------------------- the loop */

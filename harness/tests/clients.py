@@ -3,6 +3,7 @@
 
     clients.py SOCKET abuse COUNT    COUNT requests that are malformed, huge, cut off or split up
     clients.py SOCKET crowd COUNT    COUNT clients at once, each with one valid request
+    clients.py SOCKET rush COUNT     8 clients that change a rule each, COUNT times without a pause
     clients.py SOCKET stall COUNT    COUNT clients that send half a request; "ready" on stderr once
                                      they have, held open until SIGTERM
 
@@ -12,9 +13,11 @@ and true in there only for what was valid; anything else ends this with exit sta
 
 import json
 import random
+import select
 import signal
 import socket
 import sys
+import threading
 from collections import Counter
 
 RULE = {
@@ -148,6 +151,26 @@ def crowd(path: str, count: int) -> Counter:
     return Counter(answers=count)
 
 
+def rush(path: str, count: int) -> Counter:
+    clients = [connect(path) for _ in range(8)]
+    left = {client: count for client in clients}
+    for i, client in enumerate(clients):
+        rule = {**RULE, "id": f"rush-{i}", "input": {**RULE["input"], "port": 5001 + i}}
+        request = json.dumps({"command": "add", "rule": rule}).encode() + b"\n"
+        threading.Thread(target=client.sendall, args=(request * count,)).start()
+    while left:
+        for client in select.select(list(left), [], [], 20)[0]:
+            line = read_line(client)
+            left[client] -= line.count(b"\n")
+            for answer in line.splitlines():
+                check(answer, True)
+            if left[client] == 0:
+                del left[client]
+    for client in clients:
+        client.close()
+    return Counter(answers=8 * count)
+
+
 def stall(path: str, count: int) -> Counter:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     clients = [connect(path) for _ in range(count)]
@@ -160,7 +183,7 @@ def stall(path: str, count: int) -> Counter:
 
 def main() -> None:
     path, what, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    print(json.dumps({"abuse": abuse, "crowd": crowd, "stall": stall}[what](path, count)))
+    print(json.dumps({"abuse": abuse, "crowd": crowd, "rush": rush, "stall": stall}[what](path, count)))
 
 
 if __name__ == "__main__":

@@ -288,6 +288,18 @@ refused() {
 	flood_end
 }
 
+@test "3,200 changes of rules in one rush: no worker chokes on them" {
+	relay_start "$RULE" "${CONTROL[@]}" --num-workers 2 --cpus "$SEND_CPU"
+	flood_start
+	run "$CLIENTS" "$WORK/control" rush 400
+	assert_success
+	assert_output '{"answers": 3200}'
+	assert_equal "$(ids)" one,rush-0,rush-1,rush-2,rush-3,rush-4,rush-5,rush-6,rush-7
+	flood_end
+	refute grep -F ERROR "$WORK/relay.log"
+	assert_counters '.workers | map(.restarts) | add=0'
+}
+
 rss_kib() {
 	awk '/^VmRSS:/ {print $2}' "/proc/$(pid_of relay)/status"
 }

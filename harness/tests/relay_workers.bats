@@ -248,6 +248,29 @@ silence_ms() {
 	assert_counters '.workers[0].restarts=5'
 }
 
+# many_outputs RULES OUTPUTS: so many rules with as many outputs each, no two the same.
+many_outputs() {
+	jq -nc --argjson rules "$1" --argjson outputs "$2" 'range($rules) as $i |
+		{id: "rule-\($i)", input: {interface: "in0", group: "239.255.1.1", port: (5000 + $i)},
+		 outputs: [range($outputs) | {interface: "out0", group: "239.3.\($i).\(.)", port: 6000}]}'
+}
+
+@test "more outputs than a channel holds messages: a worker that is killed is replaced, once" {
+	local wrapper
+	(($(ulimit -Hn) >= 10000)) || skip "needs 10,000 descriptors"
+	for wrapper in '' 'setpriv --bounding-set=-net_admin'; do
+		printf 'with %s\n' "$wrapper"
+		RELAY_WRAPPER=$wrapper relay_start "$(many_outputs 14 250)"
+		kill_worker 0 1
+		send --count 10 --size 100
+		relay_settle
+		relay_stop
+		refute grep -E 'does not take messages|cannot send to worker' "$WORK/relay.log"
+		assert_counters egress_sent=2500 egress_errors=0 '.workers[0].restarts=1'
+		rm "$WORK/relay.json"
+	done
+}
+
 @test "a worker of each mode that is killed is replaced, and relays" {
 	local mode i
 	for mode in "--ingress uring" "--thread-model split" "--ingress uring --thread-model split"; do
