@@ -56,6 +56,8 @@ static int open_rings(struct provision *provision, int index, char *error)
 		input->fds[i] = sockets_open_ring(&input->netif, provision->config, 0);
 		rc = input->fds[i] < 0 ? input->fds[i] : join_fanout(provision, input->fds, i);
 	}
+	if (rc == 0 && provision->quiesced)
+		inputs_quiesce(provision);
 	if (rc == 0)
 		return 0;
 	provision_close(input->fds, count);

@@ -58,7 +58,7 @@ void inputs_follow(struct provision *provision);
 /* Adds the rings' drops to the workers' counters. */
 void inputs_count_drops(struct provision *provision);
 
-/* Lets no more frames in. */
+/* Lets no more frames into the rings that are open. */
 void inputs_quiesce(struct provision *provision);
 
 #endif

@@ -221,7 +221,9 @@ int64_t provision_close_graves(struct provision *provision)
 
 void provision_quiesce(struct provision *provision)
 {
-	inputs_quiesce(provision);
+	provision->quiesced = true;
+	if (provision->inputs)
+		inputs_quiesce(provision);
 }
 
 bool provision_knows_interface(const char *name, void *context)

@@ -29,10 +29,13 @@ struct provision {
 	uint32_t plan_bytes, generation;
 	struct graves graves; /* of the inputs' sockets */
 	uint32_t rings;	      /* opened so far, each worker's counted as one */
+	bool quiesced;	      /* no ring lets frames in any more */
 };
 
 #define PROVISION_ERROR_BYTES 256
 
+/* Opens nothing yet. 0 or -ENOMEM after one line in the log; zeroed memory is harmless to all that
+ * end things, quiesce and exit. */
 int provision_init(struct provision *provision, const struct config *config,
 		   struct workers *workers);
 void provision_exit(struct provision *provision);
@@ -55,7 +58,7 @@ void provision_count_drops(struct provision *provision);
  */
 int64_t provision_close_graves(struct provision *provision);
 
-/* Lets no more frames in. */
+/* Lets no more frames in, also through rings that are opened later. */
 void provision_quiesce(struct provision *provision);
 
 /* Is there such an interface now, or was there when the rules in force were set? Of the type

@@ -102,6 +102,30 @@ mount_small() {
 	stop flood
 }
 
+@test "the ring of a rule that is added after SIGTERM lets nothing in, as those before" {
+	local worker
+	relay_start '' "${CONTROL[@]}"
+	worker=$(children relay)
+	kill -STOP "$worker"
+	signal TERM relay
+	ctl add --rule-id late --input-interface in0 --input-group "$GROUP_IN" --input-port 5000 >/dev/null
+	send --size 300 --count 500
+	kill -CONT "$worker"
+	wait_for relay
+	assert_equal "${EXIT[relay]}" 0
+	refute grep -F ERROR "$WORK/relay.log"
+	assert_counters matched=0
+}
+
+@test "too few descriptors to start with: one line, exit status 1" {
+	local files
+	for files in 6 7 8 9 10 11 12 13; do
+		printf 'with %s\n' "$files"
+		run --separate-stderr -1 at r1 prlimit --nofile="$files" "$RELAY" "${CONTROL[@]}" --num-workers 4
+		assert_one_line 'Too many open files'
+	done
+}
+
 @test "--stats-interval-ms reports by itself" {
 	relay_start "$RULE" --stats-interval-ms 20
 	eventually at_least counter .sequence 5
