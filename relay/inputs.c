@@ -171,6 +171,7 @@ void inputs_release_unneeded(struct provision *provision, const struct rules *ru
 			continue;
 		for (unsigned w = 0; tell && w < provision->workers->count; w++)
 			workers_send(&provision->workers->worker[w], &gone, -1);
+		inputs_count_drops(provision); /* for the last time */
 		input_release(provision, input, tell);
 	}
 }
@@ -180,8 +181,10 @@ static void follow_input(struct provision *provision, int index)
 	struct provision_input *input = &provision->inputs[index];
 	char error[PROVISION_ERROR_BYTES];
 	struct netif now;
+	int rc = netif_query(input->netif.name, &now);
 
-	netif_query(input->netif.name, &now);
+	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
+		return;
 	if (!netif_replaced(&input->netif, &now) && input->fds[0] >= 0)
 		return;
 	inputs_count_drops(provision);

@@ -125,8 +125,10 @@ static void follow_output(struct provision *provision, int index)
 {
 	struct provision_output *output = &provision->outputs[index];
 	struct netif now;
+	int rc = netif_query(output->key.to.interface, &now);
 
-	netif_query(output->key.to.interface, &now);
+	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
+		return;
 	if (!netif_replaced(&output->netif, &now) && output->fds[0] >= 0)
 		return;
 	provision_close(output->fds, provision->workers->count);
