@@ -38,7 +38,7 @@ struct ingress {
 	int fd; /* -1: there is none */
 	unsigned slots, slot_bytes;
 	uint32_t *holds;	/* [slots] sends that need the slot */
-	unsigned lent;		/* slots peeked and not released */
+	unsigned lent;		/* slots peeked that have not gone back yet */
 	bool truncation_logged; /* it has been said that frames do not fit */
 	struct counters *counters;
 
@@ -46,6 +46,7 @@ struct ingress {
 	struct ring_place *place; /* in shared memory */
 	uint8_t *ring;
 	size_t ring_bytes;
+	bool *released; /* [slots] lent slots that wait for their elders */
 
 	/* uring: */
 	struct receiver *receiver; /* shared by the worker's inputs */

@@ -11,8 +11,13 @@
  *   [K][K][U  U  U  U  U  U][U][U][K][K][K]       K: the kernel's   U: ours
  *          <---- lent ----->                      head: the next slot to be looked at
  *
- * Slots may be given back in any order. Head and lent are in shared memory: should this worker die,
- * its successor gives back what was lent, and goes on at the head.
+ * Slots may be released in any order, and go back to the kernel in theirs: one that is released
+ * before its elders waits for them. The kernel, which fills slots in order, could not use it before
+ * either; and a slot that is still held when the head comes round to it has not the look of a new
+ * frame.
+ *
+ * Head and lent are in shared memory: should this worker die, its successor gives back what was
+ * lent, and goes on at the head.
  *
  * A full ring is a normal state: the kernel counts the frames it had no slot for.
  */
@@ -21,6 +26,7 @@
 
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -60,6 +66,11 @@ static int ring_open(struct ingress *ingress)
 
 	if (ring == MAP_FAILED)
 		return -errno;
+	ingress->released = calloc(ingress->slots, sizeof(*ingress->released));
+	if (!ingress->released) {
+		munmap(ring, bytes);
+		return -ENOMEM;
+	}
 	ingress->ring = ring;
 	ingress->ring_bytes = bytes;
 	take_over(ingress);
@@ -69,6 +80,7 @@ static int ring_open(struct ingress *ingress)
 static void ring_close(struct ingress *ingress)
 {
 	munmap(ingress->ring, ingress->ring_bytes);
+	free(ingress->released);
 	ingress->ring = NULL;
 }
 
@@ -108,8 +120,15 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 
 static void ring_release(struct ingress *ingress, uint32_t slot)
 {
-	give_to_kernel(ingress, slot);
-	ingress->lent--;
+	const uint32_t mask = ingress->slots - 1;
+	uint32_t oldest = ingress->place->head - ingress->lent;
+
+	ingress->released[slot] = true;
+	while (ingress->lent > 0 && ingress->released[oldest & mask]) {
+		ingress->released[oldest & mask] = false;
+		give_to_kernel(ingress, oldest++);
+		ingress->lent--;
+	}
 }
 
 static int ring_wait_fd(const struct ingress *ingress)

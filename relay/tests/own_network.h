@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * own_network: a network namespace of the test's own, with lo up: as root, or by way of a user
+ * namespace. Nothing of it is left behind.
+ */
+#ifndef OWN_NETWORK_H
+#define OWN_NETWORK_H
+
+#include <net/if.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool own_network_set_lo(bool up)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool set;
+
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return false;
+	request.ifr_flags = (short)((request.ifr_flags & ~IFF_UP) | (up ? IFF_UP : 0));
+	set = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	close(fd);
+	return set;
+}
+
+/* False where it may not be made. */
+static bool own_network_enter(void)
+{
+	return (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
+	       own_network_set_lo(true);
+}
+
+#endif
