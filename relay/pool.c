@@ -1,39 +1,92 @@
 // SPDX-License-Identifier: MIT
 /* pool: see pool.h. */
 #include "pool.h"
+#include "log.h"
 
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 static const uint32_t class_bytes[POOL_CLASSES] = {2048, 4096, 16384};
 static const size_t HUGE_PAGE_BYTES = 2 << 20;
 
-static void *map_memory(size_t *bytes)
+static void *map(size_t bytes, int flags)
 {
-	const int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	size_t rounded = (*bytes + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
-	void *memory = mmap(NULL, rounded, protection, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1,
+		    0);
+}
 
-	if (memory != MAP_FAILED)
-		*bytes = rounded;
-	else
-		memory = mmap(NULL, *bytes, protection, flags | MAP_POPULATE, -1, 0);
-	return memory == MAP_FAILED ? NULL : memory;
+/* Reserved huge pages; NULL if there are not enough. A control group or a NUMA policy may withhold
+ * pages that could be reserved, which is better learnt here than by SIGBUS. */
+static uint8_t *map_huge(size_t bytes)
+{
+	void *memory = map(bytes, MAP_HUGETLB | MAP_HUGE_2MB);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
+		return memory;
+	munmap(memory, bytes);
+	return NULL;
+}
+
+/* Aligned, so that the kernel may take transparent huge pages, and populated. */
+static uint8_t *map_normal(size_t bytes)
+{
+	uint8_t *memory = map(bytes + HUGE_PAGE_BYTES, 0);
+	size_t before, after;
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)memory & (HUGE_PAGE_BYTES - 1);
+	after = HUGE_PAGE_BYTES - before;
+	if (before)
+		munmap(memory, before);
+	memory += before;
+	munmap(memory + bytes, after);
+	madvise(memory, bytes, MADV_HUGEPAGE); /* fails where the kernel has none */
+	memset(memory, 0, bytes);
+	return memory;
 }
 
 static int class_init(struct pool_class *pool_class, uint32_t buffer_bytes, uint32_t count)
 {
 	pool_class->buffer_bytes = buffer_bytes;
 	pool_class->count = count;
-	pool_class->memory_bytes = (size_t)buffer_bytes * count;
-	pool_class->memory = map_memory(&pool_class->memory_bytes);
+	pool_class->memory_bytes =
+		((size_t)buffer_bytes * count + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+	pool_class->memory = map_huge(pool_class->memory_bytes);
+	pool_class->huge = pool_class->memory;
+	if (!pool_class->huge)
+		pool_class->memory = map_normal(pool_class->memory_bytes);
 	pool_class->free = calloc(count, sizeof(*pool_class->free));
 	if (!pool_class->memory || !pool_class->free)
 		return -ENOMEM;
 	for (uint32_t i = count; i > 0; i--)
 		pool_put(pool_class, i - 1);
 	return 0;
+}
+
+static void log_pages(const struct pool *pool)
+{
+	const struct pool_class *classes = pool->classes;
+	size_t bytes = 0, huge_bytes = 0;
+
+	for (unsigned i = 0; i < POOL_CLASSES; i++) {
+		bytes += classes[i].memory_bytes;
+		huge_bytes += classes[i].huge ? classes[i].memory_bytes : 0;
+	}
+	log_info("Ingress",
+		 "buffers: %u small, %u standard, %u jumbo; %zu of %zu MiB in huge pages%s",
+		 classes[POOL_SMALL].count, classes[POOL_STANDARD].count, classes[POOL_JUMBO].count,
+		 huge_bytes >> 20, bytes >> 20,
+		 huge_bytes < bytes ? " (vm.nr_hugepages has no more)" : "");
 }
 
 int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES])
@@ -44,6 +97,7 @@ int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES])
 			pool_exit(pool);
 			return -ENOMEM;
 		}
+	log_pages(pool);
 	return 0;
 }
 

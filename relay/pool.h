@@ -8,12 +8,14 @@
 
 #include "channel.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct pool_class {
 	uint8_t *memory;
 	size_t memory_bytes;
+	bool huge; /* in pages of 2 MiB that were reserved for such uses (vm.nr_hugepages) */
 	uint32_t buffer_bytes, count;
 	uint32_t *free; /* [count] numbers of free buffers, the first num_free */
 	uint32_t num_free;
@@ -23,7 +25,7 @@ struct pool {
 	struct pool_class classes[POOL_CLASSES];
 };
 
-/* `counts`: buffers of each class. 0 or -ENOMEM. */
+/* `counts`: buffers of each class. Logs what pages they are in. 0 or -ENOMEM. */
 int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES]);
 void pool_exit(struct pool *pool);
 
