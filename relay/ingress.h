@@ -67,10 +67,10 @@ struct receiver {
 	} groups[POOL_CLASSES];
 	unsigned num_recv_buffers; /* in each group, at most */
 	uint64_t last_tag;
-	uint64_t live_tags[INPUTS_MAX]; /* of the inputs that are open; 0: free */
+	struct ingress *live[INPUTS_MAX]; /* the inputs that are open; NULL: free */
 };
 
-/* By the thread that will receive. 0 or negative errno. */
+/* By the thread that will receive. 0 or negative errno; receiver_exit is harmless then. */
 int receiver_init(struct receiver *receiver, struct pool *pool, unsigned num_recv_buffers);
 void receiver_exit(struct receiver *receiver);
 

@@ -8,7 +8,9 @@
  *     pool -> group (waits in the kernel) -> completion -> frame lent -> released -> pool
  *
  * Without a buffer the request ends with ENOBUFS, frames wait in the socket, and what does not fit
- * there is counted by the kernel; as soon as a buffer is back, the request is armed again.
+ * there is counted by the kernel; as soon as a buffer is back, the request is armed again. So it is
+ * after any other end, as with ENETDOWN: an input that finds nothing, and whose worker may go to
+ * sleep, leaves no request of any input unarmed that could be armed.
  *
  * A buffer begins with the kernel's header and control data (what it knows of the checksum), then
  * the frame. The inputs share one io_uring, which has to be set up before the sandbox closes;
@@ -64,6 +66,10 @@ int receiver_init(struct receiver *receiver, struct pool *pool, unsigned num_rec
 	/* not DEFER_TASKRUN: its descriptor would not become readable while the thread sleeps */
 	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUTS_MAX, &receiver->uring,
 				 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
+	if (rc < 0) {
+		receiver->pool = NULL; /* there is no io_uring to be closed */
+		return rc;
+	}
 	for (unsigned i = 0; i < POOL_CLASSES && rc == 0; i++)
 		rc = group_init(receiver, i);
 	return rc;
@@ -102,21 +108,22 @@ static void refill(struct receiver *receiver, unsigned index)
 		io_uring_buf_ring_advance(ring, added);
 }
 
-static bool is_live(const struct receiver *receiver, uint64_t tag)
+/* The open input that a completion is for; NULL: it has been closed. */
+static struct ingress *input_of(const struct receiver *receiver, uint64_t tag)
 {
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		if (receiver->live_tags[i] == tag)
-			return true;
-	return false;
+		if (receiver->live[i] && receiver->live[i]->tag == tag)
+			return receiver->live[i];
+	return NULL;
 }
 
-/* 0 is the tag of a free place; there are as many places as inputs. */
-static void replace_tag(struct receiver *receiver, uint64_t from, uint64_t to)
+/* There are as many places as inputs. */
+static void replace_live(struct receiver *receiver, const struct ingress *from, struct ingress *to)
 {
 	for (unsigned i = 0; i < INPUTS_MAX; i++) {
-		if (receiver->live_tags[i] != from)
+		if (receiver->live[i] != from)
 			continue;
-		receiver->live_tags[i] = to;
+		receiver->live[i] = to;
 		return;
 	}
 }
@@ -149,7 +156,7 @@ static int uring_open(struct ingress *ingress)
 	ingress->slots = pool_class->count;
 	ingress->slot_bytes = pool_class->buffer_bytes;
 	ingress->tag = (receiver->last_tag += POOL_CLASSES) + ingress->pool_class;
-	replace_tag(receiver, 0, ingress->tag);
+	replace_live(receiver, NULL, ingress);
 	refill(receiver, ingress->pool_class);
 	arm(ingress);
 	return 0;
@@ -160,7 +167,7 @@ static void uring_close(struct ingress *ingress)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ingress->receiver->uring);
 
-	replace_tag(ingress->receiver, ingress->tag, 0);
+	replace_live(ingress->receiver, ingress, NULL);
 	if (!sqe)
 		return;
 	io_uring_prep_cancel64(sqe, ingress->tag, 0);
@@ -227,7 +234,7 @@ static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, 
 	return true;
 }
 
-/* Completions of other inputs are left to them, those of nobody are cleared away. */
+/* Frames of other inputs are left to them, completions of nobody are cleared away. */
 static unsigned take_completions(struct ingress *ingress, struct frame *frames, unsigned max)
 {
 	struct receiver *receiver = ingress->receiver;
@@ -235,16 +242,17 @@ static unsigned take_completions(struct ingress *ingress, struct frame *frames, 
 	unsigned n = 0;
 
 	while (n < max && io_uring_peek_cqe(&receiver->uring, &cqe) == 0) {
-		if (cqe->user_data != ingress->tag) {
-			if (cqe->user_data != 0 && is_live(receiver, cqe->user_data))
-				break;
+		struct ingress *owner = cqe->user_data == ingress->tag
+						? ingress
+						: input_of(receiver, cqe->user_data);
+
+		if (owner && owner != ingress && (cqe->flags & IORING_CQE_F_BUFFER))
+			break;
+		if (!owner)
 			discard(receiver, cqe);
-			io_uring_cqe_seen(&receiver->uring, cqe);
-			continue;
-		}
-		if (!(cqe->flags & IORING_CQE_F_MORE))
-			ingress->armed = false;
-		if (cqe->flags & IORING_CQE_F_BUFFER) {
+		else if (!(cqe->flags & IORING_CQE_F_MORE))
+			owner->armed = false;
+		if (owner && (cqe->flags & IORING_CQE_F_BUFFER)) {
 			receiver->groups[ingress->pool_class].posted--;
 			ingress->lent++;
 			if (cqe->res >= 0 && read_frame(ingress, cqe, &frames[n]))
@@ -257,20 +265,51 @@ static unsigned take_completions(struct ingress *ingress, struct frame *frames, 
 	return n;
 }
 
+/* Arms the inputs whose request has ended and that have a buffer to wait with. True if any was. */
+static bool rearm(struct receiver *receiver)
+{
+	bool armed = false;
+
+	for (unsigned i = 0; i < INPUTS_MAX; i++) {
+		struct ingress *ingress = receiver->live[i];
+
+		if (!ingress || ingress->armed)
+			continue;
+		refill(receiver, ingress->pool_class);
+		if (receiver->groups[ingress->pool_class].posted == 0)
+			continue;
+		arm(ingress);
+		armed |= ingress->armed;
+	}
+	return armed;
+}
+
+/* Has the kernel complete what it can. */
+static void look(struct ingress *ingress)
+{
+	if (io_uring_cq_ready(&ingress->receiver->uring) > 0)
+		return;
+	io_uring_get_events(&ingress->receiver->uring);
+	counter_add(ingress->counters, COUNTER_system_calls, 1);
+}
+
 static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
 	struct receiver *receiver = ingress->receiver;
+	unsigned n;
 
 	refill(receiver, ingress->pool_class);
 	if (receiver->groups[ingress->pool_class].posted == 0)
 		counter_add(ingress->counters, COUNTER_pool_exhausted, 1);
 	else if (!ingress->armed)
 		arm(ingress);
-	if (io_uring_cq_ready(&receiver->uring) == 0) {
-		io_uring_get_events(&receiver->uring);
-		counter_add(ingress->counters, COUNTER_system_calls, 1);
+	look(ingress);
+	n = take_completions(ingress, frames, max);
+	if (n == 0 && rearm(receiver)) {
+		look(ingress);
+		n = take_completions(ingress, frames, max);
 	}
-	return take_completions(ingress, frames, max);
+	return n;
 }
 
 static int uring_wait_fd(const struct ingress *ingress)

@@ -110,6 +110,8 @@ static int input_open(struct worker *worker, const struct message *message, int 
 	rc = input->ops->open(input);
 	input->holds = rc == 0 ? calloc(input->slots, sizeof(*input->holds)) : NULL;
 	if (!input->holds) {
+		if (rc == 0)
+			input->ops->close(input);
 		log_error("Ingress", "cannot receive on %s: %s", input->interface,
 			  strerror(rc < 0 ? -rc : ENOMEM));
 		close(fd);
