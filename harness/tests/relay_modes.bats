@@ -140,6 +140,11 @@ starved() {
 	starved
 }
 
+@test "the same with bursts of as many frames as buffers" {
+	starved --send-batch 4
+	starved --send-batch 1 --thread-model split
+}
+
 @test "the same with two threads, and with deferred reaping" {
 	starved --thread-model split
 	starved --egress-reap deferred
