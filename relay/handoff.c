@@ -123,13 +123,14 @@ void handoff_lower_returns(struct handoff *handoff)
 
 /* ------------------------------------------------------------------------- sending thread */
 
-/* Of the type egress_drop. */
+/* Of the type egress_drop. Waits for room, unless nobody makes any more. */
 static void give_back(void *context, struct hold hold)
 {
 	struct handoff *handoff = context;
 
 	tell_before_enqueue(&handoff->returns);
-	while (!ck_ring_enqueue_spsc_hold(&handoff->returns, handoff->return_slots, &hold))
+	while (!ck_ring_enqueue_spsc_hold(&handoff->returns, handoff->return_slots, &hold) &&
+	       !load(&handoff->stop))
 		sched_yield();
 }
 
@@ -225,6 +226,7 @@ static void release(struct handoff *handoff)
 	close(handoff->returns_fd);
 	free(handoff->packet_slots);
 	free(handoff->return_slots);
+	handoff->packet_slots = NULL; /* there is nothing to be stopped */
 }
 
 int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
@@ -264,5 +266,4 @@ void handoff_stop(struct handoff *handoff)
 	raise_event(handoff->packets_fd);
 	pthread_join(handoff->thread, NULL);
 	release(handoff);
-	handoff->packet_slots = NULL;
 }

@@ -54,11 +54,11 @@ struct handoff {
 	struct hold *return_slots;	     /* [HANDOFF_SIZE] */
 };
 
-/* Starts the sending thread. 0 or negative errno. */
+/* Starts the sending thread. 0 or negative errno; handoff_stop is harmless then. */
 int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
 		  struct counters *published);
 
-/* Ends it; nothing may be outstanding. */
+/* Ends it. What is outstanding then may be sent or not, and its holds do not come back. */
 void handoff_stop(struct handoff *handoff);
 
 /* Receiving thread: */
