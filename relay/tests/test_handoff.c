@@ -225,23 +225,25 @@ static void test_one_core(void **state)
 /* ------------------------------------------------------------------------- sleep and wake-up */
 
 /* Few packets at a time, at moments at which the sending thread may be about to sleep, asleep or
- * awake; and this thread goes to sleep as well until they are back. */
+ * awake; and every other time, this thread goes to sleep as well until they are back. A wake-up
+ * that is lost leaves both asleep. */
 static void few_at_a_time(void)
 {
+	enum { ROUNDS = 20000 };
+
 	start();
 	srand(2);
-	for (unsigned round = 0; round < 20000; round++) {
-		unsigned n = 1 + (unsigned)rand() % 3;
-
-		while (n-- > 0)
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned n = 1 + (unsigned)rand() % 3; n > 0; n--)
 			assert_true(push());
 		handoff_kick(&handoff);
-		pause_at_random(50);
 		while (handoff.outstanding > 0) {
-			sleep_until_returns();
+			if (round % 2)
+				sleep_until_returns();
 			handoff_collect(&handoff);
 		}
-		pause_at_random(round % 2 ? 50 : 4000);
+		/* just after it has found nothing; from time to time, long after */
+		pause_at_random(round % 100 ? 20 : 20000);
 	}
 	settle_and_stop();
 	assert_int_equal(refused, 0);
