@@ -48,6 +48,7 @@ static int parse_link(const struct nlmsghdr *message, void *data)
 
 	netif->index = info->ifi_index;
 	netif->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
+	netif->no_carrier = (info->ifi_flags & IFF_UP) && !netif->up;
 	return mnl_attr_parse(message, sizeof(*info), parse_link_attribute, netif);
 }
 

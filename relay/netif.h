@@ -14,6 +14,7 @@ struct netif {
 	char name[IFNAMSIZ];
 	int index;		/* 0: there is no such interface now */
 	bool up;		/* administratively up and with a carrier */
+	bool no_carrier;	/* up, but nothing at the other end */
 	uint32_t mtu;		/* bytes */
 	struct in_addr address; /* primary IPv4 address; INADDR_ANY if it has none */
 	uint64_t rx_packets, rx_bytes, rx_dropped;

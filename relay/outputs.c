@@ -22,11 +22,14 @@ int outputs_find(const struct provision *provision, const struct rule_output *ke
 	return -1;
 }
 
+/* None on a link without a carrier: the kernel would say of each packet that it was sent. */
 static int open_sockets(struct provision *provision, struct provision_output *output)
 {
 	unsigned count = provision->workers->count;
 
-	output->error = 0;
+	output->error = output->netif.no_carrier ? ENETDOWN : 0;
+	if (output->error)
+		return 0;
 	for (unsigned i = 0; i < count; i++) {
 		output->fds[i] =
 			sockets_open_output(&output->key, &output->netif, provision->config);
@@ -129,7 +132,8 @@ static void follow_output(struct provision *provision, int index)
 
 	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
 		return;
-	if (!netif_replaced(&output->netif, &now) && output->fds[0] >= 0)
+	if (!netif_replaced(&output->netif, &now) && output->netif.no_carrier == now.no_carrier &&
+	    (output->fds[0] >= 0 || now.no_carrier))
 		return;
 	provision_close(output->fds, provision->workers->count);
 	output->netif = now;

@@ -133,13 +133,15 @@ assert_not_spinning() {
 	relay_start "$RULE"
 	ip_at sink link set in0 down
 	eventually logged 'interface out0 is down'
+	eventually relay_errs_with ENETDOWN
 	assert_not_spinning
 	ip_at sink link set in0 up
 	eventually logged 'interface out0 is up'
 	eventually output_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface out0 is down' 'interface out0 is up'
+	assert_said_once 'interface out0 is down' 'interface out0 is up' \
+		'sends through out0 fail: ENETDOWN (Network is down)'
 	assert_ledger_closed
 }
 
