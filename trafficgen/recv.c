@@ -6,6 +6,13 @@
  *                accounts, the latency histogram. One thread: receive a batch, read the clock once,
  *                account for each packet; allocation only when a flow is new
  *
+ * With --gro, what arrives as an aggregate is passed up as one message: one walk through the socket
+ * for all of its packets, which are equal in size except for the last:
+ *
+ *     buffer     | packet | packet | packet | pac |      control: UDP_GRO, the size of a packet
+ *
+ * Without, the kernel takes an aggregate apart and queues each packet by itself.
+ *
  * Latency is what the application sees: CLOCK_MONOTONIC after recvmmsg returned minus the sender's
  * before sendmmsg. Kernel timestamps are CLOCK_REALTIME, which steps, and would leave out the wait
  * in the socket. Drops of the sockets come from SO_MEMINFO: unlike SO_RXQ_OVFL it costs nothing per
@@ -18,6 +25,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +35,7 @@
 
 #define TICK_MS	       20 /* longest wait in the kernel: how exact the time limits are */
 #define PORTS_PER_WAIT 64
+#define AGGREGATE_MAX  65535u /* bytes: what an IPv4 packet can hold */
 
 /* Buffers a power of two apart would share few cache sets; an odd number of lines spreads them. */
 #define CACHE_LINE    64u
@@ -60,11 +69,14 @@ const struct option_def recv_options[] = {
 	 .help = "stop when the first packet has not arrived after N ms; 0: wait"},
 	{OPTION_HEADING, .help = "How"},
 	{OPTION_UINT, "batch", "N", .min = 1, .max = 1024, .preset = "64", .offset = FIELD(batch),
-	 .help = "packets per system call at most"},
+	 .help = "packets, or aggregates of them, per system call at most"},
+	{OPTION_STRING, "gro", "on|off", .preset = "on", .offset = FIELD(gro),
+	 .help = "take what arrives as an aggregate (GRO, or a segmented message over a link that "
+		 "carries it whole) in one piece; each packet of it is accounted for by itself"},
 	{OPTION_UINT, "max-size", "BYTES", .min = PAYLOAD_MIN, .max = PAYLOAD_MAX,
 	 .preset = "65507", .offset = FIELD(max_size),
-	 .help = "receive buffer of each packet of a batch, only touched as far as packets fill "
-		 "it; longer ones are cut off and counted as corrupt"},
+	 .help = "longer packets count as corrupt. Without --gro, also the receive buffer of each "
+		 "packet of a batch; with it, that is 64 KiB. Only touched as far as it is filled"},
 	{OPTION_UINT, "rcvbuf", "BYTES", .min = 256, .max = 1 << 30, .preset = "134217728",
 	 .offset = FIELD(rcvbuf),
 	 .help = "receive buffer of each socket; the report says what the kernel granted"},
@@ -100,12 +112,13 @@ static const struct program program = {
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static int account_for(struct receiver *receiver, const struct mmsghdr *message, uint64_t at_ns)
+/* `cut_off`: `size` is not all of it. */
+static int account_for(struct receiver *receiver, uint8_t *bytes, size_t size, bool cut_off,
+		       uint64_t at_ns)
 {
-	uint8_t *bytes = message->msg_hdr.msg_iov->iov_base;
 	bool verify = receiver->settings.verify;
 	struct payload payload;
-	enum payload_kind kind = payload_read(bytes, message->msg_len, &payload);
+	enum payload_kind kind = payload_read(bytes, size, &payload);
 	int64_t age_ns;
 	int rc;
 
@@ -116,8 +129,8 @@ static int account_for(struct receiver *receiver, const struct mmsghdr *message,
 	if (receiver->first_ns == 0)
 		receiver->first_ns = at_ns;
 	receiver->last_ns = at_ns;
-	if ((message->msg_hdr.msg_flags & MSG_TRUNC) ||
-	    (verify && kind == PAYLOAD_SEALED && !payload_intact(bytes, message->msg_len))) {
+	if (cut_off || size > receiver->settings.max_size ||
+	    (verify && kind == PAYLOAD_SEALED && !payload_intact(bytes, size))) {
 		flows_corrupt(&receiver->flows, payload.flow);
 		return 0;
 	}
@@ -125,14 +138,47 @@ static int account_for(struct receiver *receiver, const struct mmsghdr *message,
 	rc = flows_receive(&receiver->flows, payload.flow, payload.sequence);
 	if (rc <= 0)
 		return rc;
-	receiver->bytes += message->msg_len;
+	receiver->bytes += size;
 	age_ns = payload_age_ns(at_ns, payload.sent_ns);
 	if (age_ns >= 0)
 		histogram_add(&receiver->latency, (uint64_t)age_ns);
 	return 0;
 }
 
-/* No more than --count asks for: what comes later stays in the socket. */
+/* The size of the packets that the message is made of; the last one may be shorter. */
+static size_t packet_size(const struct mmsghdr *message)
+{
+	const struct cmsghdr *control = CMSG_FIRSTHDR(&message->msg_hdr);
+	int size;
+
+	if (!control || control->cmsg_level != SOL_UDP || control->cmsg_type != UDP_GRO)
+		return message->msg_len;
+	memcpy(&size, CMSG_DATA(control), sizeof(size));
+	return (size_t)size;
+}
+
+/* Each of its packets, but none beyond --count. */
+static int account_for_message(struct receiver *receiver, const struct mmsghdr *message,
+			       uint64_t at_ns)
+{
+	uint8_t *bytes = message->msg_hdr.msg_iov->iov_base;
+	bool cut_off = message->msg_hdr.msg_flags & MSG_TRUNC;
+	size_t size = packet_size(message), left = message->msg_len;
+	int rc = 0;
+
+	if (left > size) {
+		receiver->aggregates++;
+		receiver->aggregated += (left + size - 1) / size;
+	}
+	for (; left > size && rc == 0 && !count_reached(receiver); bytes += size, left -= size)
+		rc = account_for(receiver, bytes, size, false, at_ns);
+	if (rc == 0 && !count_reached(receiver))
+		rc = account_for(receiver, bytes, left, cut_off, at_ns);
+	return rc;
+}
+
+/* No more than --count asks for: what comes later stays in the socket, but for the rest of an
+ * aggregate. */
 static unsigned batch_size(const struct receiver *receiver)
 {
 	const struct settings *settings = &receiver->settings;
@@ -146,14 +192,21 @@ static unsigned batch_size(const struct receiver *receiver)
 /* One system call on one socket. 0, also when nothing came; negative errno when it broke. */
 static int receive_batch(struct receiver *receiver, const struct port *port, int flags)
 {
-	int count = recvmmsg(port->fd, receiver->messages, batch_size(receiver), flags, NULL);
-	uint64_t now = now_ns();
+	unsigned batch = batch_size(receiver);
+	uint64_t now;
+	int count;
+
+	for (unsigned i = 0; receiver->gro && i < batch;
+	     i++) /* the kernel says here what it used */
+		receiver->messages[i].msg_hdr.msg_controllen = sizeof(*receiver->controls);
+	count = recvmmsg(port->fd, receiver->messages, batch, flags, NULL);
+	now = now_ns();
 
 	receiver->recv_calls++;
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < count; i++) {
-		int rc = account_for(receiver, &receiver->messages[i], now);
+		int rc = account_for_message(receiver, &receiver->messages[i], now);
 
 		if (rc < 0)
 			return rc;
@@ -289,6 +342,17 @@ static int port_set_buffer(const struct port *port, struct receiver *receiver)
 	return 0;
 }
 
+/* Without it, each packet comes by itself: slower, but nothing else changes. */
+static void port_set_gro(const struct port *port, struct receiver *receiver)
+{
+	int rc = receiver->gro ? set_option(port->fd, SOL_UDP, UDP_GRO, 1) : 0;
+
+	if (rc == 0)
+		return;
+	receiver->gro = false;
+	complain(COMMAND, "the kernel refuses --gro on (%s); going on without", strerror(-rc));
+}
+
 /* `step` tells the caller what was being tried when it fails. */
 static int port_configure(const struct port *port, struct receiver *receiver, uint16_t number,
 			  const char **step)
@@ -306,6 +370,7 @@ static int port_configure(const struct port *port, struct receiver *receiver, ui
 	*step = "set the time limit of";
 	if (setsockopt(port->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick)) < 0)
 		return -errno;
+	port_set_gro(port, receiver);
 	*step = "set --busy-poll (needs CAP_NET_ADMIN) for";
 	if (settings->busy_poll_us &&
 	    (rc = set_option(port->fd, SOL_SOCKET, SO_BUSY_POLL, (int)settings->busy_poll_us)) < 0)
@@ -391,27 +456,34 @@ static int open_ports(struct receiver *receiver)
 static int allocate(struct receiver *receiver)
 {
 	const struct settings *settings = &receiver->settings;
-	size_t stride = STRIDE(settings->max_size);
+	size_t room = receiver->gro ? AGGREGATE_MAX : settings->max_size;
+	size_t stride = STRIDE(room);
 
 	receiver->ports = calloc(settings->ports, sizeof(*receiver->ports));
 	receiver->buffers = malloc(settings->batch * stride);
 	receiver->messages = calloc(settings->batch, sizeof(*receiver->messages));
 	receiver->vectors = calloc(settings->batch, sizeof(*receiver->vectors));
-	if (!receiver->ports || !receiver->buffers || !receiver->messages || !receiver->vectors)
+	receiver->controls = calloc(settings->batch, sizeof(*receiver->controls));
+	if (!receiver->ports || !receiver->buffers || !receiver->messages || !receiver->vectors ||
+	    !receiver->controls)
 		return -ENOMEM;
 	for (unsigned i = 0; i < settings->ports; i++)
 		receiver->ports[i].fd = -1;
 	for (size_t i = 0; i < settings->batch; i++) {
-		receiver->vectors[i] =
-			(struct iovec){receiver->buffers + i * stride, settings->max_size};
-		receiver->messages[i].msg_hdr.msg_iov = &receiver->vectors[i];
-		receiver->messages[i].msg_hdr.msg_iovlen = 1;
+		receiver->vectors[i] = (struct iovec){receiver->buffers + i * stride, room};
+		receiver->messages[i].msg_hdr = (struct msghdr){
+			.msg_iov = &receiver->vectors[i],
+			.msg_iovlen = 1,
+			.msg_control = receiver->gro ? &receiver->controls[i] : NULL,
+		};
 	}
 	return samples_init(&receiver->samples, settings->sample_ms * NS_PER_MS);
 }
 
 static int check_settings(const struct settings *settings)
 {
+	if (strcmp(settings->gro, "on") != 0 && strcmp(settings->gro, "off") != 0)
+		return options_refuse(&program, "--gro: '%s' is neither on nor off", settings->gro);
 	if (settings->port + settings->ports - 1 > 65535)
 		return options_refuse(&program,
 				      "--ports %llu goes past port 65535; use a lower "
@@ -432,6 +504,7 @@ static int receiver_init(struct receiver *receiver)
 	int rc;
 
 	receiver->epoll_fd = -1;
+	receiver->gro = strcmp(settings->gro, "on") == 0;
 	rc = settings->json ? json_file_check(settings->json) : 0;
 	if (rc < 0) {
 		complain(COMMAND, "cannot write the report %s: %s", settings->json, strerror(-rc));
@@ -468,6 +541,7 @@ static void receiver_exit(struct receiver *receiver)
 	free(receiver->buffers);
 	free(receiver->messages);
 	free(receiver->vectors);
+	free(receiver->controls);
 	samples_exit(&receiver->samples);
 	flows_exit(&receiver->flows);
 }

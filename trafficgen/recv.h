@@ -23,7 +23,7 @@ struct settings {
 	uint64_t port, ports, batch, max_size, rcvbuf, busy_poll_us;
 	uint64_t count, duration_ms, idle_ms, first_timeout_ms, sample_ms;
 	bool no_join, verify, quiet;
-	const char *json;
+	const char *json, *gro;
 };
 
 extern const struct option_def recv_options[];
@@ -33,18 +33,27 @@ struct port {
 	uint32_t drops_seen; /* the kernel's counter, which wraps, when it was last read */
 };
 
+/* What comes with a message: of an aggregate, the size of its packets. */
+union control {
+	struct cmsghdr header; /* for the alignment */
+	uint8_t bytes[CMSG_SPACE(sizeof(int))];
+};
+
 struct receiver {
 	struct settings settings;
 	struct port *ports;
 	int epoll_fd; /* -1 with a single port: recvmmsg waits by itself */
+	bool gro;     /* a message may be an aggregate of packets; each buffer holds the largest */
 	uint8_t *buffers;
 	struct mmsghdr *messages;
 	struct iovec *vectors;
+	union control *controls;
 	struct flows flows;
 	struct histogram latency;
 	struct samples samples;
 	uint64_t start_ns, end_ns, first_ns, last_ns; /* of the packets, corrupt ones too; or 0 */
 	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
+	uint64_t aggregates, aggregated; /* messages of more than one packet; packets in them */
 	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */
 };
 

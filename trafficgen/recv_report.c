@@ -34,6 +34,17 @@ static json_t *latency_to_json(const struct histogram *latency)
 		"max", (json_int_t)latency->max_ns);
 }
 
+static json_t *gro_to_json(const struct receiver *receiver)
+{
+	uint64_t aggregates = receiver->aggregates;
+
+	return json_pack("{s:b, s:I, s:f}",
+		"on", (int)receiver->gro,
+		"aggregates", (json_int_t)aggregates,
+		"packets_per_aggregate",
+			aggregates ? (double)receiver->aggregated / (double)aggregates : 0.0);
+}
+
 static json_t *flow_to_json(const struct flow *flow, unsigned id)
 {
 	struct flow_counts counts = flow_counts_of(flow);
@@ -72,7 +83,7 @@ static json_t *report_to_json(const struct receiver *receiver)
 	/* clang-format off */
 	json_t *report = json_pack(
 		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:b, s:o}",
+		" s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:b, s:o}",
 		"schema", 1,
 		"program", "trafficgen",
 		"mode", COMMAND,
@@ -95,6 +106,7 @@ static json_t *report_to_json(const struct receiver *receiver)
 		"rate_pps", rate_pps(receiver),
 		"recv_calls", (json_int_t)receiver->recv_calls,
 		"rcvbuf_bytes", (json_int_t)receiver->rcvbuf_bytes,
+		"gro", gro_to_json(receiver),
 		"latency_ns", latency_to_json(&receiver->latency),
 		"interrupted", (int)atomic_load(&stop_requested),
 		"flows", flows_to_json(&receiver->flows));

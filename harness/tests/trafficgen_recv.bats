@@ -178,3 +178,107 @@ backlog_empty() {
 	run jq '.latency_ns | [.min, .p50, .p99, .p99_9, .max] | . == sort and .[0] >= 0' "$WORK/sink.json"
 	assert_output true
 }
+
+# ---- aggregates: --gro -----------------------------------------------------------------------------
+
+# offload NODE INTERFACE FEATURE on|off, until the end of the test.
+offload() {
+	local before
+	before=$(at "$1" ethtool -k "$2" | awk -v feature="$3:" '$1 == feature {print $2}')
+	undo_push ip netns exec "$(namespace "$1")" ethtool -K "$2" "$3" "$before"
+	at "$1" ethtool -K "$2" "$3" "$4"
+}
+
+# A segmented message arrives as it was sent: veth as it is unless told otherwise.
+link_carries_aggregates() {
+	offload gen out0 tx-udp-segmentation on
+	offload sink in0 tx-udp-segmentation on
+}
+
+# Packets cross the link one by one; the receiving end puts them together again.
+link_makes_aggregates() {
+	offload sink in0 generic-receive-offload on
+	offload sink in0 rx-udp-gro-forwarding on
+}
+
+# receive_count N [OPTION]...: a receiver that ends by itself: links count an aggregate once.
+receive_count() {
+	spawn sink sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
+		--count "$1" --duration 20 --quiet --json "$WORK/sink.json" "${@:2}"
+	ready sink '^Listening on'
+}
+
+assert_all_received() {
+	assert_received "received=$1" lost=0 duplicated=0 reordered=0 stale=0 corrupt=0 unverified=0 \
+		foreign=0 socket_drops=0 "latency_ns.count=$1" "bytes=$2"
+	assert_equal "${EXIT[sink]}" 0
+}
+
+@test "--gro: aggregates that cross the link whole; each packet verified, counted and timed" {
+	local ports
+	link_carries_aggregates
+	for ports in 1 3; do
+		receive_count 330 --verify --ports "$ports"
+		send --size 1400 --count 330 --gso 32 --verify
+		wait_for sink
+		assert_all_received 330 462000
+		assert_received gro.on=true gro.aggregates=11 gro.packets_per_aggregate=30
+	done
+}
+
+@test "--gro: aggregates that the receiving end makes" {
+	link_makes_aggregates
+	receive_count 330 --verify
+	send --size 1400 --count 330 --gso 32 --verify
+	wait_for sink
+	assert_all_received 330 462000
+	assert_received 'gro.on=true' 'gro.aggregates > 0=true' 'gro.packets_per_aggregate > 2=true'
+}
+
+@test "--gro off: the kernel takes aggregates apart" {
+	link_carries_aggregates
+	receive_count 330 --verify --gro off
+	send --size 1400 --count 330 --gso 32 --verify
+	wait_for sink
+	assert_all_received 330 462000
+	assert_received gro.on=false gro.aggregates=0 gro.packets_per_aggregate=0
+}
+
+@test "--gro: packets longer than --max-size are corrupt, each of an aggregate" {
+	link_carries_aggregates
+	receive_count 64 --max-size 100
+	send --size 101 --count 64 --gso 32
+	send --size 100 --count 64 --gso 32
+	wait_for sink
+	assert_received received=64 corrupt=64 gro.aggregates=4
+}
+
+@test "--count ends it in the middle of an aggregate" {
+	link_carries_aggregates
+	receive_count 40 --verify
+	send --size 1000 --count 64 --gso 32 --verify
+	wait_for sink
+	assert_all_received 40 40000
+}
+
+@test "--gro: damage and a foreign rest within an aggregate concern these packets only" {
+	record
+	link_carries_aggregates
+	receive_count 8 --verify
+	at gen /usr/bin/python3 - "$GROUP_IN" 5000 "$WORK/recorded" <<-'END'
+		import socket, sys
+		packets = [bytearray.fromhex(line) for line in open(sys.argv[3])]
+		packets[0][59] ^= 1
+		packets[4][30] ^= 128
+		sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.77.1.1"))
+		sock.setsockopt(socket.SOL_UDP, 103, 60)  # UDP_SEGMENT
+		rest = b"seventeen bytes.."
+		sock.sendto(b"".join(packets[:9]) + rest, (sys.argv[1], int(sys.argv[2])))
+		sock.sendto(packets[9], (sys.argv[1], int(sys.argv[2])))
+	END
+	wait_for sink
+	assert_received received=8 corrupt=2 foreign=1 lost=1 'flows[0].corrupt=1' bytes=480 \
+		gro.on=true gro.aggregates=1 gro.packets_per_aggregate=10
+	assert_equal "${EXIT[sink]}" 1
+}

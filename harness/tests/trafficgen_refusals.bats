@@ -58,6 +58,7 @@ mount_small() {
 	done
 	refuses 64 "--duration: '-1' is not a time from" "${SEND[@]}" --duration -1
 	refuses 64 "--duration: '1.2345' is not a time from" "${SEND[@]}" --duration 1.2345
+	refuses 64 "^trafficgen recv: --gro: 'maybe' is neither on nor off" "${RECV[@]}" --gro maybe
 	refuses 64 "--group: 'video' is not an IPv4 address" "${SEND[@]}" --count 1 --group video
 	refuses 64 "--json: expected FILE, found an empty string" "${SEND[@]}" --count 1 --json ''
 }
