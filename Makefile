@@ -23,7 +23,7 @@ RELAY           := $(addprefix relay/,config.c address.c log.c netif.c packet.c 
                    metrics.c http.c http_clients.c notify.c workers.c provision.c inputs.c outputs.c plan.c \
                    slots.c graves.c supervisor.c report.c \
                    control.c commands.c)
-TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c pacer.c histogram.c flows.c)
+TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c)
 TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c send_report.c recv.c recv_report.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen

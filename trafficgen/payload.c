@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * payload: see payload.h for the layout. Buffers belong to the caller. The sender fills each of its
- * buffers once, then writes (and seals) the header for every packet that leaves in it; the receiver
- * reads it once.
+ * payload: see payload.h for the layout. Buffers belong to the caller. The sender fills its buffer
+ * once, then writes (and seals) the header of every packet that leaves in it; the receiver reads it
+ * once.
  */
 #include "payload.h"
 

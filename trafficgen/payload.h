@@ -13,8 +13,11 @@
  *   sequence   0, 1, 2 ... without gaps: a packet that the kernel refused gives its number back
  *   send time  CLOCK_MONOTONIC of the sender in ns, low 48 bits (wraps every 3.2 days)
  *   check      low 16 bits of XXH3_64bits (seed 0) over the whole payload with this field as zero
- *   filler     bytes that follow from the packet's place in its batch; sealed payloads bind them to
- *              flow and sequence through the check, so that a swap or a shift shows
+ *   filler     any bytes, not twice the same within a batch; sealed payloads bind them to flow and
+ *              sequence through the check, so that a swap or a shift shows
+ *
+ * A payload shorter than the header is the beginning of one: sent to test what is in between,
+ * foreign to the receiver.
  */
 #ifndef PAYLOAD_H
 #define PAYLOAD_H

@@ -46,8 +46,10 @@ const struct option_def send_options[] = {
 	{OPTION_UINT, "ttl", "N", .min = 1, .max = 255, .preset = "1", .offset = FIELD(ttl),
 	 .help = "time to live; 1 stays on the link"},
 	{OPTION_HEADING, .help = "How much"},
-	{OPTION_UINT, "size", "BYTES", .min = PAYLOAD_MIN, .max = PAYLOAD_MAX, .preset = "1400",
-	 .offset = FIELD(size), .help = "UDP payload of every packet"},
+	{OPTION_STRING, "size", "SIZES", .preset = "1400", .offset = FIELD(size),
+	 .help = "UDP payload of every packet in bytes, 1 to 65507; or a pattern of sizes, each "
+		 "with the number of packets in a row, which every flow repeats: 64x7,576x4,1400; "
+		 "or imix: " SIZES_IMIX ", which makes frames of 64, 594 and 1518 bytes"},
 	{OPTION_UINT, "rate", "PPS", .max = 1000000000, .required = true,
 	 .offset = FIELD(rate_pps),
 	 .help = "packets per second of all flows together; 0: as fast as possible"},
@@ -58,14 +60,17 @@ const struct option_def send_options[] = {
 	 .help = "stop after that time; with --count: whichever is first"},
 	{OPTION_HEADING, .help = "How"},
 	{OPTION_UINT, "gso", "N", .min = 1, .max = 64, .preset = "1", .offset = FIELD(gso),
-	 .help = "packets per UDP_SEGMENT message: the kernel looks up the route once for all of "
-		 "them; plain sends where that cannot work"},
+	 .help = "packets per UDP_SEGMENT message at most: the kernel looks up the route once for "
+		 "all of them, which are equal in size; plain sends where that cannot work"},
 	{OPTION_UINT, "batch", "N", .min = 1, .max = 1024, .preset = "16", .offset = FIELD(batch),
 	 .help = "messages per system call at most; all packets of a call carry the same send time; "
 		 "1: packets leave one by one whenever the rate permits"},
 	{OPTION_UINT, "flows", "N", .min = 1, .max = 65536, .offset = FIELD(flows),
-	 .help = "flows, each with its own socket, source port and sequence, served in turn by "
-		 "system call (default: one per thread)"},
+	 .help = "flows, each with its own socket, source port and sequence, served in turn: one "
+		 "system call each (default: one per thread)"},
+	{OPTION_FLAG, "interleave", .offset = FIELD(interleave),
+	 .help = "flows take turns by message: one system call each, several to a burst. "
+		 "With --gso 1, by packet"},
 	{OPTION_UINT, "threads", "N", .min = 1, .max = 256, .preset = "1", .offset = FIELD(threads),
 	 .help = "threads; flows and rate are divided among them"},
 	{OPTION_UINT, "sndbuf", "BYTES", .min = 4096, .max = 1 << 30, .preset = "4194304",
@@ -107,27 +112,57 @@ static struct source *sender_next_source(struct sender *sender)
 	return source;
 }
 
-/* Writes the headers and lays the messages over the packets; returns the number of messages. */
-static unsigned sender_prepare(struct sender *sender, struct source *source, unsigned packets,
+/* How many packets of that size one message may hold. */
+static unsigned segments_of(const struct run *run, unsigned size, unsigned gso)
+{
+	unsigned fit = PAYLOAD_MAX / size;
+
+	if (size > run->largest_segment)
+		return 1;
+	return gso < fit ? gso : fit;
+}
+
+/* Message number `index` is to be `packets` of `size` bytes at `bytes`. */
+static void sender_lay_message(struct sender *sender, unsigned index, struct source *source,
+			       uint8_t *bytes, unsigned packets, uint16_t size)
+{
+	struct msghdr *header = &sender->messages[index].msg_hdr;
+
+	sender->vectors[index] = (struct iovec){bytes, (size_t)packets * size};
+	sender->packets_in[index] = (uint16_t)packets;
+	memcpy(CMSG_DATA(&sender->controls[index].header), &size, sizeof(size));
+	header->msg_name = &source->to;
+	header->msg_controllen = packets > 1 ? sizeof(*sender->controls) : 0;
+}
+
+/* Lays out up to a batch of messages of what is due, in which no message is cut short unless it is
+ * the only one; returns their number. */
+static unsigned sender_prepare(struct sender *sender, struct source *source, uint64_t due,
 			       uint64_t sent_ns)
 {
-	const struct settings *settings = &sender->run->settings;
-	size_t size = settings->size;
+	const struct run *run = sender->run;
+	unsigned most = run->settings.interleave ? 1 : (unsigned)run->settings.batch;
 	struct payload payload = {source->flow, source->next_sequence, sent_ns};
+	uint8_t *at = sender->packets;
 	unsigned messages = 0;
 
-	for (unsigned i = 0; i < packets; i++, payload.sequence++) {
-		payload_write(sender->packets + i * size, &payload);
-		if (settings->verify)
-			payload_seal(sender->packets + i * size, size);
-	}
-	for (unsigned first = 0; first < packets; first += sender->segments, messages++) {
-		unsigned left = packets - first;
-		unsigned here = left < sender->segments ? left : sender->segments;
+	while (messages < most && due > 0) {
+		uint16_t size = sizes_of(&run->sizes, payload.sequence);
+		unsigned packets = sizes_run(&run->sizes, payload.sequence,
+					     segments_of(run, size, sender->gso));
 
-		sender->vectors[messages] =
-			(struct iovec){sender->packets + first * size, here * size};
-		sender->messages[messages].msg_hdr.msg_name = &source->to;
+		if (packets > due && messages > 0)
+			break;
+		if (packets > due)
+			packets = (unsigned)due;
+		sender_lay_message(sender, messages++, source, at, packets, size);
+		due -= packets;
+		/* the header of a shorter packet ends in the next one, which is written then */
+		for (; packets > 0; packets--, payload.sequence++, at += size) {
+			payload_write(at, &payload);
+			if (run->settings.verify)
+				payload_seal(at, size);
+		}
 	}
 	return messages;
 }
@@ -144,12 +179,8 @@ static bool refuses_gso(int error)
 static void sender_give_up_gso(struct sender *sender, int error)
 {
 	struct run *run = sender->run;
-	int off = 0;
 
-	for (unsigned i = sender->first_source; i < run->settings.flows;
-	     i += (unsigned)run->settings.threads)
-		setsockopt(run->sources[i].fd, SOL_UDP, UDP_SEGMENT, &off, sizeof(off));
-	sender->segments = 1;
+	sender->gso = 1;
 	pacer_set_burst(&sender->pacer, 1, run->settings.batch);
 	if (!atomic_exchange(&run->fallback, true))
 		complain(COMMAND,
@@ -166,13 +197,13 @@ static void sleep_until(uint64_t ns)
 }
 
 /* The first message of the call was refused; the others were not tried. */
-static void sender_refused(struct sender *sender, unsigned packets, int error, uint64_t at_ns)
+static void sender_refused(struct sender *sender, int error, uint64_t at_ns)
 {
-	unsigned refused = packets < sender->segments ? packets : sender->segments;
+	unsigned refused = sender->packets_in[0];
 
 	if (error == EINTR)
 		return;
-	if (sender->segments > 1 && refuses_gso(error)) {
+	if (refused > 1 && refuses_gso(error)) {
 		sender_give_up_gso(sender, error);
 		return;
 	}
@@ -186,21 +217,20 @@ static void sender_refused(struct sender *sender, unsigned packets, int error, u
 /* One system call: up to a batch of messages of one flow. */
 static void sender_send(struct sender *sender, uint64_t due, uint64_t at_ns)
 {
-	uint64_t room = sender->run->settings.batch * sender->segments;
-	unsigned packets = (unsigned)(due < room ? due : room);
 	struct source *source = sender_next_source(sender);
-	unsigned messages = sender_prepare(sender, source, packets, at_ns);
+	unsigned messages = sender_prepare(sender, source, due, at_ns);
 	int taken = sendmmsg(source->fd, sender->messages, messages, 0);
-	unsigned sent;
+	unsigned sent = 0;
 
 	sender->send_calls++;
 	if (taken < 0) {
-		sender_refused(sender, packets, errno, at_ns);
+		sender_refused(sender, errno, at_ns);
 		return;
 	}
-	sent = (unsigned)taken * sender->segments;
-	if (sent > packets) /* the last message was a short one */
-		sent = packets;
+	for (int i = 0; i < taken; i++) {
+		sent += sender->packets_in[i];
+		sender->bytes_sent += sender->vectors[i].iov_len;
+	}
 	source->next_sequence += sent;
 	pacer_release(&sender->pacer, sent);
 	atomic_fetch_add_explicit(&sender->packets_sent, sent, memory_order_relaxed);
@@ -231,6 +261,25 @@ static void *sender_run(void *argument)
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
+static int check_sizes(struct sizes *sizes, const struct settings *settings)
+{
+	int rc = sizes_parse(sizes, settings->size);
+
+	if (rc == -E2BIG)
+		return options_refuse(&program, "--size: '%s' repeats after more than %u packets",
+				      settings->size, SIZES_COUNT);
+	if (rc < 0)
+		return options_refuse(&program,
+				      "--size: '%s' is not a number of bytes from 1 to %u, nor a "
+				      "list such as 64x7,576x4,1400, nor imix",
+				      settings->size, PAYLOAD_MAX);
+	if (settings->verify && sizes->smallest < PAYLOAD_MIN)
+		return options_refuse(&program,
+				      "--verify needs a --size of %u bytes or more for its seal",
+				      PAYLOAD_MIN);
+	return 0;
+}
+
 static int check_settings(struct settings *settings)
 {
 	if (settings->flows == 0)
@@ -254,26 +303,39 @@ static int check_settings(struct settings *settings)
 	return 0;
 }
 
-/* How many packets a message shall carry, given what can be known without asking the kernel. */
-static unsigned choose_segments(const struct settings *settings, unsigned mtu)
+/* The packets of the longest message that this pattern of sizes makes. */
+static unsigned longest_message(const struct run *run)
 {
-	unsigned segments = (unsigned)settings->gso;
-	unsigned most = (unsigned)(PAYLOAD_MAX / settings->size);
+	unsigned longest = 1;
 
-	if (segments > 1 && settings->size + IP_UDP_HEADERS > mtu) {
-		complain(COMMAND,
-			 "--gso %u: %llu-byte payloads do not fit the interface's MTU of %u and "
-			 "cannot be segmented; using plain sends",
-			 segments, (unsigned long long)settings->size, mtu);
-		return 1;
+	for (unsigned i = 0; i < run->sizes.count; i++) {
+		unsigned most = segments_of(run, run->sizes.of[i], (unsigned)run->settings.gso);
+		unsigned packets = sizes_run(&run->sizes, i, most);
+
+		if (packets > longest)
+			longest = packets;
 	}
-	if (segments > most) {
+	return longest;
+}
+
+/* What --gso comes to, given what can be known without asking the kernel. */
+static void choose_segments(struct run *run, unsigned mtu)
+{
+	unsigned asked = (unsigned)run->settings.gso;
+
+	run->largest_segment = mtu > IP_UDP_HEADERS ? mtu - IP_UDP_HEADERS : 0;
+	run->segments = longest_message(run);
+	if (asked > 1 && run->sizes.largest > run->largest_segment) {
 		complain(COMMAND,
-			 "--gso %u: only %u packets of %llu bytes fit a message of %u; using %u",
-			 segments, most, (unsigned long long)settings->size, PAYLOAD_MAX, most);
-		return most;
+			 "--gso %u: %u-byte payloads do not fit the interface's MTU of %u and "
+			 "cannot be segmented; using plain sends for them",
+			 asked, run->sizes.largest, mtu);
+		atomic_store(&run->fallback, true);
+	} else if (asked > run->segments && run->sizes.count == 1) {
+		complain(COMMAND,
+			 "--gso %u: only %u packets of %u bytes fit a message of %u; using %u",
+			 asked, run->segments, run->sizes.largest, PAYLOAD_MAX, run->segments);
 	}
-	return segments;
 }
 
 static int set_option(int fd, int level, int name, int value)
@@ -281,9 +343,8 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-static int source_configure(const struct source *source, const struct run *run)
+static int source_configure(const struct source *source, const struct settings *settings)
 {
-	const struct settings *settings = &run->settings;
 	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = settings->interface};
 	struct ip_mreqn interface = {.imr_address = settings->interface};
 	struct timeval patience = {.tv_usec = STOP_CHECK_NS / NS_PER_US};
@@ -303,7 +364,7 @@ static int source_configure(const struct source *source, const struct run *run)
 	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)settings->sndbuf) < 0 &&
 	    (rc = set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)settings->sndbuf)) < 0)
 		return rc;
-	return run->segments > 1 ? set_option(fd, SOL_UDP, UDP_SEGMENT, (int)settings->size) : 0;
+	return 0;
 }
 
 static int source_open(struct run *run, unsigned flow)
@@ -324,7 +385,7 @@ static int source_open(struct run *run, unsigned flow)
 				       : "check the system's limits");
 		return rc;
 	}
-	rc = source_configure(source, run);
+	rc = source_configure(source, settings);
 	if (rc < 0) {
 		char from[INET_ADDRSTRLEN];
 
@@ -354,30 +415,46 @@ static void sender_set_pace(struct sender *sender, unsigned index)
 		pacer->limit = share(settings->count, settings->threads, index);
 	if (settings->duration_ms)
 		pacer->end_ns = pacer->start_ns + settings->duration_ms * NS_PER_MS;
-	pacer_set_burst(pacer, sender->segments, settings->batch);
+	pacer_set_burst(pacer, sender->run->segments, settings->batch);
+}
+
+/* Bytes that a batch can take: of each message, and what the header of a short last packet exceeds.
+ */
+static size_t batch_bytes(const struct run *run)
+{
+	size_t message = (size_t)run->segments * run->sizes.largest;
+
+	if (message > PAYLOAD_MAX)
+		message = PAYLOAD_MAX;
+	return run->settings.batch * message + PAYLOAD_MIN;
 }
 
 static int sender_init(struct sender *sender, struct run *run, unsigned index)
 {
-	size_t batch = run->settings.batch, size = run->settings.size;
-	size_t packets = batch * run->segments;
+	size_t batch = run->settings.batch, bytes = batch_bytes(run);
 
 	sender->run = run;
-	sender->segments = run->segments;
+	sender->gso = (unsigned)run->settings.gso;
 	sender->first_source = sender->next_source = index;
-	sender->packets = malloc(packets * size);
+	sender->packets = malloc(bytes);
 	sender->messages = calloc(batch, sizeof(*sender->messages));
 	sender->vectors = calloc(batch, sizeof(*sender->vectors));
-	if (!sender->packets || !sender->messages || !sender->vectors)
+	sender->controls = calloc(batch, sizeof(*sender->controls));
+	sender->packets_in = calloc(batch, sizeof(*sender->packets_in));
+	if (!sender->packets || !sender->messages || !sender->vectors || !sender->controls ||
+	    !sender->packets_in)
 		return -ENOMEM;
-	for (size_t i = 0; i < packets; i++)
-		payload_fill(sender->packets + i * size, size, i * PAYLOAD_MAX);
-	for (size_t i = 0; i < batch; i++)
+	payload_fill(sender->packets, bytes, 0);
+	for (size_t i = 0; i < batch; i++) {
+		sender->controls[i].header =
+			(struct cmsghdr){CMSG_LEN(sizeof(uint16_t)), SOL_UDP, UDP_SEGMENT};
 		sender->messages[i].msg_hdr = (struct msghdr){
 			.msg_namelen = sizeof(struct sockaddr_in),
 			.msg_iov = &sender->vectors[i],
 			.msg_iovlen = 1,
+			.msg_control = &sender->controls[i],
 		};
+	}
 	return 0;
 }
 
@@ -422,7 +499,7 @@ static int run_init(struct run *run)
 			 address);
 		return rc;
 	}
-	run->segments = choose_segments(settings, mtu);
+	choose_segments(run, mtu);
 	rc = run_allocate(run);
 	if (rc < 0) {
 		complain(COMMAND,
@@ -446,6 +523,8 @@ static void run_exit(struct run *run)
 		free(run->senders[i].packets);
 		free(run->senders[i].messages);
 		free(run->senders[i].vectors);
+		free(run->senders[i].controls);
+		free(run->senders[i].packets_in);
 	}
 	free(run->sources);
 	free(run->senders);
@@ -541,7 +620,7 @@ int send_main(int argc, char **argv)
 
 	if (rc != 0)
 		return rc > 0 ? EXIT_SUCCESS : EXIT_USAGE;
-	if (check_settings(&run.settings) < 0)
+	if (check_sizes(&run.sizes, &run.settings) < 0 || check_settings(&run.settings) < 0)
 		return EXIT_USAGE;
 	catch_stop_signals();
 	if (run_init(&run) == 0 && run_senders(&run) == 0) {

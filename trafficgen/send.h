@@ -12,6 +12,7 @@
 
 #include "options.h"
 #include "pacer.h"
+#include "sizes.h"
 #include "trafficgen.h"
 
 #include <netinet/in.h>
@@ -28,10 +29,10 @@
 
 struct settings {
 	struct in_addr interface, group;
-	uint64_t port, port_step, size, rate_pps, count, duration_ms;
+	uint64_t port, port_step, rate_pps, count, duration_ms;
 	uint64_t gso, flows, threads, batch, ttl, sndbuf, sample_ms;
-	bool verify, quiet;
-	const char *json;
+	bool interleave, verify, quiet;
+	const char *size, *json;
 };
 
 extern const struct option_def send_options[];
@@ -45,6 +46,12 @@ struct source {
 
 struct run;
 
+/* What goes with a message of more than one packet: their size. */
+union control {
+	struct cmsghdr header;
+	uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+};
+
 struct sender {
 	/* a line of its own: the main thread reads it while the sender works */
 	_Alignas(CACHE_LINE) _Atomic uint64_t packets_sent;
@@ -52,24 +59,29 @@ struct sender {
 	pthread_t thread;
 	struct pacer pacer;
 	unsigned first_source, next_source; /* its sources are first, first + threads, ... */
-	unsigned segments;		    /* packets per message, 1 without GSO */
-	uint8_t *packets;		    /* batch * segments of them, back to back */
-	struct mmsghdr *messages;
+	unsigned gso;			    /* packets per message at most */
+	uint8_t *packets;		    /* of a batch, back to back */
+	struct mmsghdr *messages;	    /* a batch, as are the next three */
 	struct iovec *vectors;
-	uint64_t send_calls;
+	union control *controls;
+	uint16_t *packets_in; /* each message */
+	uint64_t send_calls, bytes_sent;
 	uint64_t refused[ERRNO_COUNT]; /* packets, by errno */
 	uint64_t end_ns;
 };
 
 struct run {
 	struct settings settings;
+	struct sizes sizes;
 	struct source *sources;
 	struct sender *senders;
-	unsigned segments; /* as far as is known before the kernel is asked */
-	atomic_bool fallback;
-	sem_t finished; /* posted by each sender */
+	unsigned segments; /* of the longest message, as far as is known before the kernel is asked
+			    */
+	unsigned largest_segment; /* bytes: what fits the MTU */
+	atomic_bool fallback;	  /* some are sent plain although --gso could have them */
+	sem_t finished;		  /* posted by each sender */
 	struct samples samples;
-	uint64_t start_ns, end_ns, sent, send_calls, slip_ns;
+	uint64_t start_ns, end_ns, sent, bytes_sent, send_calls, slip_ns;
 	uint64_t refused[ERRNO_COUNT], refused_total;
 };
 

@@ -30,6 +30,7 @@ static void sum_up(struct run *run)
 		if (sender->pacer.slip_ns > run->slip_ns)
 			run->slip_ns = sender->pacer.slip_ns;
 		run->send_calls += sender->send_calls;
+		run->bytes_sent += sender->bytes_sent;
 		for (unsigned error = 0; error < ERRNO_COUNT; error++) {
 			run->refused[error] += sender->refused[error];
 			run->refused_total += sender->refused[error];
@@ -52,7 +53,7 @@ static double rate_pps(const struct run *run)
 
 static double throughput_gbps(const struct run *run)
 {
-	return rate_pps(run) * (double)run->settings.size * 8 / 1e9;
+	return run->end_ns > run->start_ns ? (double)run->bytes_sent * 8 / 1e9 / elapsed_s(run) : 0;
 }
 
 static json_t *refused_to_json(const struct run *run)
@@ -88,9 +89,17 @@ static json_t *flows_to_json(const struct run *run)
 	return list;
 }
 
+/* Of the longest message, at the end. */
+static unsigned segments_in_force(const struct run *run)
+{
+	for (unsigned i = 0; i < run->settings.threads; i++)
+		if (run->senders[i].gso == 1)
+			return 1;
+	return run->segments;
+}
+
 static json_t *report_to_json(const struct run *run)
 {
-	bool fallback = atomic_load(&run->fallback);
 	/* clang-format off */
 	json_t *report = json_pack(
 		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:o,"
@@ -104,7 +113,7 @@ static json_t *report_to_json(const struct run *run)
 		"end_ns", (json_int_t)run->end_ns,
 		"elapsed_s", elapsed_s(run),
 		"packets_sent", (json_int_t)run->sent,
-		"bytes_sent", (json_int_t)(run->sent * run->settings.size),
+		"bytes_sent", (json_int_t)run->bytes_sent,
 		"packet_rate_pps", rate_pps(run),
 		"throughput_gbps", throughput_gbps(run),
 		"send_calls", (json_int_t)run->send_calls,
@@ -112,8 +121,8 @@ static json_t *report_to_json(const struct run *run)
 		"send_errors_by_cause", refused_to_json(run),
 		"gso",
 			"requested", (json_int_t)run->settings.gso,
-			"segments", (json_int_t)(fallback ? 1 : run->segments),
-			"fallback", fallback || (run->segments == 1 && run->settings.gso > 1),
+			"segments", (json_int_t)segments_in_force(run),
+			"fallback", (int)atomic_load(&run->fallback),
 		"schedule_slip_ms", (double)run->slip_ns / 1e6,
 		"interrupted", (int)atomic_load(&stop_requested),
 		"flows", flows_to_json(run));

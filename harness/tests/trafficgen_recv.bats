@@ -226,6 +226,29 @@ assert_all_received() {
 	done
 }
 
+@test "--gro: a mix of sizes comes as one aggregate of each, and single packets" {
+	link_carries_aggregates
+	receive_count 240 --verify
+	send --size imix --count 240 --gso 32 --rate 0 --verify
+	wait_for sink
+	assert_all_received 240 75800
+	assert_received gro.aggregates=40 gro.packets_per_aggregate=5.5
+}
+
+@test "--gro: the largest packets, and the largest aggregates of the smallest" {
+	link_carries_aggregates
+	receive_count 20 --verify
+	send --size 65507 --count 20 --rate 1000 --verify
+	wait_for sink
+	assert_all_received 20 1310140
+	assert_received gro.aggregates=0
+	receive_count 640 --verify
+	send --size 18 --count 640 --gso 64 --verify
+	wait_for sink
+	assert_all_received 640 11520
+	assert_received gro.aggregates=10
+}
+
 @test "--gro: aggregates that the receiving end makes" {
 	link_makes_aggregates
 	receive_count 330 --verify
@@ -233,6 +256,10 @@ assert_all_received() {
 	wait_for sink
 	assert_all_received 330 462000
 	assert_received 'gro.on=true' 'gro.aggregates > 0=true' 'gro.packets_per_aggregate > 2=true'
+	receive_count 240 --verify
+	send --size imix --count 240 --gso 32 --rate 0 --verify
+	wait_for sink
+	assert_all_received 240 75800
 }
 
 @test "--gro off: the kernel takes aggregates apart" {

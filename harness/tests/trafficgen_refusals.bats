@@ -47,7 +47,7 @@ mount_small() {
 
 @test "a value out of its range: exit status 64" {
 	local pair
-	for pair in size=17 size=65508 rate=-1 count=0 gso=0 gso=65 batch=0 flows=65537 threads=257 \
+	for pair in rate=-1 count=0 gso=0 gso=65 batch=0 flows=65537 threads=257 \
 		ttl=0 ttl=256 port=0 port=65536 sndbuf=1 sample-ms=0 count=1e6 count=; do
 		refuses 64 "^trafficgen send: --${pair%=*}: '${pair#*=}' is not a whole number from [0-9]+ to [0-9]+" \
 			"${SEND[@]}" --count 1 "--${pair%=*}" "${pair#*=}"
@@ -63,12 +63,23 @@ mount_small() {
 	refuses 64 "--json: expected FILE, found an empty string" "${SEND[@]}" --count 1 --json ''
 }
 
+@test "sizes that are none: exit status 64" {
+	local sizes
+	for sizes in 0 65508 -1 x7 64x 64x0 '64,' 64,,65 64x7x2 '64 ' 1e3 IMIX imix,64; do
+		refuses 64 "^trafficgen send: --size: '$sizes' is not a number of bytes from 1 to 65507" \
+			"${SEND[@]}" --count 1 --size "$sizes"
+	done
+	refuses 64 "--size: '64x4096,65' repeats after more than 4096 packets" \
+		"${SEND[@]}" --count 1 --size 64x4096,65
+}
+
 @test "options that contradict each other: exit status 64" {
 	refuses 64 '--flows 1 leaves threads without work' "${SEND[@]}" --count 9 --flows 1 --threads 2
 	refuses 64 '--port-step 60536 takes the last flow past port 65535' \
 		"${SEND[@]}" --count 9 --flows 2 --port-step 60536
 	refuses 64 '--rate is lower than one packet per second and thread' \
 		"${SEND[@]}" --count 9 --threads 2 --rate 1
+	refuses 64 '--verify needs a --size of 18 bytes or more' "${SEND[@]}" --count 9 --size 1400,17 --verify
 	refuses 64 '--ports 65535 goes past port 65535' "${RECV[@]}" --ports 65535
 	refuses 64 '--busy-poll works with one port only' "${RECV[@]}" --ports 2 --busy-poll 50
 }

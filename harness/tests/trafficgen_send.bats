@@ -89,6 +89,29 @@ assert_report() {
 	assert_equal "$(jq -r .port "$WORK/wire.out" | sort -u | paste -sd' ')" "5000 5001 5002 5003"
 }
 
+# turns OPTION...: the order in which four flows arrive, "FLOWxPACKETS FLOWxPACKETS ...".
+turns() {
+	listen_start wire sink capture in0
+	send --size 100 --rate 0 --count 64 --flows 4 --port-step 1 "$@"
+	listen_end wire sink
+	jq '.port - 5000' "$WORK/wire.out" | uniq -c | awk '{print $2 "x" $1}' | paste -sd' '
+}
+
+@test "flows take turns by system call, and with --interleave by message" {
+	assert_equal "$(turns)" '0x16 1x16 2x16 3x16'
+	assert_equal "$(turns --interleave --gso 8)" '0x8 1x8 2x8 3x8 0x8 1x8 2x8 3x8'
+	run turns --interleave
+	assert_equal "${#lines[0]}" $((64 * 4 - 1)) # no two in a row
+	assert_report .packets_sent=64 .send_calls=64 '[.flows[].packets_sent]=[16,16,16,16]'
+}
+
+@test "--interleave: all are received, with verified order within each flow" {
+	receive_here --ports 4
+	send --size imix --count 1200 --flows 4 --port-step 1 --interleave --gso 16 --verify
+	receive_end sink
+	assert_intact sink 1200
+}
+
 @test "several threads share flows and count without a rest" {
 	receive_here
 	send --size 100 --count 501 --threads 3 --flows 7 --verify
@@ -106,6 +129,62 @@ assert_report() {
 		receive_end sink
 		assert_equal "$size $(received sink) $(received sink corrupt) $(received sink bytes)" \
 			"$size 20 0 $((20 * size))"
+	done
+}
+
+# sizes_on_wire: the payloads that `listen_start wire sink receive` saw, as "SIZE SIZE ...".
+sizes_on_wire() {
+	awk '{print length($1) / 2}' "$WORK/wire.out" | paste -sd' '
+}
+
+@test "sizes below the header: its beginning, which the receiver calls foreign" {
+	receive_here
+	listen_start wire sink receive 10.77.1.2 "$GROUP_IN" 5000
+	send --size 1,17,1400,18 --count 8 --rate 1000
+	listen_end wire sink
+	receive_end sink
+	assert_equal "$(sizes_on_wire)" '1 17 1400 18 1 17 1400 18'
+	assert_equal "$(sed -n 5p "$WORK/wire.out")" 6d
+	assert_equal "$(sed -n 6p "$WORK/wire.out" | cut -c1-20)" 6d630000000000000005
+	assert_equal "$(received sink) $(received sink foreign) $(received sink bytes)" "4 4 2836"
+	assert_report .bytes_sent=2872
+}
+
+@test "sizes in a pattern, which each flow repeats" {
+	receive_here --ports 2
+	listen_start wire sink receive 10.77.1.2 "$GROUP_IN" 5000
+	send --size 64x3,576x2,1400 --count 24 --flows 2 --port-step 1 --verify --gso 16 --rate 0 --batch 3
+	listen_end wire sink
+	receive_end sink
+	assert_equal "$(sizes_on_wire)" '64 64 64 576 576 1400 64 64 64 576 576 1400'
+	assert_intact sink 24
+	assert_report '.gso={"requested":16,"segments":3,"fallback":false}' .bytes_sent=10976
+	assert_equal "$(<"$WORK/send.log")" ''
+}
+
+@test "imix: frames of 60, 590 and 1514 bytes and their checksum" {
+	receive_here
+	listen_start wire sink receive 10.77.1.2 "$GROUP_IN" 5000
+	send --size imix --count 120 --gso 32 --verify
+	listen_end wire sink
+	receive_end sink
+	assert_equal "$(sizes_on_wire | tr ' ' '\n' | sort -n | uniq -c | awk '{print $1 "x" $2}' | paste -sd' ')" \
+		'70x18 40x548 10x1472'
+	assert_intact sink 120
+}
+
+@test "large packets over a link that takes them, single and segmented" {
+	local gso
+	undo_push ip -n "$(namespace gen)" link set out0 mtu 1500
+	undo_push ip -n "$(namespace sink)" link set in0 mtu 1500
+	ip_at gen link set out0 mtu 9000
+	ip_at sink link set in0 mtu 9000
+	for gso in 1 7; do
+		receive_here
+		send --size 8900 --count 50 --gso "$gso" --verify
+		receive_end sink
+		assert_intact sink 50
+		assert_report ".gso={\"requested\":$gso,\"segments\":$gso,\"fallback\":false}"
 	done
 }
 
@@ -135,6 +214,16 @@ assert_report() {
 	assert_equal "$(received sink) $(received sink corrupt)" "50 0"
 	assert_report '.gso={"requested":8,"segments":1,"fallback":true}'
 	assert_equal "$(wc -l <"$WORK/send.log")" 1
+	run cat "$WORK/send.log"
+	assert_output --partial '2000-byte payloads do not fit the interface'
+}
+
+@test "--gso with a mix of which some exceed the MTU: the others are segmented" {
+	receive_here
+	send --size 500x4,2000x2 --count 60 --gso 8 --verify
+	receive_end sink
+	assert_equal "$(received sink) $(received sink lost) $(received sink corrupt)" "60 0 0"
+	assert_report '.gso={"requested":8,"segments":4,"fallback":true}'
 	run cat "$WORK/send.log"
 	assert_output --partial '2000-byte payloads do not fit the interface'
 }
