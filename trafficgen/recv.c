@@ -453,11 +453,15 @@ static int open_ports(struct receiver *receiver)
 	return rc;
 }
 
+static size_t buffer_bytes(const struct receiver *receiver)
+{
+	return receiver->gro ? AGGREGATE_MAX : receiver->settings.max_size;
+}
+
 static int allocate(struct receiver *receiver)
 {
 	const struct settings *settings = &receiver->settings;
-	size_t room = receiver->gro ? AGGREGATE_MAX : settings->max_size;
-	size_t stride = STRIDE(room);
+	size_t room = buffer_bytes(receiver), stride = STRIDE(room);
 
 	receiver->ports = calloc(settings->ports, sizeof(*receiver->ports));
 	receiver->buffers = malloc(settings->batch * stride);
@@ -521,10 +525,10 @@ static int receiver_init(struct receiver *receiver)
 	rc = allocate(receiver);
 	if (rc < 0) {
 		complain(COMMAND,
-			 "out of memory for %llu packets of %llu bytes; use a smaller "
-			 "--batch or --max-size",
-			 (unsigned long long)settings->batch,
-			 (unsigned long long)settings->max_size);
+			 "out of memory for %llu buffers of %zu bytes; use a smaller --batch%s",
+			 (unsigned long long)settings->batch, buffer_bytes(receiver),
+			 receiver->gro ? ", or --gro off and a smaller --max-size"
+				       : " or --max-size");
 		return rc;
 	}
 	return open_ports(receiver);

@@ -95,7 +95,7 @@ static const struct program program = {
 		   "usage.\n\n"
 		   "Example: one million 1400-byte packets per second for ten seconds\n"
 		   "  trafficgen send --interface 10.0.0.1 --group 239.1.1.1 --port 5000 \\\n"
-		   "      --size 1400 --rate 1000000 --count 10000000 --gso 32\n",
+		   "      --size 1400 --rate 1000000 --count 10000000 --gso 46\n",
 	.options = send_options,
 };
 
