@@ -18,7 +18,7 @@ LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 
 COMMON          := $(addprefix relay/,options.c json_file.c)
 RELAY           := $(addprefix relay/,config.c address.c log.c netif.c packet.c rules.c rulefile.c counters.c \
-                   membership.c exclusive.c waiter.c ingress_ring.c ingress_uring.c pool.c forward.c handoff.c \
+                   membership.c exclusive.c offload.c waiter.c ingress_ring.c ingress_uring.c pool.c forward.c handoff.c \
                    egress.c worker.c shared.c channel.c sandbox.c sockets.c capabilities.c rates.c health.c \
                    metrics.c http.c http_clients.c notify.c workers.c provision.c inputs.c outputs.c plan.c \
                    slots.c graves.c supervisor.c report.c \

@@ -24,6 +24,8 @@ int capabilities_check(const struct config *config)
 		missing = "CAP_NET_RAW, to receive packets";
 	else if (config->exclusive && !have(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
 		missing = "CAP_NET_ADMIN, for --exclusive";
+	else if (config->gro && !have(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		missing = "CAP_NET_ADMIN, for --gro";
 	else if (config->exclusive && !have(CAPNG_EFFECTIVE, CAP_BPF))
 		missing = "CAP_BPF, for --exclusive";
 	if (!missing)

@@ -27,6 +27,7 @@ enum message_type {
 enum ingress_mode { INGRESS_RING, INGRESS_URING };
 enum egress_mode { EGRESS_URING, EGRESS_SENDMMSG };
 enum reap_mode { REAP_SYNC, REAP_EAGER, REAP_DEFERRED };
+enum gso_mode { GSO_OFF, GSO_ON, GSO_AUTO };
 enum thread_model { THREADS_UNIFIED, THREADS_SPLIT };
 enum wakeup_mode { WAKEUP_SPIN, WAKEUP_EVENTFD, WAKEUP_HYBRID };
 enum { POOL_SMALL, POOL_STANDARD, POOL_JUMBO, POOL_CLASSES };
@@ -38,10 +39,10 @@ struct worker_settings {
 	int32_t cpu;	      /* to run on; -1: any */
 	int32_t send_cpu;     /* of the sending thread, in the split model */
 	uint32_t uid, gid;    /* to run as */
-	uint32_t ingress, egress, reap, threads, wakeup; /* the enums above */
-	uint32_t pool[POOL_CLASSES];			 /* buffers */
+	uint32_t ingress, egress, reap, gso, threads, wakeup; /* the enums above */
+	uint32_t pool[POOL_CLASSES];			      /* buffers */
 	uint32_t num_recv_buffers;
-	bool gso;
+	bool aggregates; /* pool buffers of the largest class hold one */
 	bool log_packets;
 };
 
@@ -54,7 +55,7 @@ struct message {
 			char interface[IFNAMSIZ];
 			uint32_t slots, slot_bytes; /* of its ring; slots 0: it has none */
 			uint32_t ring;		    /* its number: no other ring had it before */
-			uint32_t mtu;
+			uint32_t frame_bytes;	    /* the longest IP packet, or aggregate */
 		} input;
 		struct {
 			char interface[IFNAMSIZ];

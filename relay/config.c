@@ -51,7 +51,7 @@ static const struct option_def config_options[] = {
 	 .help = "buffers of 4 KiB (MTU up to 3500)"},
 	{OPTION_UINT, "buffer-pool-jumbo", .arg = "N", .env = "MCR_BUFFER_POOL_JUMBO", .min = 16,
 	 .max = 32768, .preset = "200", FIELD(pool_jumbo),
-	 .help = "buffers of 16 KiB (larger MTUs)"},
+	 .help = "buffers of 16 KiB (larger MTUs), or of 68 KiB for aggregates with --gro"},
 	{OPTION_UINT, "num-recv-buffers", .arg = "N", .env = "MCR_NUM_RECV_BUFFERS", .min = 1,
 	 .max = 4096, .preset = "32", FIELD(num_recv_buffers),
 	 .help = "buffers that wait for packets of an interface at a time (uring ingress)"},
@@ -59,11 +59,18 @@ static const struct option_def config_options[] = {
 	 .help = "keep the packets of the rules from the host's own IP stack, which saves the "
 		 "receiving core about a third of its time; no other program of this host receives "
 		 "those groups and ports on that interface meanwhile (Linux 6.6)"},
-	{OPTION_UINT, "ring-slots", .arg = "N", .min = 16, .max = 65536, .preset = "4096",
-	 FIELD(ring_slots), .help = "frames that an interface's receive ring holds; a power of two"},
+	{OPTION_FLAG, "gro", FIELD(gro),
+	 .help = "let the interfaces that rules receive on aggregate datagrams before they reach the relay "
+		 "(turns rx-gro and rx-udp-gro-forwarding on, and off again at exit); an aggregate is "
+		 "forwarded as one, and leaves as packets"},
+	{OPTION_UINT, "ring-slots", .arg = "N", .min = 0, .max = 65536, .preset = "0",
+	 FIELD(ring_slots),
+	 .help = "frames that an interface's receive ring holds; even, from 16 on; 0: 4096, or fewer large "
+		 "ones"},
 	{OPTION_UINT, "ring-slot-bytes", .arg = "BYTES", .min = 0, .max = 131072, .preset = "0",
 	 FIELD(ring_slot_bytes),
-	 .help = "size of a ring slot, a power of two from 2048 on; 0: what the interface's MTU needs"},
+	 .help = "size of a ring slot, 2048 or a multiple of 4096; 0: an aggregate where the interface "
+		 "aggregates, else a frame of its MTU"},
 
 	{OPTION_HEADING, .help = "Egress"},
 	{OPTION_STRING, "egress", .arg = "uring|sendmmsg", .preset = "uring", FIELD(egress),
@@ -78,8 +85,9 @@ static const struct option_def config_options[] = {
 	{OPTION_UINT, "socket-sndbuf", .arg = "BYTES", .env = "MCR_SOCKET_SNDBUF", .min = 4096,
 	 .max = INT32_MAX / 2, .preset = "4194304", FIELD(socket_sndbuf),
 	 .help = "send buffer of each egress socket (SO_SNDBUF)"},
-	{OPTION_FLAG, "no-gso", FIELD(no_gso),
-	 .help = "send packet by packet: do not coalesce equal-sized neighbours into UDP GSO sends"},
+	{OPTION_STRING, "gso", .arg = "on|off|auto", .preset = "auto", FIELD(gso),
+	 .help = "coalesce equal-sized neighbours into UDP GSO sends: always try; never, every packet is a "
+		 "send of its own; until an output's interface refuses packets of that size"},
 
 	{OPTION_HEADING, .help = "Statistics"},
 	{OPTION_UINT, "stats-interval-ms", .arg = "MS", .env = "MCR_STATS_INTERVAL_MS", .min = 0,
@@ -133,11 +141,6 @@ const struct program config_program = {
 		   "otherwise.\n",
 	.options = config_options,
 };
-
-static bool power_of_two(uint64_t n)
-{
-	return (n & (n - 1)) == 0;
-}
 
 /* "2,3,6-9" */
 static int parse_cpus(struct config *config)
@@ -198,6 +201,7 @@ static int choose_modes(struct config *config)
 	static const char *const reap[] = {"sync", "eager", "deferred", NULL};
 	static const char *const threads[] = {"unified", "split", NULL};
 	static const char *const wakeup[] = {"spin", "eventfd", "hybrid", NULL};
+	static const char *const gso[] = {"off", "on", "auto", NULL};
 	static const char *const fanout[] = {"hash", "cpu", NULL};
 	struct worker_settings *worker = &config->worker;
 	uint32_t fanout_mode = 0;
@@ -207,6 +211,8 @@ static int choose_modes(struct config *config)
 		rc = choose("egress", config->egress, egress, &worker->egress);
 	if (rc == 0)
 		rc = choose("egress-reap", config->reap, reap, &worker->reap);
+	if (rc == 0)
+		rc = choose("gso", config->gso, gso, &worker->gso);
 	if (rc == 0)
 		rc = choose("thread-model", config->thread_model, threads, &worker->threads);
 	if (rc == 0)
@@ -225,7 +231,7 @@ static void fill_worker_settings(struct config *config)
 	worker->send_batch = (uint32_t)config->send_batch;
 	worker->uid = config->uid;
 	worker->gid = config->gid;
-	worker->gso = !config->no_gso;
+	worker->aggregates = config->gro;
 	worker->log_packets = config->log_packets;
 	worker->pool[0] = (uint32_t)config->pool_small;
 	worker->pool[1] = (uint32_t)config->pool_standard;
@@ -274,15 +280,15 @@ int config_parse(int argc, char **argv, struct config *config)
 
 	if (rc != 0)
 		return rc;
-	if (!power_of_two(config->ring_slots))
-		return options_refuse(&config_program, "--ring-slots: %llu is not a power of two",
-				      (unsigned long long)config->ring_slots);
-	if (!power_of_two(config->ring_slot_bytes) ||
-	    (config->ring_slot_bytes && config->ring_slot_bytes < 2048))
+	if (config->ring_slots % 2 || (config->ring_slots && config->ring_slots < 16))
 		return options_refuse(
 			&config_program,
-			"--ring-slot-bytes: %llu is neither 0 nor a power of two from "
-			"2048 on",
+			"--ring-slots: %llu is neither 0 nor an even number from 16 on",
+			(unsigned long long)config->ring_slots);
+	if (config->ring_slot_bytes % 4096 && config->ring_slot_bytes != 2048)
+		return options_refuse(
+			&config_program,
+			"--ring-slot-bytes: %llu is neither 0, nor 2048, nor a multiple of 4096",
 			(unsigned long long)config->ring_slot_bytes);
 	rc = choose_modes(config);
 	if (rc == 0)

@@ -26,13 +26,13 @@ struct config {
 	const char *fanout;
 	uint64_t stats_interval_ms; /* 0: only on SIGUSR1 and at exit */
 	bool exclusive;
-	uint64_t ring_slots;
-	uint64_t ring_slot_bytes; /* 0: as the interface's MTU needs */
+	bool gro;
+	uint64_t ring_slots;	  /* 0: as many as suit their size */
+	uint64_t ring_slot_bytes; /* 0: what the interface can bring */
 	uint64_t queue_depth;	  /* io_uring entries */
 	uint64_t send_batch;	  /* frames per turn of the loop */
 	uint64_t socket_sndbuf;	  /* bytes */
-	bool no_gso;
-	const char *ingress, *egress, *reap, *thread_model, *wakeup;
+	const char *ingress, *egress, *reap, *gso, *thread_model, *wakeup;
 	uint64_t pool_small, pool_standard, pool_jumbo; /* buffers */
 	uint64_t num_recv_buffers;
 	const char *log_level, *log_format;

@@ -10,6 +10,12 @@ const struct counter_info counter_info[COUNTER_COUNT] = {
 #undef COUNTER_INFO
 };
 
+const struct histogram_info histogram_info[HISTOGRAM_COUNT] = {
+#define HISTOGRAM_INFO(name, unit, sum, help) {#name, unit, help, COUNTER_##sum},
+	HISTOGRAMS(HISTOGRAM_INFO)
+#undef HISTOGRAM_INFO
+};
+
 const char *const send_cause_name[CAUSE_COUNT] = {
 #define CAUSE_NAME(name) #name,
 	SEND_CAUSES(CAUSE_NAME)
@@ -33,14 +39,21 @@ enum send_cause send_cause(int error)
 void counters_publish(struct counters *published, const struct counters *private)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		if (i != COUNTER_buffer_exhaustion)
+		if (i != COUNTER_buffer_exhaustion && i != COUNTER_exhaustion_frames)
 			__atomic_store_n(&published->value[i], private->value[i], __ATOMIC_RELAXED);
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+		for (int j = 0; j < HISTOGRAM_BUCKETS; j++)
+			__atomic_store_n(&published->histogram[i][j], private->histogram[i][j],
+					 __ATOMIC_RELAXED);
 }
 
 void counters_add_up(struct counters *sum, const struct counters *counters)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		sum->value[i] += counter_get(counters, (enum counter)i);
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+		for (int j = 0; j < HISTOGRAM_BUCKETS; j++)
+			sum->histogram[i][j] += counter_read(&counters->histogram[i][j]);
 }
 
 uint64_t counters_arrived(const struct counters *counters)

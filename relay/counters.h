@@ -20,7 +20,8 @@
 	X(recv_packets,     "packets", "packets taken off the receive ring; an aggregate counts as its packets") \
 	X(recv_frames,      "frames",  "frames they came in") \
 	X(recv_bytes,       "bytes",   "bytes of those frames, Ethernet header included") \
-	X(buffer_exhaustion,"packets", "frames dropped by the kernel because no ring slot or receive buffer was free") \
+	X(buffer_exhaustion,"packets", "packets dropped by the kernel because no ring slot or receive buffer was free; of aggregates an estimate: those frames times the packets per frame received meanwhile") \
+	X(exhaustion_frames,"frames",  "frames that those packets were in, as the kernel counts them") \
 	X(pool_exhausted,   "times",   "times that no receive buffer was left to wait for packets (uring)") \
 	X(drop_malformed,   "packets", "frames that are not well-formed UDP over IPv4") \
 	X(drop_fragment,    "packets", "IP fragments, which cannot be matched to a port") \
@@ -43,6 +44,10 @@
 	X(submits,          "calls",   "io_uring_enter(2) calls") \
 	X(sqes,             "entries", "io_uring submission entries used") \
 	X(system_calls,     "calls",   "all system calls of the loop")
+
+#define HISTOGRAMS(X) \
+	X(segments_per_send, "sends",  egress_submitted, "packets in one send, whether it succeeded or not") \
+	X(packets_per_burst, "bursts", recv_packets,     "packets of a turn of the loop, once each whatever the number of outputs")
 /* clang-format on */
 
 enum counter {
@@ -56,6 +61,20 @@ struct counter_info {
 	const char *name, *unit, *help;
 };
 extern const struct counter_info counter_info[COUNTER_COUNT];
+
+/* Bucket i counts values from 2^i to 2^(i+1) - 1; the last one all that are greater. */
+enum { HISTOGRAM_BUCKETS = 13 };
+enum histogram {
+#define HISTOGRAM_ENUM(name, unit, sum, help) HISTOGRAM_##name,
+	HISTOGRAMS(HISTOGRAM_ENUM)
+#undef HISTOGRAM_ENUM
+		HISTOGRAM_COUNT,
+};
+struct histogram_info {
+	const char *name, *unit, *help;
+	enum counter sum; /* of all values */
+};
+extern const struct histogram_info histogram_info[HISTOGRAM_COUNT];
 
 /* Why a send failed: one slot per errno that an operator can act on. */
 /* clang-format off */
@@ -77,6 +96,7 @@ enum send_cause send_cause(int error);
 
 struct counters {
 	uint64_t value[COUNTER_COUNT];
+	uint64_t histogram[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
 } __attribute__((aligned(CACHE_LINE)));
 
 struct rule_counters {
@@ -105,20 +125,31 @@ static inline void counter_add(struct counters *counters, enum counter which, ui
 	counter_bump(&counters->value[which], n);
 }
 
+/* One more value, which is not 0. */
+static inline void histogram_add(struct counters *counters, enum histogram which, uint32_t value)
+{
+	const unsigned bucket = 31 - (unsigned)__builtin_clz(value);
+
+	counter_bump(
+		&counters->histogram[which]
+				    [bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1],
+		1);
+}
+
 static inline uint64_t counter_get(const struct counters *counters, enum counter which)
 {
 	return counter_read(&counters->value[which]);
 }
 
 /* Publishes what the writer has counted privately, all but the ring's drops, which the supervisor
- * writes. A worker does so once per turn: what it counted of a burst that it did not finish is not
- * seen, and its successor accounts for that burst. */
+ * writes (buffer_exhaustion, exhaustion_frames). A worker does so once per turn: what it counted of
+ * a burst that it did not finish is not seen, and its successor accounts for that burst. */
 void counters_publish(struct counters *published, const struct counters *private);
 
 /* Adds up: sum += counters. */
 void counters_add_up(struct counters *sum, const struct counters *counters);
 
-/* Frames that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
+/* Packets that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
 uint64_t counters_arrived(const struct counters *counters);
 
 /* Frames taken off the ring and given up before matching: malformed, fragments, lost with a worker

@@ -66,6 +66,7 @@ int egress_init(struct egress *egress, const struct worker_settings *settings,
 		.depth = depth,
 		.mode = settings->egress,
 		.reap = settings->reap,
+		.gso = settings->gso,
 		.counters = counters,
 		.drop = drop ? drop : drop_directly,
 		.drop_context = drop_context,
@@ -126,13 +127,18 @@ static void count_errors(struct egress *egress, struct output *output, int error
 	log_failure(output, error);
 }
 
-static bool op_takes(const struct send_op *op, const struct output *output, uint32_t bytes)
+/* Only the last packet of a send may be shorter than the others. */
+static bool op_takes(const struct send_op *op, const struct run *run)
 {
-	return op && bytes > 0 && bytes <= op->segment_bytes && bytes <= output->gso_limit &&
-	       op->segments < GSO_SEGMENTS_MAX && op->bytes + bytes <= GSO_BYTES_MAX;
+	if (!op || op->segments + run->segments > GSO_SEGMENTS_MAX ||
+	    op->bytes + run->bytes > GSO_BYTES_MAX)
+		return false;
+	return run->segments == 1 ? run->bytes > 0 && run->bytes <= op->segment_bytes
+				  : run->segment_bytes == op->segment_bytes;
 }
 
-static struct send_op *claim_op(struct egress *egress, struct output *output, uint32_t bytes)
+static struct send_op *claim_op(struct egress *egress, struct output *output,
+				uint32_t segment_bytes)
 {
 	struct send_op *op;
 	uint32_t index;
@@ -144,37 +150,77 @@ static struct send_op *claim_op(struct egress *egress, struct output *output, ui
 	op = &egress->ops[index];
 	op->output = output;
 	op->segments = 0;
-	op->segment_bytes = bytes;
+	op->parts = 0;
+	op->segment_bytes = segment_bytes;
 	op->bytes = 0;
 	op->result = OP_PENDING;
 	return op;
 }
 
-void egress_add(struct egress *egress, struct output *output, const uint8_t *payload,
-		uint32_t bytes, struct hold hold)
+static void append(struct send_op *op, const struct run *run, struct hold hold)
+{
+	op->iov[op->parts] = (struct iovec){(void *)run->payload, run->bytes};
+	op->holds[op->parts++] = hold;
+	op->segments += run->segments;
+	op->bytes += run->bytes;
+}
+
+/* Packet by packet. Sends of one output complete in the order they are made, so the last one drops
+ * the hold for all. */
+static void add_apart(struct egress *egress, struct output *output, const struct run *run,
+		      struct hold hold)
+{
+	const uint8_t *end = run->payload + run->bytes;
+	const struct hold none = {0};
+	struct run one = {.payload = run->payload, .segments = 1};
+
+	for (uint32_t i = 1; i <= run->segments; i++) {
+		one.bytes = i < run->segments ? run->segment_bytes : (uint32_t)(end - one.payload);
+		one.segment_bytes = one.bytes;
+		append(claim_op(egress, output, one.bytes), &one, i < run->segments ? none : hold);
+		one.payload += one.bytes;
+	}
+	output->open_op = NULL;
+}
+
+void egress_add(struct egress *egress, struct output *output, const struct run *run,
+		struct hold hold)
 {
 	struct send_op *op = output->open_op;
 
-	counter_add(egress->counters, COUNTER_egress_queued, 1);
+	counter_add(egress->counters, COUNTER_egress_queued, run->segments);
 	if (output->fd < 0) {
-		count_errors(egress, output, output->error, 1);
+		count_errors(egress, output, output->error, run->segments);
 		egress->drop(egress->drop_context, hold);
 		return;
 	}
-	if (!op_takes(op, output, bytes)) {
-		if (output->gso_on_trial)
-			egress_drain(egress);
-		op = claim_op(egress, output, bytes);
+	/* a refusal lowers gso_limit, so this comes before anything else is decided */
+	if (output->gso_on_trial && !op_takes(op, run)) {
+		egress_drain(egress);
+		op = NULL;
 	}
-	op->holds[op->segments] = hold;
-	op->iov[op->segments++] = (struct iovec){(void *)payload, bytes};
-	op->bytes += bytes;
+	if (run->segment_bytes > output->gso_limit && run->segments > 1) {
+		add_apart(egress, output, run, hold);
+		return;
+	}
+	if (!op_takes(op, run))
+		op = claim_op(egress, output, run->segment_bytes);
+	append(op, run, hold);
 	output->gso_on_trial = op->segments > 1 && op->segment_bytes > output->gso_proven;
 	/* a packet shorter than its predecessors, or too large to coalesce, closes the op */
-	output->open_op = bytes == op->segment_bytes && bytes <= output->gso_limit ? op : NULL;
+	output->open_op = op->bytes == op->segments * op->segment_bytes && op->bytes > 0 &&
+					  op->segment_bytes <= output->gso_limit
+				  ? op
+				  : NULL;
 }
 
 /* ------------------------------------------------------------------------- settling */
+
+static void count_submitted(struct egress *egress, const struct send_op *op)
+{
+	counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+	histogram_add(egress->counters, HISTOGRAM_segments_per_send, op->segments);
+}
 
 static void count_sent(struct egress *egress, const struct send_op *op)
 {
@@ -195,12 +241,26 @@ static bool refused_as_gso(const struct send_op *op)
 	       (op->result == -EINVAL || op->result == -EIO || op->result == -EMSGSIZE);
 }
 
-/* A refused GSO send, packet by packet; its output will not try packets of that size again. */
+static void send_plainly(struct egress *egress, struct output *output, const uint8_t *payload,
+			 size_t bytes)
+{
+	const struct send_op one = {.output = output, .segments = 1, .bytes = (uint32_t)bytes};
+	ssize_t sent = send(output->fd, payload, bytes, MSG_DONTWAIT);
+
+	counter_add(egress->counters, COUNTER_system_calls, 1);
+	if (sent < 0)
+		count_errors(egress, output, errno, 1);
+	else
+		count_sent(egress, &one);
+}
+
+/* A refused GSO send, packet by packet; unless told to, its output will not try packets of that
+ * size again. */
 static void resend_plainly(struct egress *egress, struct send_op *op)
 {
 	struct output *output = op->output;
 
-	if (output->gso_limit >= op->segment_bytes)
+	if (egress->gso == GSO_AUTO && output->gso_limit >= op->segment_bytes)
 		output->gso_limit = op->result == -EIO ? 0 : op->segment_bytes - 1;
 	if (!output->gso_refused)
 		log_warning(
@@ -209,17 +269,17 @@ static void resend_plainly(struct egress *egress, struct send_op *op)
 			output->interface, op->segment_bytes, strerror(-op->result));
 	output->gso_refused = true;
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
-	for (unsigned i = 0; i < op->segments; i++) {
-		const struct send_op one = {
-			.output = output, .segments = 1, .bytes = (uint32_t)op->iov[i].iov_len};
-		ssize_t sent =
-			send(output->fd, op->iov[i].iov_base, op->iov[i].iov_len, MSG_DONTWAIT);
+	for (unsigned i = 0; i < op->parts; i++) {
+		const uint8_t *payload = op->iov[i].iov_base;
+		size_t left = op->iov[i].iov_len;
 
-		counter_add(egress->counters, COUNTER_system_calls, 1);
-		if (sent < 0)
-			count_errors(egress, output, errno, 1);
-		else
-			count_sent(egress, &one);
+		while (left > 0) {
+			size_t bytes = left < op->segment_bytes ? left : op->segment_bytes;
+
+			send_plainly(egress, output, payload, bytes);
+			payload += bytes;
+			left -= bytes;
+		}
 	}
 }
 
@@ -246,8 +306,9 @@ static void settle(struct egress *egress, uint32_t index)
 		resend_plainly(egress, op);
 	else
 		count_errors(egress, op->output, -op->result, op->segments);
-	for (unsigned i = 0; i < op->segments; i++)
-		egress->drop(egress->drop_context, op->holds[i]);
+	for (unsigned i = 0; i < op->parts; i++)
+		if (op->holds[i].ingress)
+			egress->drop(egress->drop_context, op->holds[i]);
 	egress->free[egress->num_free++] = index;
 }
 
@@ -257,7 +318,7 @@ static void prepare_message(struct send_op *op)
 {
 	const uint16_t segment_bytes = (uint16_t)op->segment_bytes;
 
-	op->message.msg_iovlen = op->segments;
+	op->message.msg_iovlen = op->parts;
 	op->message.msg_control = op->segments > 1 ? &op->control : NULL;
 	op->message.msg_controllen = op->segments > 1 ? sizeof(op->control) : 0;
 	memcpy(CMSG_DATA(&op->control.header), &segment_bytes, sizeof(segment_bytes));
@@ -342,7 +403,7 @@ static void prepare_queued(struct egress *egress)
 		struct send_op *op = &egress->ops[egress->queued[i]];
 
 		op->output->open_op = NULL;
-		counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+		count_submitted(egress, op);
 		prepare_entry(egress, egress->queued[i]);
 	}
 	counter_add(egress->counters, COUNTER_sqes, egress->num_queued);
@@ -407,7 +468,7 @@ static void send_queued(struct egress *egress)
 		struct send_op *op = &egress->ops[egress->queued[i]];
 
 		op->output->open_op = NULL;
-		counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+		count_submitted(egress, op);
 		settle(egress, egress->queued[i]);
 	}
 	egress->num_queued = 0;

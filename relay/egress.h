@@ -3,9 +3,9 @@
  * egress: packets out. One connected UDP socket per (interface, destination, TTL); neighbours of
  * equal size become one UDP GSO send; one io_uring carries the sends of a burst.
  *
- * A burst goes: egress_add for each packet and output, egress_flush once. Each packet comes with a
- * hold on the ingress's slot that its bytes are in, which is dropped when its send is over: with
- * reap mode sync, the default, before egress_flush returns.
+ * A burst goes: egress_add for each run of packets and output, egress_flush once. Each run comes
+ * with a hold on the ingress's slot that its bytes are in, which is dropped when the last of its
+ * packets has been sent: with reap mode sync, the default, before egress_flush returns.
  */
 #ifndef EGRESS_H
 #define EGRESS_H
@@ -29,13 +29,14 @@ enum {
 /* One send: the packets of one output that leave together. */
 struct send_op {
 	struct output *output;
-	unsigned segments;	/* packets; also the length of iov and holds */
+	unsigned segments;	/* packets */
+	unsigned parts;		/* runs of packets that it is put together from */
 	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
 	uint32_t bytes;		/* of all packets */
 	int result;		/* 0; negative errno; OP_PENDING: not known yet */
 	struct msghdr message;
-	struct iovec iov[GSO_SEGMENTS_MAX];
-	struct hold holds[GSO_SEGMENTS_MAX];
+	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
+	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(uint16_t))];
@@ -68,6 +69,7 @@ struct egress {
 	unsigned in_flight; /* submitted, not completed */
 	enum egress_mode mode;
 	enum reap_mode reap;
+	enum gso_mode gso;
 	int error; /* of the io_uring itself: negative errno, sticky */
 	struct counters *counters;
 	egress_drop drop;
@@ -79,9 +81,10 @@ int egress_init(struct egress *egress, const struct worker_settings *settings,
 		struct counters *counters, egress_drop drop, void *drop_context);
 void egress_exit(struct egress *egress);
 
-/* Queues one packet for one output. Its bytes are borrowed until the hold is dropped. */
-void egress_add(struct egress *egress, struct output *output, const uint8_t *payload,
-		uint32_t bytes, struct hold hold);
+/* Queues a run for one output: at most GSO_SEGMENTS_MAX packets and GSO_BYTES_MAX bytes. Its bytes
+ * are borrowed until the hold is dropped. */
+void egress_add(struct egress *egress, struct output *output, const struct run *run,
+		struct hold hold);
 
 /* The end of a burst: submits and reaps as the reap mode says. 0, or a negative errno when the
  * io_uring itself fails, which no send can cause. */

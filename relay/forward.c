@@ -61,53 +61,46 @@ static enum counter drop_counter(enum packet_verdict verdict)
 	}
 }
 
-static void send_to(struct forwarder *forwarder, struct output *output, const uint8_t *payload,
-		    uint32_t bytes, struct hold hold)
+static void send_to(struct forwarder *forwarder, struct output *output, const struct run *run,
+		    struct hold hold)
 {
-	const struct handoff_packet handed = {output, payload, bytes, hold};
-
 	if (!forwarder->handoff) {
-		egress_add(forwarder->egress, output, payload, bytes, hold);
-	} else if (!handoff_push(forwarder->handoff, &handed)) {
-		counter_add(forwarder->counters, COUNTER_drop_handoff, 1);
+		egress_add(forwarder->egress, output, run, hold);
+	} else if (!handoff_push(forwarder->handoff, &(struct handoff_run){output, *run, hold})) {
+		counter_add(forwarder->counters, COUNTER_drop_handoff, run->segments);
 		hold_drop(hold);
 	}
 }
 
-/* How many packets a frame stands for: more than one if it is an aggregate. */
-static uint32_t count_segments(const struct frame *frame, uint32_t payload_bytes)
+/* The most packets of that size that one send can take. */
+static uint32_t run_limit(uint32_t segment_bytes)
 {
-	if (frame->segment_bytes == 0 || payload_bytes <= frame->segment_bytes)
-		return 1;
-	return (payload_bytes + frame->segment_bytes - 1) / frame->segment_bytes;
+	const uint32_t fit = segment_bytes ? GSO_BYTES_MAX / segment_bytes : 1;
+
+	return fit < GSO_SEGMENTS_MAX ? fit : GSO_SEGMENTS_MAX;
 }
 
-/* An aggregate is cut into its packets again; egress may well send them as one. */
-static void fan_out(struct forwarder *forwarder, const struct route *route,
-		    const struct packet *packet, uint32_t segments, uint32_t segment_bytes,
-		    struct hold hold)
+/* The packets of a frame go on as one run, or as a few if one send cannot take them all. */
+static void fan_out(struct forwarder *forwarder, const struct route *route, const struct run *all,
+		    struct ingress *ingress, uint32_t slot)
 {
+	const uint32_t limit = run_limit(all->segment_bytes);
+	const uint32_t runs = (all->segments + limit - 1) / limit;
+
+	ingress->holds[slot] = (uint32_t)route->num_outputs * runs;
 	for (unsigned i = 0; i < route->num_outputs; i++) {
-		const uint8_t *payload = packet->payload;
-		uint32_t left = packet->payload_bytes;
+		struct run left = *all, run;
 
-		for (uint32_t j = 1; j < segments; j++) {
-			send_to(forwarder, route->outputs[i], payload, segment_bytes, hold);
-			payload += segment_bytes;
-			left -= segment_bytes;
+		for (; left.segments > limit; left.segments -= limit) {
+			run = left;
+			run.segments = limit;
+			run.bytes = limit * all->segment_bytes;
+			send_to(forwarder, route->outputs[i], &run, (struct hold){ingress, slot});
+			left.payload += run.bytes;
+			left.bytes -= run.bytes;
 		}
-		send_to(forwarder, route->outputs[i], payload, left, hold);
+		send_to(forwarder, route->outputs[i], &left, (struct hold){ingress, slot});
 	}
-}
-
-enum { HEADER_BYTES = 14 + 20 + 8 }; /* Ethernet, IPv4 without options, UDP */
-
-/* Packets in a frame that is given up, as far as can be told. */
-static uint32_t dropped_packets(const struct frame *frame)
-{
-	return frame->original > HEADER_BYTES
-		       ? count_segments(frame, frame->original - HEADER_BYTES)
-		       : 1;
 }
 
 static void log_truncation_once(struct ingress *ingress, const struct frame *frame)
@@ -117,7 +110,7 @@ static void log_truncation_once(struct ingress *ingress, const struct frame *fra
 	ingress->truncation_logged = true;
 	log_warning("Ingress",
 		    "a frame of %u bytes on %s does not fit a slot of %u; aggregates of GRO or of "
-		    "local senders need --ring-slot-bytes 65536",
+		    "local senders need --gro or --ring-slot-bytes 69632",
 		    frame->original, ingress->interface, ingress->slot_bytes);
 }
 
@@ -135,11 +128,11 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	if (verdict != PACKET_OK) {
 		if (verdict == PACKET_TRUNCATED)
 			log_truncation_once(ingress, frame);
-		counter_add(counters, drop_counter(verdict), dropped_packets(frame));
-		counter_add(counters, COUNTER_recv_packets, dropped_packets(frame));
+		counter_add(counters, drop_counter(verdict), frame_packets(frame));
+		counter_add(counters, COUNTER_recv_packets, frame_packets(frame));
 		return false;
 	}
-	segments = count_segments(frame, packet.payload_bytes);
+	segments = frame_segments(frame, packet.payload_bytes);
 	counter_add(counters, COUNTER_recv_packets, segments);
 	rule = rule_table_find(&forwarder->table,
 			       (struct rule_key){packet.group, packet.port, index});
@@ -155,15 +148,17 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 		log_packet(packet.group, packet.port, packet.payload_bytes);
 	if (route->num_outputs == 0)
 		return false;
-	ingress->holds[frame->slot] = (uint32_t)route->num_outputs * segments;
-	fan_out(forwarder, route, &packet, segments, frame->segment_bytes,
-		(struct hold){ingress, frame->slot});
+	fan_out(forwarder, route,
+		&(struct run){packet.payload, packet.payload_bytes,
+			      segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments},
+		ingress, frame->slot);
 	return true;
 }
 
 void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 		   const struct frame *frames, unsigned count)
 {
+	const uint64_t before = counter_get(forwarder->counters, COUNTER_recv_packets);
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -176,4 +171,6 @@ void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_
 	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
 	counter_add(forwarder->counters, COUNTER_bursts, 1);
+	histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst,
+		      (uint32_t)(counter_get(forwarder->counters, COUNTER_recv_packets) - before));
 }

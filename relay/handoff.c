@@ -37,7 +37,7 @@ void __tsan_release(void *address);
 #define tell_after_dequeue(ring)
 #endif
 
-CK_RING_PROTOTYPE(packet, handoff_packet)
+CK_RING_PROTOTYPE(run, handoff_run)
 CK_RING_PROTOTYPE(hold, hold)
 
 static void raise_event(int fd)
@@ -68,12 +68,12 @@ static void store(unsigned *word, unsigned value)
 
 /* ------------------------------------------------------------------------- receiving thread */
 
-bool handoff_push(struct handoff *handoff, const struct handoff_packet *packet)
+bool handoff_push(struct handoff *handoff, const struct handoff_run *run)
 {
-	struct handoff_packet copy = *packet;
+	struct handoff_run copy = *run;
 
-	tell_before_enqueue(&handoff->packets);
-	if (!ck_ring_enqueue_spsc_packet(&handoff->packets, handoff->packet_slots, &copy))
+	tell_before_enqueue(&handoff->runs);
+	if (!ck_ring_enqueue_spsc_run(&handoff->runs, handoff->run_slots, &copy))
 		return false;
 	handoff->outstanding++;
 	return true;
@@ -83,7 +83,7 @@ void handoff_kick(struct handoff *handoff)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (load(&handoff->sleeping))
-		raise_event(handoff->packets_fd);
+		raise_event(handoff->runs_fd);
 }
 
 void handoff_collect(struct handoff *handoff)
@@ -143,17 +143,16 @@ static void tell_returns(struct handoff *handoff)
 	}
 }
 
-/* One burst: queue to wire. Returns how many packets it had. */
+/* One burst: queue to wire. Returns how many runs it had. */
 static unsigned send_burst(struct handoff *handoff)
 {
-	struct handoff_packet packet;
+	struct handoff_run next;
 	unsigned count = 0;
 
 	while (count < handoff->settings->send_batch &&
-	       ck_ring_dequeue_spsc_packet(&handoff->packets, handoff->packet_slots, &packet)) {
-		tell_after_dequeue(&handoff->packets);
-		egress_add(&handoff->egress, packet.output, packet.payload, packet.bytes,
-			   packet.hold);
+	       ck_ring_dequeue_spsc_run(&handoff->runs, handoff->run_slots, &next)) {
+		tell_after_dequeue(&handoff->runs);
+		egress_add(&handoff->egress, next.output, &next.run, next.hold);
 		count++;
 	}
 	if (count > 0)
@@ -173,8 +172,8 @@ static void sleep_until_packets(struct handoff *handoff)
 {
 	store(&handoff->sleeping, 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (ck_ring_size(&handoff->packets) == 0 && !load(&handoff->stop)) {
-		lower_event(handoff->packets_fd); /* blocks */
+	if (ck_ring_size(&handoff->runs) == 0 && !load(&handoff->stop)) {
+		lower_event(handoff->runs_fd); /* blocks */
 		counter_add(&handoff->counters, COUNTER_waits, 1);
 		counter_add(&handoff->counters, COUNTER_system_calls, 1);
 	}
@@ -186,7 +185,7 @@ static void wait_for_packets(struct handoff *handoff)
 	const enum wakeup_mode mode = handoff->settings->wakeup;
 
 	for (unsigned i = 0; mode != WAKEUP_EVENTFD && i < HYBRID_SPINS; i++) {
-		if (ck_ring_size(&handoff->packets) > 0 || load(&handoff->stop))
+		if (ck_ring_size(&handoff->runs) > 0 || load(&handoff->stop))
 			return;
 		ck_pr_stall();
 	}
@@ -222,11 +221,11 @@ bool handoff_failed(const struct handoff *handoff)
 static void release(struct handoff *handoff)
 {
 	pthread_barrier_destroy(&handoff->started);
-	close(handoff->packets_fd);
+	close(handoff->runs_fd);
 	close(handoff->returns_fd);
-	free(handoff->packet_slots);
+	free(handoff->run_slots);
 	free(handoff->return_slots);
-	handoff->packet_slots = NULL; /* there is nothing to be stopped */
+	handoff->run_slots = NULL; /* there is nothing to be stopped */
 }
 
 int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
@@ -237,13 +236,13 @@ int handoff_start(struct handoff *handoff, const struct worker_settings *setting
 	*handoff = (struct handoff){.settings = settings, .published = published};
 	counters_add_up(&handoff->counters, published); /* a predecessor's */
 	pthread_barrier_init(&handoff->started, NULL, 2);
-	handoff->packets_fd = eventfd(0, EFD_CLOEXEC);
+	handoff->runs_fd = eventfd(0, EFD_CLOEXEC);
 	handoff->returns_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	handoff->packet_slots = calloc(HANDOFF_SIZE, sizeof(*handoff->packet_slots));
+	handoff->run_slots = calloc(HANDOFF_SIZE, sizeof(*handoff->run_slots));
 	handoff->return_slots = calloc(HANDOFF_SIZE, sizeof(*handoff->return_slots));
-	ck_ring_init(&handoff->packets, HANDOFF_SIZE);
+	ck_ring_init(&handoff->runs, HANDOFF_SIZE);
 	ck_ring_init(&handoff->returns, HANDOFF_SIZE);
-	if (handoff->packets_fd >= 0 && handoff->returns_fd >= 0 && handoff->packet_slots &&
+	if (handoff->runs_fd >= 0 && handoff->returns_fd >= 0 && handoff->run_slots &&
 	    handoff->return_slots)
 		rc = -pthread_create(&handoff->thread, NULL, send_loop, handoff);
 	if (rc < 0) {
@@ -260,10 +259,10 @@ int handoff_start(struct handoff *handoff, const struct worker_settings *setting
 
 void handoff_stop(struct handoff *handoff)
 {
-	if (!handoff->packet_slots)
+	if (!handoff->run_slots)
 		return;
 	store(&handoff->stop, 1);
-	raise_event(handoff->packets_fd);
+	raise_event(handoff->runs_fd);
 	pthread_join(handoff->thread, NULL);
 	release(handoff);
 }

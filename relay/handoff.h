@@ -21,10 +21,10 @@
 
 enum { HANDOFF_SIZE = 65536 };
 
-struct handoff_packet {
+/* Packets for one output. */
+struct handoff_run {
 	struct output *output;
-	const uint8_t *payload;
-	uint32_t bytes;
+	struct run run;
 	struct hold hold;
 };
 
@@ -33,14 +33,14 @@ struct handoff {
 	struct counters *published; /* the sending thread's, in shared memory */
 
 	/* receiving thread: */
-	uint64_t outstanding; /* packets pushed whose holds have not come back */
+	uint64_t outstanding; /* runs pushed whose holds have not come back */
 	int returns_fd;	      /* eventfd: holds have come back, for one who wants to know */
 	unsigned returns_wanted;
 
 	/* sending thread: */
 	struct egress egress;
 	struct counters counters;
-	int packets_fd; /* eventfd: there are packets, for one who sleeps */
+	int runs_fd; /* eventfd: there are packets, for one who sleeps */
 	unsigned sleeping;
 	unsigned stop;
 	unsigned failed; /* its io_uring has */
@@ -48,10 +48,10 @@ struct handoff {
 	pthread_t thread;
 	pthread_barrier_t started;
 
-	ck_ring_t packets __attribute__((aligned(CACHE_LINE)));
+	ck_ring_t runs __attribute__((aligned(CACHE_LINE)));
 	ck_ring_t returns __attribute__((aligned(CACHE_LINE)));
-	struct handoff_packet *packet_slots; /* [HANDOFF_SIZE] */
-	struct hold *return_slots;	     /* [HANDOFF_SIZE] */
+	struct handoff_run *run_slots; /* [HANDOFF_SIZE] */
+	struct hold *return_slots;     /* [HANDOFF_SIZE] */
 };
 
 /* Starts the sending thread. 0 or negative errno; handoff_stop is harmless then. */
@@ -66,8 +66,8 @@ void handoff_stop(struct handoff *handoff);
 /* Whether the sending thread can send no more. */
 bool handoff_failed(const struct handoff *handoff);
 
-/* Hands a packet over; false when the queue is full. handoff_kick once per burst gets it going. */
-bool handoff_push(struct handoff *handoff, const struct handoff_packet *packet);
+/* Hands a run over; false when the queue is full. handoff_kick once per burst gets it going. */
+bool handoff_push(struct handoff *handoff, const struct handoff_run *run);
 void handoff_kick(struct handoff *handoff);
 
 /* Drops the holds that have come back. */

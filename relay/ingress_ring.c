@@ -31,15 +31,41 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* `steps` after slot `index`; at most once around. */
+static uint32_t after(const struct ingress *ingress, uint32_t index, uint32_t steps)
+{
+	index += steps;
+	return index < ingress->slots ? index : index - ingress->slots;
+}
+
 static struct tpacket2_hdr *slot_at(const struct ingress *ingress, uint32_t index)
 {
-	return (struct tpacket2_hdr *)(ingress->ring + (size_t)(index & (ingress->slots - 1)) *
-							       ingress->slot_bytes);
+	return (struct tpacket2_hdr *)(ingress->ring + (size_t)index * ingress->slot_bytes);
 }
 
 static void give_to_kernel(const struct ingress *ingress, uint32_t index)
 {
 	__atomic_store_n(&slot_at(ingress, index)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+}
+
+/* The frame in a slot that is ours. */
+static struct frame read_slot(const struct ingress *ingress, uint32_t index)
+{
+	const struct tpacket2_hdr *slot = slot_at(ingress, index);
+	struct virtio_net_hdr header;
+	struct frame frame = {
+		.data = (const uint8_t *)slot + slot->tp_mac,
+		.captured = slot->tp_snaplen,
+		.original = slot->tp_len,
+		.slot = index,
+		/* CSUMNOTREADY: sent on this host, the checksum is left to hardware */
+		.checksum_good = slot->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY),
+	};
+
+	/* right before the frame, at no particular alignment */
+	memcpy(&header, frame.data - sizeof(header), sizeof(header));
+	vnet_read(&header, &frame);
+	return frame;
 }
 
 /* What a predecessor was working on when it died may have been sent: it is given back, and counted.
@@ -49,11 +75,18 @@ static void take_over(struct ingress *ingress)
 	uint32_t head = ingress->place->head, lent = ingress->place->lent;
 
 	for (uint32_t i = 1; i <= lent && i <= ingress->slots; i++) {
-		if (!(slot_at(ingress, head - i)->tp_status & TP_STATUS_USER))
+		uint32_t slot = after(ingress, head, ingress->slots - i);
+
+		struct frame frame;
+		uint32_t packets;
+
+		if (!(slot_at(ingress, slot)->tp_status & TP_STATUS_USER))
 			continue;
-		give_to_kernel(ingress, head - i);
-		counter_add(ingress->counters, COUNTER_recv_packets, 1);
-		counter_add(ingress->counters, COUNTER_drop_worker_died, 1);
+		frame = read_slot(ingress, slot);
+		packets = frame_packets(&frame);
+		give_to_kernel(ingress, slot);
+		counter_add(ingress->counters, COUNTER_recv_packets, packets);
+		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
 	}
 	ingress->place->lent = 0;
 }
@@ -87,46 +120,36 @@ static void ring_close(struct ingress *ingress)
 static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
 	uint32_t head = ingress->place->head;
-	struct virtio_net_hdr header;
 	unsigned n;
 
 	for (n = 0; n < max && ingress->lent + n < ingress->slots; n++) {
-		struct tpacket2_hdr *slot = slot_at(ingress, head + n);
+		const uint32_t index = after(ingress, head, n);
+		struct tpacket2_hdr *slot = slot_at(ingress, index);
 		/* pairs with the kernel's barrier between filling the slot and its status */
 		uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
 
 		if (!(status & TP_STATUS_USER))
 			break;
 		/* the kernel wrote this slot on another core: fetch the next ones meanwhile */
-		__builtin_prefetch(slot_at(ingress, head + n + 2));
-		frames[n] = (struct frame){
-			.data = (const uint8_t *)slot + slot->tp_mac,
-			.captured = slot->tp_snaplen,
-			.original = slot->tp_len,
-			.slot = (head + n) & (ingress->slots - 1),
-			/* CSUMNOTREADY: sent on this host, the checksum is left to hardware */
-			.checksum_good = status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY),
-		};
-		/* right before the frame, at no particular alignment */
-		memcpy(&header, frames[n].data - sizeof(header), sizeof(header));
-		vnet_read(&header, &frames[n]);
+		__builtin_prefetch(slot_at(ingress, after(ingress, index, 2)));
+		frames[n] = read_slot(ingress, index);
 	}
 	ingress->lent += n;
 	/* should we die now, the successor gives back what lies behind the head */
 	__atomic_store_n(&ingress->place->lent, ingress->lent, __ATOMIC_RELEASE);
-	__atomic_store_n(&ingress->place->head, head + n, __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->place->head, after(ingress, head, n), __ATOMIC_RELEASE);
 	return n;
 }
 
 static void ring_release(struct ingress *ingress, uint32_t slot)
 {
-	const uint32_t mask = ingress->slots - 1;
-	uint32_t oldest = ingress->place->head - ingress->lent;
+	uint32_t oldest = after(ingress, ingress->place->head, ingress->slots - ingress->lent);
 
 	ingress->released[slot] = true;
-	while (ingress->lent > 0 && ingress->released[oldest & mask]) {
-		ingress->released[oldest & mask] = false;
-		give_to_kernel(ingress, oldest++);
+	while (ingress->lent > 0 && ingress->released[oldest]) {
+		ingress->released[oldest] = false;
+		give_to_kernel(ingress, oldest);
+		oldest = after(ingress, oldest, 1);
 		ingress->lent--;
 	}
 }

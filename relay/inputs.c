@@ -41,6 +41,22 @@ static int join_fanout(const struct provision *provision, const int *fds, unsign
 		       : 0;
 }
 
+/* With --gro; and finds out whether aggregates are to be expected. */
+static int start_aggregation(struct provision *provision, struct provision_input *input,
+			     char *error)
+{
+	int rc = 0;
+
+	if (provision->config->gro && !input->offload.interface[0])
+		rc = offload_open(&input->offload, input->netif.name);
+	if (rc < 0)
+		return provision_explain(error, rc, "cannot turn on GRO on %s for --gro: %s%s",
+					 input->netif.name, strerror(-rc),
+					 rc == -EPERM ? "; it needs CAP_NET_ADMIN" : "");
+	input->aggregates = offload_aggregates(input->netif.name);
+	return 0;
+}
+
 static int open_rings(struct provision *provision, int index, char *error)
 {
 	struct provision_input *input = &provision->inputs[index];
@@ -48,12 +64,11 @@ static int open_rings(struct provision *provision, int index, char *error)
 	int rc = 0;
 
 	input->ring = ++provision->rings;
-	if (provision->config->worker.ingress == INGRESS_RING) {
-		input->slots = (uint32_t)provision->config->ring_slots;
-		input->slot_bytes = sockets_slot_bytes(&input->netif, provision->config);
-	}
+	if (provision->config->worker.ingress == INGRESS_RING)
+		input->shape =
+			sockets_ring_shape(&input->netif, provision->config, input->aggregates);
 	for (unsigned i = 0; i < count && rc == 0; i++) {
-		input->fds[i] = sockets_open_ring(&input->netif, provision->config, 0);
+		input->fds[i] = sockets_open_ring(&input->netif, provision->config, input->shape);
 		rc = input->fds[i] < 0 ? input->fds[i] : join_fanout(provision, input->fds, i);
 	}
 	if (rc == 0 && provision->quiesced)
@@ -71,6 +86,7 @@ static void input_release(struct provision *provision, struct provision_input *i
 {
 	exclusive_close(&input->exclusive);
 	membership_leave(&input->membership);
+	offload_close(&input->offload);
 	if (shared)
 		graves_bury(&provision->graves, input->fds, provision->workers->count, now_ms());
 	provision_close(input->fds, provision->workers->count);
@@ -91,9 +107,13 @@ int inputs_claim(struct provision *provision, const char *interface, char *error
 		provision_explain(error, rc, "cannot use interface %s: %s", interface,
 				  strerror(-rc));
 	else
+		rc = start_aggregation(provision, input, error);
+	if (rc == 0)
 		rc = open_rings(provision, index, error);
-	if (rc < 0)
+	if (rc < 0) {
+		offload_close(&input->offload);
 		input->netif.name[0] = '\0';
+	}
 	return rc < 0 ? rc : index;
 }
 
@@ -141,10 +161,11 @@ void input_send(struct provision *provision, struct worker_handle *worker, int i
 	struct message message = {
 		.type = MESSAGE_INPUT,
 		.index = (uint32_t)index,
-		.input = {.slots = input->slots,
-			  .slot_bytes = input->slot_bytes,
+		.input = {.slots = input->shape.slots,
+			  .slot_bytes = input->shape.slot_bytes,
 			  .ring = input->ring,
-			  .mtu = input->netif.mtu},
+			  .frame_bytes =
+				  input->offload.interface[0] ? UINT16_MAX : input->netif.mtu},
 	};
 
 	strcpy(message.input.interface, input->netif.name);
@@ -191,8 +212,11 @@ static void follow_input(struct provision *provision, int index)
 	exclusive_close(&input->exclusive);
 	membership_leave(&input->membership);
 	graves_bury(&provision->graves, input->fds, provision->workers->count, now_ms());
+	if (now.index != input->netif.index) /* whatever was turned on went with the old one */
+		input->offload = (struct offload){0};
 	input->netif = now;
-	if (now.index && (open_rings(provision, index, error) < 0 ||
+	if (now.index && (start_aggregation(provision, input, error) < 0 ||
+			  open_rings(provision, index, error) < 0 ||
 			  input_subscribe(provision, input, &provision->rules, error) < 0))
 		log_error("Ingress", "%s", error);
 	for (unsigned w = 0; w < provision->workers->count; w++)
@@ -206,14 +230,31 @@ void inputs_follow(struct provision *provision)
 			follow_input(provision, i);
 }
 
+static void count_drops(struct provision_input *input, int index, struct worker_handle *worker)
+{
+	struct shared *shared = worker->shared;
+	const uint64_t dropped = sockets_take_ring_drops(input->fds[worker->index]);
+	const uint64_t frames = counter_read(&shared->places[index].frames);
+	const uint64_t packets = counter_read(&shared->places[index].packets);
+	const uint64_t new_frames = frames - input->seen[worker->index].frames;
+	const uint64_t new_packets = packets - input->seen[worker->index].packets;
+
+	input->seen[worker->index].frames = frames;
+	input->seen[worker->index].packets = packets;
+	counter_add(&shared->counters, COUNTER_exhaustion_frames, dropped);
+	counter_add(&shared->counters, COUNTER_buffer_exhaustion,
+		    new_packets > new_frames && new_frames
+			    ? (dropped * new_packets + new_frames / 2) / new_frames
+			    : dropped);
+}
+
 void inputs_count_drops(struct provision *provision)
 {
 	for (int i = 0; i < INPUTS_MAX; i++)
 		for (unsigned w = 0; w < provision->workers->count; w++)
 			if (provision->inputs[i].netif.name[0])
-				counter_add(&provision->workers->worker[w].shared->counters,
-					    COUNTER_buffer_exhaustion,
-					    sockets_take_ring_drops(provision->inputs[i].fds[w]));
+				count_drops(&provision->inputs[i], i,
+					    &provision->workers->worker[w]);
 }
 
 void inputs_quiesce(struct provision *provision)

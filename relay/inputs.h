@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * inputs: the interfaces that rules receive on. Each has a ring's socket per worker, opened when
- * the first rule needs it, the group memberships of all its rules, and, with --exclusive, the
- * program that takes their packets from the host.
+ * the first rule needs it, the group memberships of all its rules, with --exclusive the program
+ * that takes their packets from the host, and with --gro the aggregation of what comes in.
  *
  * An input's number is its place in provision->inputs. Its life: inputs_claim, input_subscribe
  * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
@@ -14,7 +14,9 @@
 #include "exclusive.h"
 #include "membership.h"
 #include "netif.h"
+#include "offload.h"
 #include "rules.h"
+#include "sockets.h"
 #include "workers.h"
 
 #include <stdbool.h>
@@ -25,8 +27,13 @@ struct provision;
 struct provision_input {
 	struct netif netif; /* as it was when opened; name "": this place is free */
 	int fds[WORKERS_MAX];
-	uint32_t slots, slot_bytes;
+	bool aggregates; /* its interface does */
+	struct ring_shape shape;
 	uint32_t ring; /* number of the rings that it has, each worker's the same */
+	struct {
+		uint64_t frames, packets; /* received until its drops were counted last */
+	} seen[WORKERS_MAX];
+	struct offload offload;
 	struct membership membership;
 	struct exclusive exclusive;
 };
@@ -55,7 +62,8 @@ void input_send(struct provision *provision, struct worker_handle *worker, int i
 /* Replaces what was opened on interfaces that have been replaced, and tells workers. */
 void inputs_follow(struct provision *provision);
 
-/* Adds the rings' drops to the workers' counters. */
+/* Adds the rings' drops to the workers' counters. The kernel counts frames: each stands for as many
+ * packets as the frames that were received since the last call, in the mean. */
 void inputs_count_drops(struct provision *provision);
 
 /* Lets no more frames into the rings that are open. */

@@ -50,6 +50,9 @@ static int print_man_counters(void)
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		printf(".TP\n.B %s\n%s (%s)\n", counter_info[i].name, counter_info[i].help,
 		       counter_info[i].unit);
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+		printf(".TP\n.B %s\n%s (histogram of %s)\n", histogram_info[i].name,
+		       histogram_info[i].help, histogram_info[i].unit);
 	return EXIT_SUCCESS;
 }
 

@@ -95,6 +95,39 @@ static void write_drops(FILE *page, const struct counters *counters, unsigned wo
 			}
 }
 
+/* Buckets are cumulative here; the last one has no bound. */
+static void write_histogram(FILE *page, int which, unsigned worker, const struct counters *counters)
+{
+	const struct histogram_info *info = &histogram_info[which];
+	uint64_t count = 0;
+
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		count += counter_read(&counters->histogram[which][i]);
+		fprintf(page, "mcrelay_%s_bucket{worker=\"%u\",le=\"", info->name, worker);
+		if (i < HISTOGRAM_BUCKETS - 1)
+			fprintf(page, "%d\"", (2 << i) - 1);
+		else
+			fprintf(page, "+Inf\"");
+		value(page, count);
+	}
+	fprintf(page, "mcrelay_%s_sum{worker=\"%u\"", info->name, worker);
+	value(page, counter_get(counters, info->sum));
+	fprintf(page, "mcrelay_%s_count{worker=\"%u\"", info->name, worker);
+	value(page, count);
+}
+
+static void write_histograms(FILE *page, const struct counters *counters, unsigned workers)
+{
+	char name[96];
+
+	for (int i = 0; i < HISTOGRAM_COUNT; i++) {
+		snprintf(name, sizeof(name), "mcrelay_%s", histogram_info[i].name);
+		family(page, name, "histogram", histogram_info[i].help);
+		for (unsigned w = 0; w < workers; w++)
+			write_histogram(page, i, w, &counters[w]);
+	}
+}
+
 static void write_counters(FILE *page, const struct workers *workers)
 {
 	struct counters counters[WORKERS_MAX] = {0};
@@ -113,6 +146,7 @@ static void write_counters(FILE *page, const struct workers *workers)
 		}
 	}
 	write_drops(page, counters, workers->count);
+	write_histograms(page, counters, workers->count);
 }
 
 static void write_workers(FILE *page, const struct workers *workers)

@@ -20,12 +20,37 @@ struct frame {
 	bool checksum_good; /* the kernel vouches for the UDP checksum, or has yet to fill it in */
 };
 
+/* Packets in a frame with that much payload: several if it is an aggregate. */
+static inline uint32_t frame_segments(const struct frame *frame, uint32_t payload_bytes)
+{
+	if (frame->segment_bytes == 0 || payload_bytes <= frame->segment_bytes)
+		return 1;
+	return (payload_bytes + frame->segment_bytes - 1) / frame->segment_bytes;
+}
+
+/* Packets in a frame whose payload is not known, for Ethernet, IPv4 without options, and UDP. */
+static inline uint32_t frame_packets(const struct frame *frame)
+{
+	const uint32_t headers = 14 + 20 + 8;
+
+	return frame->original > headers ? frame_segments(frame, frame->original - headers) : 1;
+}
+
 /* A UDP datagram inside a frame. */
 struct packet {
 	uint32_t group;		/* destination address, network order */
 	uint16_t port;		/* destination port, host order */
 	const uint8_t *payload; /* inside the frame */
 	uint32_t payload_bytes; /* 0 to 65507 */
+};
+
+/* Packets that lie one behind the other, of one size but for the last, which may be shorter: one
+ * packet, or all that an aggregate holds. */
+struct run {
+	const uint8_t *payload;
+	uint32_t bytes;		/* of all packets */
+	uint32_t segment_bytes; /* of every packet but the last; 0 only if there is one, empty */
+	uint32_t segments;	/* packets; at least 1 */
 };
 
 enum packet_verdict {

@@ -14,6 +14,7 @@
 #endif
 
 static const uint32_t class_bytes[POOL_CLASSES] = {2048, 4096, 16384};
+enum { AGGREGATE_BYTES = 65536 + 4096 }; /* the largest IP packet, and headers */
 static const size_t HUGE_PAGE_BYTES = 2 << 20;
 
 static void *map(size_t bytes, int flags)
@@ -89,14 +90,19 @@ static void log_pages(const struct pool *pool)
 		 huge_bytes < bytes ? " (vm.nr_hugepages has no more)" : "");
 }
 
-int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES])
+int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES], bool aggregates)
 {
 	*pool = (struct pool){0};
-	for (unsigned i = 0; i < POOL_CLASSES; i++)
-		if (class_init(&pool->classes[i], class_bytes[i], counts[i]) < 0) {
+	for (unsigned i = 0; i < POOL_CLASSES; i++) {
+		const bool largest = i == POOL_CLASSES - 1;
+
+		if (class_init(&pool->classes[i],
+			       largest && aggregates ? AGGREGATE_BYTES : class_bytes[i],
+			       counts[i]) < 0) {
 			pool_exit(pool);
 			return -ENOMEM;
 		}
+	}
 	log_pages(pool);
 	return 0;
 }
@@ -115,7 +121,7 @@ struct pool_class *pool_class_for(struct pool *pool, uint32_t bytes)
 {
 	unsigned i = 0;
 
-	while (i < POOL_CLASSES - 1 && class_bytes[i] < bytes)
+	while (i < POOL_CLASSES - 1 && pool->classes[i].buffer_bytes < bytes)
 		i++;
 	return &pool->classes[i];
 }

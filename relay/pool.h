@@ -25,8 +25,9 @@ struct pool {
 	struct pool_class classes[POOL_CLASSES];
 };
 
-/* `counts`: buffers of each class. Logs what pages they are in. 0 or -ENOMEM. */
-int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES]);
+/* `counts`: buffers of each class; `aggregates`: the largest can hold one. Logs what pages they are
+ * in. 0 or -ENOMEM. */
+int pool_init(struct pool *pool, const uint32_t counts[POOL_CLASSES], bool aggregates);
 void pool_exit(struct pool *pool);
 
 /* The smallest class whose buffers hold `bytes`; the largest if none does. */

@@ -59,6 +59,26 @@ uint64_t report_rss_bytes(pid_t pid)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* [[least value of a bucket, count], ...]: only the buckets that are not empty. */
+static json_t *histograms_json(const struct counters *counters)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < HISTOGRAM_COUNT; i++) {
+		json_t *list = json_array();
+
+		for (int j = 0; j < HISTOGRAM_BUCKETS; j++) {
+			uint64_t count = counter_read(&counters->histogram[i][j]);
+
+			if (count)
+				json_array_append_new(list,
+						      json_pack("[i, o]", 1 << j, integer(count)));
+		}
+		json_object_set_new(object, histogram_info[i].name, list);
+	}
+	return object;
+}
+
 static json_t *counters_json(const struct counters *counters)
 {
 	json_t *object = json_object();
@@ -68,6 +88,7 @@ static json_t *counters_json(const struct counters *counters)
 				    integer(counter_get(counters, (enum counter)i)));
 	json_object_set_new(object, "arrived", integer(counters_arrived(counters)));
 	json_object_set_new(object, "filtered", integer(counters_filtered(counters)));
+	json_object_set_new(object, "histograms", histograms_json(counters));
 	return object;
 }
 
@@ -161,8 +182,8 @@ static json_t *inputs_json(const struct reporter *reporter)
 			json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",
 							      input->netif.name, "mode",
 							      reporter->config->ingress, "slots",
-							      (int)input->slots, "slot_bytes",
-							      (int)input->slot_bytes));
+							      (int)input->shape.slots, "slot_bytes",
+							      (int)input->shape.slot_bytes));
 	}
 	return list;
 }

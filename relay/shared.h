@@ -22,9 +22,10 @@ enum {
 /* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the
  * one it has been told of, it says nothing. */
 struct ring_place {
-	uint32_t ring; /* its number, counted from 1 */
-	uint32_t head; /* the next slot to be looked at */
-	uint32_t lent; /* slots before it that are being worked on */
+	uint32_t ring;		  /* its number, counted from 1 */
+	uint32_t head;		  /* the next slot to be looked at */
+	uint32_t lent;		  /* slots before it that are being worked on */
+	uint64_t frames, packets; /* received so far, from all rings that have been here */
 };
 
 struct shared {

@@ -17,7 +17,17 @@
 /* The kernel puts its header, a sockaddr_ll, a virtio-net header and alignment in front of the
  * frame, and the frame may bring two VLAN tags and an Ethernet header besides its MTU. */
 enum { SLOT_OVERHEAD = TPACKET2_HDRLEN + 16 + 12 + TPACKET_ALIGNMENT + ETH_HLEN + 8 };
-enum { MIN_SLOT_BYTES = 2048, MIN_BLOCK_BYTES = 65536, URING_RCVBUF_BYTES = 8 << 20 };
+enum {
+	MIN_SLOT_BYTES = 2048,
+	AGGREGATE_SLOT_BYTES = 65536 + 4096, /* the largest IP packet, and what comes before it */
+	AGGREGATE_SLOTS = 240,		     /* 15 of them fill a block of 1 MiB but for 4 KiB */
+	MIN_DEFAULT_SLOTS = 256,
+	MAX_DEFAULT_SLOTS = 4096,
+	DEFAULT_RING_BYTES = 16 << 20,
+	MAX_BLOCK_BYTES = 1 << 20,
+	PAGE_BYTES = 4096,
+	URING_RCVBUF_BYTES = 8 << 20,
+};
 
 /* Lets IPv4 UDP through, behind up to two VLAN tags. Everything else stays in the kernel.
  * A tag that the NIC or the kernel took off already is not among the bytes we test. */
@@ -59,36 +69,83 @@ static int set_packet_option(int fd, int option, const void *value, socklen_t si
 	return setsockopt(fd, SOL_PACKET, option, value, size) < 0 ? -errno : 0;
 }
 
-uint32_t sockets_slot_bytes(const struct netif *netif, const struct config *config)
+static uint32_t default_slot_bytes(const struct netif *netif, bool aggregates)
 {
 	uint32_t bytes = MIN_SLOT_BYTES;
 
-	if (config->ring_slot_bytes)
-		return (uint32_t)config->ring_slot_bytes;
+	if (aggregates)
+		return AGGREGATE_SLOT_BYTES;
 	while (bytes < netif->mtu + SLOT_OVERHEAD)
 		bytes *= 2;
 	return bytes;
 }
 
-/* Slots are powers of two that divide the blocks, so that slot i is at i * slot_bytes. */
-static int request_ring(int fd, uint32_t slots, uint32_t slot_bytes)
+static uint32_t default_slots(uint32_t slot_bytes)
 {
-	uint32_t block = slot_bytes > MIN_BLOCK_BYTES ? slot_bytes : MIN_BLOCK_BYTES;
-	size_t total = (size_t)slots * slot_bytes;
+	uint32_t slots = MAX_DEFAULT_SLOTS;
+
+	if (slot_bytes == AGGREGATE_SLOT_BYTES)
+		return AGGREGATE_SLOTS;
+	while (slots > MIN_DEFAULT_SLOTS && (size_t)slots * slot_bytes > DEFAULT_RING_BYTES)
+		slots /= 2;
+	return slots;
+}
+
+struct ring_shape sockets_ring_shape(const struct netif *netif, const struct config *config,
+				     bool aggregates)
+{
+	struct ring_shape shape = {.slots = (uint32_t)config->ring_slots,
+				   .slot_bytes = (uint32_t)config->ring_slot_bytes};
+
+	if (!shape.slot_bytes)
+		shape.slot_bytes = default_slot_bytes(netif, aggregates);
+	if (!shape.slots)
+		shape.slots = default_slots(shape.slot_bytes);
+	return shape;
+}
+
+/* The kernel allocates blocks, of 2^n pages each whatever their size. */
+static size_t block_memory(size_t bytes)
+{
+	size_t memory = PAGE_BYTES;
+
+	while (memory < bytes)
+		memory *= 2;
+	return memory;
+}
+
+/* How many slots to a block: whole blocks of whole pages without a gap, so that slot i is at
+ * i * slot_bytes, and little memory wasted. */
+static uint32_t slots_per_block(struct ring_shape shape)
+{
+	uint32_t best = 0;
+
+	for (uint32_t n = 1; n <= shape.slots && n * shape.slot_bytes <= MAX_BLOCK_BYTES; n++) {
+		const size_t bytes = (size_t)n * shape.slot_bytes;
+
+		if (shape.slots % n || bytes % PAGE_BYTES)
+			continue;
+		if (!best ||
+		    block_memory(bytes) * best <= block_memory((size_t)best * shape.slot_bytes) * n)
+			best = n;
+	}
+	return best;
+}
+
+static int request_ring(int fd, struct ring_shape shape)
+{
+	const uint32_t per_block = slots_per_block(shape);
 	const int version = TPACKET_V2;
 	struct tpacket_req request;
 	int rc = set_packet_option(fd, PACKET_VERSION, &version, sizeof(version));
 
 	if (rc < 0)
 		return rc;
-
-	if (block > total)
-		block = (uint32_t)total;
 	request = (struct tpacket_req){
-		.tp_block_size = block,
-		.tp_block_nr = (unsigned)(total / block),
-		.tp_frame_size = slot_bytes,
-		.tp_frame_nr = slots,
+		.tp_block_size = per_block * shape.slot_bytes,
+		.tp_block_nr = shape.slots / per_block,
+		.tp_frame_size = shape.slot_bytes,
+		.tp_frame_nr = shape.slots,
 	};
 	return set_packet_option(fd, PACKET_RX_RING, &request, sizeof(request));
 }
@@ -114,16 +171,8 @@ static int bind_to_interface(int fd, const struct netif *netif)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-/* A flow's packets all go to one member of the group; fragments are put together first. */
-static int join_fanout(int fd, const struct config *config, uint16_t group)
-{
-	const uint32_t type = config->fanout_cpu ? PACKET_FANOUT_CPU : PACKET_FANOUT_HASH;
-	const uint32_t argument = group | (type | PACKET_FANOUT_FLAG_DEFRAG) << 16;
-
-	return set_packet_option(fd, PACKET_FANOUT, &argument, sizeof(argument));
-}
-
-int sockets_open_ring(const struct netif *netif, const struct config *config, uint16_t fanout)
+int sockets_open_ring(const struct netif *netif, const struct config *config,
+		      struct ring_shape shape)
 {
 	const int on = 1;
 	/* protocol 0: nothing arrives before filter and ring are in place */
@@ -138,14 +187,11 @@ int sockets_open_ring(const struct netif *netif, const struct config *config, ui
 	if (rc == 0)
 		rc = attach_filter(fd, accept_udp, sizeof(accept_udp) / sizeof(accept_udp[0]));
 	if (rc == 0 && config->worker.ingress == INGRESS_RING)
-		rc = request_ring(fd, (uint32_t)config->ring_slots,
-				  sockets_slot_bytes(netif, config));
+		rc = request_ring(fd, shape);
 	else if (rc == 0)
 		rc = prepare_for_uring(fd);
 	if (rc == 0)
 		rc = bind_to_interface(fd, netif);
-	if (rc == 0 && fanout)
-		rc = join_fanout(fd, config, fanout);
 	if (rc == 0)
 		return fd;
 	close(fd);

@@ -12,13 +12,19 @@
 
 #include <stdint.h>
 
-/* Size of a ring slot for frames of this interface: as configured, or what its MTU needs. */
-uint32_t sockets_slot_bytes(const struct netif *netif, const struct config *config);
+struct ring_shape {
+	uint32_t slots, slot_bytes;
+};
 
-/* A packet socket with a receive ring (TPACKET_V2), not yet mapped, that takes IPv4 UDP of this
- * interface and shares it with the other members of `fanout` (0: has it alone). Returns the
- * descriptor or negative errno. */
-int sockets_open_ring(const struct netif *netif, const struct config *config, uint16_t fanout);
+/* The ring for frames of this interface, or for its aggregates: as configured; else slots that hold
+ * one, and as many as measurement has shown to be good. */
+struct ring_shape sockets_ring_shape(const struct netif *netif, const struct config *config,
+				     bool aggregates);
+
+/* A packet socket with a receive ring (TPACKET_V2; none with uring ingress), not yet mapped, that
+ * takes IPv4 UDP of this interface. Returns the descriptor or negative errno. */
+int sockets_open_ring(const struct netif *netif, const struct config *config,
+		      struct ring_shape shape);
 
 /* Lets no more frames into the ring. */
 void sockets_quiesce_ring(int fd);

@@ -84,8 +84,10 @@ static struct ring_place *take_place(struct worker *worker, const struct message
 {
 	struct ring_place *place = &worker->shared->places[message->index];
 
-	if (place->ring != message->input.ring)
-		*place = (struct ring_place){.ring = message->input.ring};
+	if (place->ring != message->input.ring) {
+		place->ring = message->input.ring;
+		place->head = place->lent = 0;
+	}
 	return place;
 }
 
@@ -104,7 +106,7 @@ static int input_open(struct worker *worker, const struct message *message, int 
 		.counters = &worker->counters,
 		.place = take_place(worker, message),
 		.receiver = &worker->receiver,
-		.frame_bytes = message->input.mtu,
+		.frame_bytes = message->input.frame_bytes,
 	};
 	memcpy(input->interface, message->input.interface, sizeof(input->interface));
 	rc = input->ops->open(input);
@@ -141,9 +143,10 @@ static void output_open(struct worker *worker, const struct message *message, in
 	*output = (struct output){
 		.fd = fd,
 		.error = message->output.error,
-		.gso_limit = worker->settings.gso && message->output.mtu > UDP_IPV4_HEADERS
-				     ? message->output.mtu - UDP_IPV4_HEADERS
-				     : 0,
+		.gso_limit =
+			worker->settings.gso != GSO_OFF && message->output.mtu > UDP_IPV4_HEADERS
+				? message->output.mtu - UDP_IPV4_HEADERS
+				: 0,
 		.counters = &worker->shared->outputs[message->index],
 	};
 	memcpy(output->interface, message->output.interface, sizeof(output->interface));
@@ -249,6 +252,7 @@ static int handle_messages(struct worker *worker)
 static unsigned turn(struct worker *worker, unsigned index)
 {
 	struct ingress *input = &worker->inputs[index];
+	const uint64_t before = counter_get(&worker->counters, COUNTER_recv_packets);
 	unsigned count = input->fd < 0 ? 0
 				       : input->ops->peek(input, worker->frames,
 							  worker->settings.send_batch);
@@ -261,6 +265,9 @@ static unsigned turn(struct worker *worker, unsigned index)
 	else
 		egress_flush(&worker->egress);
 	__atomic_store_n(&input->place->lent, input->lent, __ATOMIC_RELAXED);
+	counter_bump(&input->place->frames, count);
+	counter_bump(&input->place->packets,
+		     counter_get(&worker->counters, COUNTER_recv_packets) - before);
 	counters_publish(&worker->shared->counters, &worker->counters);
 	return count;
 }
@@ -407,7 +414,7 @@ static int worker_init(struct worker *worker)
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, CHANNEL_INDEX, WORKER_CHANNEL_FD);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
-		rc = pool_init(&worker->pool, worker->settings.pool);
+		rc = pool_init(&worker->pool, worker->settings.pool, worker->settings.aggregates);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
 		rc = receiver_init(&worker->receiver, &worker->pool,
 				   worker->settings.num_recv_buffers);

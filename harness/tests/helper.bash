@@ -127,6 +127,7 @@ ip_at() {
 
 # spawn NAME NODE COMMAND...: in the background; output in $WORK/NAME.out, errors in $WORK/NAME.log.
 spawn() {
+	rm -f "$WORK/$1.out" "$WORK/$1.log" # ready() must not find what an earlier one has said
 	in_node "$2" "${@:3}" >"$WORK/$1.out" 2>"$WORK/$1.log" 3>&- &
 	PROCESS[$1]=$(process_identity $!)
 	undo_push process_stop "${PROCESS[$1]}"
@@ -372,9 +373,12 @@ node_settled() {
 }
 
 # Packets between link and IP stack; frames that are not IP, and interfaces made anew, leave a rest in
-# this number, which is the node's SKEW when nothing is on its way.
+# this number, which is the node's SKEW when nothing is on its way. InNoECTPkts counts an aggregate as
+# its packets, InReceives would not.
 node_backlog() {
-	at "$1" cat /proc/net/snmp /proc/net/dev | awk '$1 == "Ip:" {ip = $4}
+	at "$1" cat /proc/net/netstat /proc/net/dev | awk '
+		$1 == "IpExt:" && !column {for (i = 2; i <= NF; i++) if ($i == "InNoECTPkts") column = i; next}
+		$1 == "IpExt:" {ip = $column}
 		/^ *(in|out)[0-9]+:/ {link += $3} END {print link - ip}'
 }
 

@@ -83,7 +83,7 @@ relays() {
 @test "aggregates to three outputs" {
 	whole
 	relays 1280 "$THREE" --ring-slot-bytes 65536 -- --size 1400 --gso 32
-	relays 1280 "$THREE" --ring-slot-bytes 65536 --no-gso -- --size 512 --gso 64
+	relays 1280 "$THREE" --ring-slot-bytes 65536 --gso off -- --size 512 --gso 64
 	relays 1280 "$THREE" --ring-slot-bytes 65536 --egress sendmmsg -- --size 18 --gso 64
 	relays 1280 "$THREE" --ring-slot-bytes 65536 --thread-model split --egress-reap deferred \
 		-- --size 1400 --gso 32

@@ -37,8 +37,8 @@ OUT=out0:$GROUP_OUT:6000:8
 	assert_counters gso_packets=256 gso_sends=4
 }
 
-@test "--no-gso sends packet by packet" {
-	relay_start "$(rule one "$IN" "$OUT")" --no-gso
+@test "--gso off sends packet by packet" {
+	relay_start "$(rule one "$IN" "$OUT")" --gso off
 	receive_start sink
 	relay_burst --size 1400 --count 256 --gso 32 --verify
 	relay_finish

@@ -167,7 +167,7 @@ mount_small() {
 	relay_start "$(rule a "$IN" "$OUT") $(rule b in0:239.255.1.2:5000)" --send-batch 32
 	relay_stop
 	assert_counters .schema=1 .program=mcrelay '.settings["send-batch"]=32' \
-		'.settings["queue-depth"]=1024' '.settings["no-gso"]=false' '.settings.exclusive=false' \
+		'.settings["queue-depth"]=1024' .settings.gso=auto '.settings.exclusive=false' \
 		'.rules | map(.id) | join(",")=a,b' '.rules[1].outputs | length=0' \
 		'.outputs[0].ttl=8' '.outputs[0].group=239.255.2.2' '.outputs[0].port=6000' \
 		'.inputs[0].interface=in0' '.inputs[0].slots=4096' \

@@ -283,7 +283,7 @@ metrics_differ() {
 		*) name="$key(_packets|_bytes)?_total{worker=" ;;
 		esac
 		[[ $(metric "^mcrelay_$name") == "$value" ]] || printf '%s %s\n' "$key" "$value"
-	done < <(jq -r '.stats.total | del(.arrived, .filtered, .waits, .bursts, .system_calls) |
+	done < <(jq -r '.stats.total | del(.arrived, .filtered, .histograms, .waits, .bursts, .system_calls) |
 		to_entries[] | "\(.key) \(.value)"' "$WORK/stats")
 }
 
@@ -309,8 +309,9 @@ metrics_differ() {
 	assert_equal "$(metric '^mcrelay_worker_up')" 2
 	assert_equal "$(metric '^mcrelay_rules')" 2
 	run awk '/^# HELP / {if (help[$3]++ || NF < 4) print; next}
-		/^# TYPE / {if (type[$3]++ || !help[$3] || $4 !~ /^(counter|gauge)$/) print; next}
-		{name = $0; sub(/[{ ].*/, "", name); if (!type[name]) print
+		/^# TYPE / {if (type[$3] || !help[$3] || $4 !~ /^(counter|gauge|histogram)$/) print; type[$3] = $4; next}
+		{name = $0; sub(/[{ ].*/, "", name); base = name; sub(/_(bucket|sum|count)$/, "", base)
+		 if (!type[name] && type[base] != "histogram") print
 		 if ($NF !~ /^[0-9]+([.][0-9]+)?$/) print
 		 labels = $0; sub(/ [^ ]*$/, "", labels); if (seen[labels]++) print}' "$WORK/page"
 	assert_output ''

@@ -81,7 +81,7 @@ finish() {
 
 @test "a flood packet by packet, without GSO" {
 	relay_start "$(rule three "$IN" "out0:$GROUP_OUT:6000" "out1:$GROUP_OUT:6000" \
-		"out2:$GROUP_OUT:6000")" --no-gso --ring-slots 64
+		"out2:$GROUP_OUT:6000")" --gso off --ring-slots 64
 	begin
 	flood --size 18 --gso 1
 	finish

@@ -58,13 +58,13 @@ rules_with() {
 
 @test "a value out of its range: exit status 64" {
 	local good=(--config "$WORK/rules.json") pair
-	for pair in num-workers=0 ring-slots=8 ring-slots=131072 ring-slot-bytes=-1 queue-depth=0 \
+	for pair in num-workers=0 ring-slots=-2 ring-slots=131072 ring-slot-bytes=-1 queue-depth=0 \
 		queue-depth=32769 send-batch=0 send-batch=1025 socket-sndbuf=4095 \
 		socket-sndbuf=99999999999999999999 stats-interval-ms=x stats-interval-ms=1.5; do
 		refuses 64 "^mcrelay: --${pair%=*}: '${pair#*=}' is not a whole number from [0-9]+ to [0-9]+; see" \
 			"${good[@]}" "--${pair%=*}" "${pair#*=}"
 	done
-	refuses 64 '--ring-slots: 100 is not a power of two' "${good[@]}" --ring-slots 100
+	refuses 64 '--ring-slots: 101 is neither' "${good[@]}" --ring-slots 101
 	refuses 64 '--ring-slot-bytes: 1024 is neither' "${good[@]}" --ring-slot-bytes 1024
 	refuses 64 '--ring-slot-bytes: 3000 is neither' "${good[@]}" --ring-slot-bytes 3000
 	refuses 64 'name the same file' "${good[@]}" --stats-file "$WORK/x" --stats-series "$WORK/x"

@@ -35,12 +35,12 @@ FAILING=239.255.2.3
 RULE=$(rule two "$IN" "out0:$GROUP_OUT:6000" "out1:$FAILING:6000")
 VARIANTS=(
 	"--egress uring"
-	"--egress uring --no-gso"
+	"--egress uring --gso off"
 	"--egress uring --egress-reap deferred"
 	"--egress sendmmsg"
-	"--egress sendmmsg --no-gso"
+	"--egress sendmmsg --gso off"
 	"--egress uring --thread-model split"
-	"--egress sendmmsg --thread-model split --no-gso"
+	"--egress sendmmsg --thread-model split --gso off"
 )
 
 # in_each_variant COMMAND...: once per variant, with a relay that runs so.

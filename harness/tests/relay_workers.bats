@@ -116,17 +116,20 @@ count_sockets() {
 	relay_stop
 }
 
-# The scheduling policy of process $1, as chrt names it.
-policy() {
-	chrt -p "$1" | sed -n 's/.*policy: //p'
+# The scheduling policies of the relay and its workers, as chrt names them.
+policies() {
+	local pid
+	for pid in "$(pid_of relay)" $(children relay); do
+		chrt -p "$pid" | sed -n 's/.*policy: //p'
+	done | paste -sd' '
 }
 
 @test "the supervisor gives way to its workers, unless told otherwise with chrt" {
 	relay_start "$RULE"
-	assert_equal "$(policy "$(pid_of relay)") $(policy $(children relay))" "SCHED_BATCH SCHED_OTHER"
+	assert_equal "$(policies)" "SCHED_BATCH SCHED_OTHER"
 	relay_stop
 	RELAY_WRAPPER="chrt -i 0" relay_start "$RULE"
-	assert_equal "$(policy "$(pid_of relay)") $(policy $(children relay))" "SCHED_IDLE SCHED_IDLE"
+	assert_equal "$(policies)" "SCHED_IDLE SCHED_IDLE"
 	relay_stop
 }
 

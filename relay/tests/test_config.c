@@ -68,9 +68,10 @@ static void test_defaults(void **state)
 	assert_int_equal(config.send_batch, 64);
 	assert_int_equal(config.socket_sndbuf, 4194304);
 	assert_int_equal(config.stats_interval_ms, 10000);
-	assert_int_equal(config.ring_slots, 4096);
+	assert_int_equal(config.ring_slots, 0);
 	assert_int_equal(config.ring_slot_bytes, 0);
-	assert_false(config.no_gso || config.exclusive);
+	assert_int_equal(config.worker.gso, GSO_AUTO);
+	assert_false(config.gro || config.exclusive);
 }
 
 static void test_environment(void **state)
@@ -82,21 +83,22 @@ static void test_environment(void **state)
 	setenv("MCR_BUFFER_POOL_STANDARD", "22", 1);
 	setenv("MCR_BUFFER_POOL_JUMBO", "23", 1);
 	setenv("MCR_NUM_RECV_BUFFERS", "24", 1);
-	ACCEPTED("--no-gso");
+	ACCEPTED("--gso", "off", "--gro");
 	assert_int_equal(config.socket_sndbuf, 212992);
 	assert_int_equal(config.stats_interval_ms, 0);
 	assert_int_equal(config.pool_small, 21);
 	assert_int_equal(config.pool_standard, 22);
 	assert_int_equal(config.pool_jumbo, 23);
 	assert_int_equal(config.num_recv_buffers, 24);
-	assert_true(config.no_gso);
+	assert_int_equal(config.worker.gso, GSO_OFF);
+	assert_true(config.gro && config.worker.aggregates);
 }
 
 /* Rules come from a file, or later over the control socket. */
 static void test_rules_come_from_somewhere(void **state)
 {
 	(void)state;
-	assert_refused(GIVEN("--no-gso"), "mcrelay",
+	assert_refused(GIVEN("--gro"), "mcrelay",
 		       "--config FILE or --control-socket-path PATH is missing");
 	assert_accepted(GIVEN("--control-socket-path", "/run/s"));
 	assert_null(config.rule_file);
@@ -252,7 +254,8 @@ static void test_worker_settings(void **state)
 	(void)state;
 	ACCEPTED("--queue-depth", "5", "--send-batch", "6", "--buffer-pool-small", "17",
 		 "--buffer-pool-standard", "18", "--buffer-pool-jumbo", "19", "--num-recv-buffers",
-		 "20", "--no-gso");
+		 "20", "--gso", "on");
+	assert_int_equal(config.worker.gso, GSO_ON);
 	assert_int_equal(config.worker.queue_depth, 5);
 	assert_int_equal(config.worker.send_batch, 6);
 	assert_int_equal(config.worker.pool[POOL_SMALL], 17);
@@ -261,9 +264,8 @@ static void test_worker_settings(void **state)
 	assert_int_equal(config.worker.num_recv_buffers, 20);
 	assert_int_equal(config.worker.uid, config.uid);
 	assert_int_equal(config.worker.gid, config.gid);
-	assert_false(config.worker.gso);
 	ACCEPTED("--fanout", "hash");
-	assert_true(config.worker.gso);
+	assert_int_equal(config.worker.gso, GSO_AUTO);
 	assert_int_equal(config.worker.pool[POOL_SMALL], 1000);
 	assert_int_equal(config.worker.pool[POOL_STANDARD], 500);
 	assert_int_equal(config.worker.pool[POOL_JUMBO], 200);
@@ -303,8 +305,9 @@ static void test_control_group(void **state)
 
 static void test_ring(void **state)
 {
-	static const char *const wrong_slots[] = {"17", "100", "4095", "65535"};
-	static const char *const wrong_bytes[] = {"1", "2", "1024", "2047", "3000", "131071"};
+	static const char *const wrong_slots[] = {"1", "8", "15", "17", "4095", "65535"};
+	static const char *const wrong_bytes[] = {"1",	  "2",	  "1024", "2047",
+						  "2049", "3000", "6144", "131071"};
 	char message[128];
 
 	(void)state;
@@ -312,19 +315,21 @@ static void test_ring(void **state)
 	assert_int_equal(config.ring_slots, 16);
 	assert_int_equal(config.ring_slot_bytes, 131072);
 	ACCEPTED("--ring-slots", "65536", "--ring-slot-bytes", "2048");
-	ACCEPTED("--ring-slot-bytes", "0");
+	ACCEPTED("--ring-slots", "100", "--ring-slot-bytes", "69632");
+	ACCEPTED("--ring-slots", "0", "--ring-slot-bytes", "0");
 	for (unsigned i = 0; i < sizeof(wrong_slots) / sizeof(wrong_slots[0]); i++) {
-		snprintf(message, sizeof(message), "--ring-slots: %s is not a power of two",
+		snprintf(message, sizeof(message),
+			 "--ring-slots: %s is neither 0 nor an even number from 16 on",
 			 wrong_slots[i]);
 		REFUSED(message, "--ring-slots", wrong_slots[i]);
 	}
 	for (unsigned i = 0; i < sizeof(wrong_bytes) / sizeof(wrong_bytes[0]); i++) {
 		snprintf(message, sizeof(message),
-			 "--ring-slot-bytes: %s is neither 0 nor a power of two from 2048 on",
+			 "--ring-slot-bytes: %s is neither 0, nor 2048, nor a multiple of 4096",
 			 wrong_bytes[i]);
 		REFUSED(message, "--ring-slot-bytes", wrong_bytes[i]);
 	}
-	REFUSED("--ring-slots: '8' is not a whole number from 16 to 65536", "--ring-slots", "8");
+	REFUSED("--ring-slots: '-2' is not a whole number from 0 to 65536", "--ring-slots", "-2");
 	REFUSED("--ring-slot-bytes: '262144' is not a whole number from 0 to 131072",
 		"--ring-slot-bytes", "262144");
 }

@@ -52,10 +52,11 @@ static struct egress egress;
 static int receivers[OUTPUTS];
 static struct expectation expected[OUTPUTS][MAX_PACKETS];
 static unsigned num_expected[OUTPUTS];
-static uint64_t added_packets, added_bytes, released;
+static uint64_t added_runs, added_packets, added_bytes, released;
 static uint32_t holds[OUTPUTS * MAX_PACKETS];
 static enum egress_mode mode; /* how start() sends */
 static enum reap_mode reap;
+static enum gso_mode gso = GSO_AUTO;
 
 /* ------------------------------------------------------------------------- set-up */
 
@@ -134,7 +135,7 @@ static int open_output(unsigned output, const struct config *config)
 	outputs[output] = (struct output){
 		.fd = fd < 0 ? -1 : fd,
 		.error = fd < 0 ? -fd : 0,
-		.gso_limit = !config->no_gso && mtu > UDP_IPV4_HEADERS ? mtu - UDP_IPV4_HEADERS : 0,
+		.gso_limit = gso != GSO_OFF && mtu > UDP_IPV4_HEADERS ? mtu - UDP_IPV4_HEADERS : 0,
 		.counters = &output_counters[output],
 	};
 	strcpy(outputs[output].interface, keys[output].to.interface);
@@ -148,22 +149,21 @@ static void forget(void)
 	memset(output_counters, 0, sizeof(output_counters));
 	memset(num_expected, 0, sizeof(num_expected));
 	memset(holds, 0, sizeof(holds));
-	added_packets = added_bytes = released = 0;
+	added_runs = added_packets = added_bytes = released = 0;
 }
 
-static void start(unsigned queue_depth, uint32_t mtu, bool no_gso)
+static void start(unsigned queue_depth, uint32_t mtu, enum gso_mode gso_mode)
 {
-	const struct config config = {
-		.socket_sndbuf = 4 << 20,
-		.no_gso = no_gso,
-	};
+	const struct config config = {.socket_sndbuf = 4 << 20};
 	const struct worker_settings settings = {
 		.queue_depth = queue_depth,
 		.egress = mode,
 		.reap = reap,
+		.gso = gso_mode,
 	};
 	int rc;
 
+	gso = gso_mode;
 	forget();
 	for (unsigned i = 0; i < OUTPUTS; i++) {
 		uint16_t port;
@@ -193,23 +193,40 @@ static int stop(void **state)
 	}
 	mode = EGRESS_URING;
 	reap = REAP_SYNC;
+	gso = GSO_AUTO;
 	return 0;
 }
 
 /* ------------------------------------------------------------------------- in and out */
 
-static void add(unsigned output, uint32_t bytes)
+static void expect(unsigned output, const uint8_t *payload, uint32_t bytes)
 {
-	const uint8_t *payload = pool + below(POOL_BYTES - bytes);
-	const uint32_t slot = (uint32_t)added_packets % (OUTPUTS * MAX_PACKETS);
-
 	assert_in_range(num_expected[output], 0, MAX_PACKETS - 1);
-	assert_int_equal(holds[slot], 0);
-	holds[slot] = 1;
 	expected[output][num_expected[output]++] = (struct expectation){payload, bytes};
 	added_packets++;
 	added_bytes += bytes;
-	egress_add(&egress, &outputs[output], payload, bytes, (struct hold){&ingress, slot});
+}
+
+/* `segments` packets of that size, the last one of `last_bytes`, one behind the other. */
+static void add_run(unsigned output, uint32_t segments, uint32_t segment_bytes, uint32_t last_bytes)
+{
+	const uint32_t bytes = (segments - 1) * segment_bytes + last_bytes;
+	const uint8_t *payload = pool + below(POOL_BYTES - bytes);
+	const uint32_t slot = (uint32_t)added_runs++ % (OUTPUTS * MAX_PACKETS);
+
+	assert_int_equal(holds[slot], 0);
+	holds[slot] = 1;
+	for (uint32_t i = 1; i <= segments; i++)
+		expect(output, payload + (size_t)(i - 1) * segment_bytes,
+		       i < segments ? segment_bytes : last_bytes);
+	egress_add(&egress, &outputs[output],
+		   &(struct run){payload, bytes, segment_bytes, segments},
+		   (struct hold){&ingress, slot});
+}
+
+static void add(unsigned output, uint32_t bytes)
+{
+	add_run(output, 1, bytes, bytes);
 }
 
 static void receive_one(unsigned output, const struct expectation *packet)
@@ -274,7 +291,7 @@ static void assert_all_settled(void)
 	assert_int_equal(egress.num_queued, 0);
 	assert_int_equal(egress.in_flight, 0);
 	assert_int_equal(egress.num_free, egress.depth);
-	assert_int_equal(released, added_packets); /* each once: count_release saw to it */
+	assert_int_equal(released, added_runs); /* each once: count_release saw to it */
 	for (unsigned i = 0; i < OUTPUTS; i++)
 		assert_null(outputs[i].open_op);
 }
@@ -347,7 +364,7 @@ static void test_coalescing(void **state)
 	for (unsigned i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
 		const struct burst *burst = &bursts[i];
 
-		start(64, burst->mtu, false);
+		start(64, burst->mtu, GSO_AUTO);
 		for (unsigned j = 0; j < 4; j++)
 			for (unsigned k = 0; k < burst->runs[j].count; k++)
 				add(0, burst->runs[j].bytes);
@@ -381,7 +398,7 @@ static void in_every_mode(void (*test)(void))
 /* Packets of several outputs alternate, and yet each output gets one send. */
 static void interleaved_outputs(void)
 {
-	start(64, LO_MTU, false);
+	start(64, LO_MTU, GSO_AUTO);
 	for (unsigned i = 0; i < 60; i++)
 		add(i % 3, 100 + i % 3);
 	flush_and_receive();
@@ -398,10 +415,93 @@ static void test_interleaved_outputs(void **state)
 	in_every_mode(interleaved_outputs);
 }
 
+struct aggregates {
+	const char *what;
+	unsigned sends;
+	struct {
+		uint32_t segments, segment_bytes, last_bytes;
+	} runs[4];
+};
+
+/* What has been received as one leaves as one, with more of its size where there is room. */
+static void test_aggregates(void **state)
+{
+	static const struct aggregates bursts[] = {
+		{"one", 1, {{46, 1400, 1400}}},
+		{"as many as a send may have", 1, {{64, 1000, 1000}}},
+		{"as many bytes as a send may have", 1, {{2, 40000, 25507}}},
+		{"two that fit", 1, {{32, 100, 100}, {32, 100, 100}}},
+		{"two that do not", 2, {{32, 100, 100}, {33, 100, 100}}},
+		{"two of too many bytes", 2, {{32, 1400, 1400}, {32, 1400, 1400}}},
+		{"a short last one", 1, {{32, 100, 100}, {20, 100, 7}}},
+		{"a short last one closes the send", 2, {{20, 100, 7}, {20, 100, 100}}},
+		{"of two sizes", 2, {{20, 100, 100}, {20, 101, 101}}},
+		{"a packet and more of them", 1, {{1, 100, 100}, {20, 100, 100}}},
+		{"more of them and a short packet", 1, {{20, 100, 100}, {1, 99, 99}}},
+		{"a short packet and more of them", 2, {{1, 99, 99}, {20, 100, 100}}},
+		{"a mixture", 3, {{5, 9, 9}, {1, 9, 9}, {3, 300, 20}, {9, 300, 300}}},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
+		const struct aggregates *burst = &bursts[i];
+
+		start(64, LO_MTU, GSO_AUTO);
+		for (unsigned j = 0; j < 4 && burst->runs[j].segments; j++)
+			add_run(0, burst->runs[j].segments, burst->runs[j].segment_bytes,
+				burst->runs[j].last_bytes);
+		flush_and_receive();
+		if (count(COUNTER_sqes) != burst->sends)
+			print_error("%s: %d sends instead of %u\n", burst->what,
+				    (int)count(COUNTER_sqes), burst->sends);
+		assert_int_equal(count(COUNTER_sqes), burst->sends);
+		stop(NULL);
+	}
+}
+
+/* To an output that takes no GSO sends, or none of that size, packets go one by one. */
+static void aggregates_apart(void)
+{
+	start(16, 1500, GSO_OFF);
+	add_run(0, 50, 100, 30);
+	add_run(1, 3, 1400, 1400);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_gso_sends), 0);
+	stop(NULL);
+	start(16, 1500, GSO_AUTO);
+	add_run(0, 10, 1473, 20);
+	add_run(0, 10, 1472, 20);
+	flush_and_receive();
+	assert_int_equal(count(COUNTER_gso_sends), 1);
+	assert_int_equal(count(COUNTER_gso_packets), 10);
+}
+
+static void test_aggregates_apart(void **state)
+{
+	(void)state;
+	in_every_mode(aggregates_apart);
+}
+
+static void test_histogram(void **state)
+{
+	static const uint32_t sizes[] = {1, 1, 2, 3, 4, 7, 8, 63, 64};
+	static const uint64_t expect_buckets[HISTOGRAM_BUCKETS] = {2, 2, 2, 1, 0, 1, 1};
+
+	(void)state;
+	start(64, LO_MTU, GSO_AUTO);
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		add_run(0, sizes[i], 100, 100);
+		flush_and_receive();
+	}
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		assert_int_equal(counters.histogram[HISTOGRAM_segments_per_send][i],
+				 expect_buckets[i]);
+}
+
 static void test_no_gso(void **state)
 {
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	for (unsigned i = 0; i < 60; i++)
 		add(i % 3, 100);
 	flush_and_receive();
@@ -419,7 +519,7 @@ static void small_queue(void)
 	for (unsigned depth = 1; depth <= 5; depth++) {
 		mode = each_mode;
 		reap = each_reap;
-		start(depth, LO_MTU, true);
+		start(depth, LO_MTU, GSO_OFF);
 		for (unsigned i = 0; i < 50; i++)
 			add(i % 3, 100 + i);
 		assert_int_equal(count(COUNTER_egress_sent), 49 / depth * depth);
@@ -441,7 +541,7 @@ static void test_deferred(void **state)
 {
 	(void)state;
 	reap = REAP_DEFERRED;
-	start(64, LO_MTU, false);
+	start(64, LO_MTU, GSO_AUTO);
 	for (unsigned turn = 0; turn < 5; turn++) {
 		for (unsigned i = 0; i < 30; i++)
 			add(i % 3, 100);
@@ -462,7 +562,7 @@ static void test_deferred(void **state)
 static void test_nothing_to_drain(void **state)
 {
 	(void)state;
-	start(4, LO_MTU, false);
+	start(4, LO_MTU, GSO_AUTO);
 	assert_int_equal(egress_drain(&egress), 0);
 	add(0, 10);
 	assert_int_equal(egress_drain(&egress), 0);
@@ -475,7 +575,7 @@ static void test_nothing_to_drain(void **state)
 static void test_nothing_to_flush(void **state)
 {
 	(void)state;
-	start(4, LO_MTU, false);
+	start(4, LO_MTU, GSO_AUTO);
 	flush_and_receive();
 	assert_int_equal(count(COUNTER_system_calls), 0);
 	add(0, 10);
@@ -515,7 +615,24 @@ static unsigned room_for(uint32_t bytes)
 	return 2 * bytes + 2304;
 }
 
-/* Runs of equal packets with a short one at the end, over one output or all in turn. */
+/* An aggregate, as one that was received can be. False if there is no room for it. */
+static bool add_random_aggregate(unsigned output, uint32_t size, unsigned *room)
+{
+	uint32_t segments = 1 + below(GSO_SEGMENTS_MAX);
+
+	if (size == 0)
+		size = 1;
+	if (segments > GSO_BYTES_MAX / size)
+		segments = GSO_BYTES_MAX / size;
+	if (*room < segments * room_for(size))
+		return false;
+	*room -= segments * room_for(size);
+	add_run(output, segments, size, below(3) ? size : 1 + below(size));
+	return true;
+}
+
+/* Aggregates, and runs of equal packets with a short one at the end, over one output or all in
+ * turn. */
 static void random_burst(uint32_t gso_limit, unsigned room)
 {
 	unsigned packets = 0;
@@ -526,6 +643,14 @@ static void random_burst(uint32_t gso_limit, unsigned room)
 		const bool all = below(2), short_last = below(3) == 0;
 		const unsigned output = below(OUTPUTS);
 
+		if (num_expected[output] >= MAX_PACKETS - 200)
+			return;
+		if (below(2)) {
+			if (!add_random_aggregate(output, size, &room))
+				return;
+			packets += 20;
+			continue;
+		}
 		for (unsigned i = 0; i < run; i++, packets++) {
 			if (room < room_for(size) || num_expected[output] >= MAX_PACKETS - 200)
 				return;
@@ -551,24 +676,24 @@ static void test_random_bursts(void **state)
 	static const struct {
 		unsigned depth;
 		uint32_t mtu;
-		bool no_gso;
+		enum gso_mode gso;
 		enum egress_mode mode;
 		enum reap_mode reap;
 	} settings[] = {
-		{1024, LO_MTU, false, EGRESS_URING, REAP_SYNC},
-		{1024, 1500, false, EGRESS_URING, REAP_SYNC},
-		{1024, 9000, false, EGRESS_URING, REAP_SYNC},
-		{7, LO_MTU, false, EGRESS_URING, REAP_SYNC},
-		{2, 1500, false, EGRESS_URING, REAP_SYNC},
-		{1, 1500, false, EGRESS_URING, REAP_SYNC},
-		{64, 1500, true, EGRESS_URING, REAP_SYNC},
-		{1024, 1500, false, EGRESS_URING, REAP_EAGER},
-		{7, LO_MTU, false, EGRESS_URING, REAP_EAGER},
-		{1024, 1500, false, EGRESS_URING, REAP_DEFERRED},
-		{7, LO_MTU, true, EGRESS_URING, REAP_DEFERRED},
-		{1024, LO_MTU, false, EGRESS_SENDMMSG, REAP_SYNC},
-		{7, 1500, false, EGRESS_SENDMMSG, REAP_SYNC},
-		{64, 1500, true, EGRESS_SENDMMSG, REAP_SYNC},
+		{1024, LO_MTU, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{1024, 1500, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{1024, 9000, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{7, LO_MTU, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{2, 1500, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{1, 1500, GSO_AUTO, EGRESS_URING, REAP_SYNC},
+		{64, 1500, GSO_OFF, EGRESS_URING, REAP_SYNC},
+		{1024, 1500, GSO_AUTO, EGRESS_URING, REAP_EAGER},
+		{7, LO_MTU, GSO_AUTO, EGRESS_URING, REAP_EAGER},
+		{1024, 1500, GSO_AUTO, EGRESS_URING, REAP_DEFERRED},
+		{7, LO_MTU, GSO_OFF, EGRESS_URING, REAP_DEFERRED},
+		{1024, LO_MTU, GSO_AUTO, EGRESS_SENDMMSG, REAP_SYNC},
+		{7, 1500, GSO_AUTO, EGRESS_SENDMMSG, REAP_SYNC},
+		{64, 1500, GSO_OFF, EGRESS_SENDMMSG, REAP_SYNC},
 	};
 
 	(void)state;
@@ -577,7 +702,7 @@ static void test_random_bursts(void **state)
 
 		mode = settings[i].mode;
 		reap = settings[i].reap;
-		start(settings[i].depth, settings[i].mtu, settings[i].no_gso);
+		start(settings[i].depth, settings[i].mtu, settings[i].gso);
 		room = receive_buffer_bytes();
 		for (unsigned burst = 0; burst < 60; burst++) {
 			random_burst(settings[i].mtu - 28, room);
@@ -586,7 +711,7 @@ static void test_random_bursts(void **state)
 		assert_true(added_packets > 60);
 		if (settings[i].mode == EGRESS_SENDMMSG)
 			assert_int_equal(count(COUNTER_sqes), 0);
-		else if (settings[i].no_gso || settings[i].depth == 1)
+		else if (settings[i].gso == GSO_OFF || settings[i].depth == 1)
 			assert_int_equal(count(COUNTER_sqes) + count(COUNTER_gso_packets) -
 						 count(COUNTER_gso_sends),
 					 added_packets);
@@ -603,7 +728,7 @@ static void closed_output(void)
 {
 	const struct config config = {.socket_sndbuf = 65536};
 
-	start(4, LO_MTU, false);
+	start(4, LO_MTU, GSO_AUTO);
 	close_output(0);
 	netifs[0].index = 0;
 	assert_int_equal(open_output(0, &config), -ENODEV);
@@ -643,7 +768,7 @@ static void test_largest_send_buffer(void **state)
 	const struct config config = {.socket_sndbuf = INT32_MAX / 2};
 
 	(void)state;
-	start(4, LO_MTU, false);
+	start(4, LO_MTU, GSO_AUTO);
 	close_output(0);
 	assert_int_equal(open_output(0, &config), 0);
 	add(0, 1400);
@@ -652,7 +777,7 @@ static void test_largest_send_buffer(void **state)
 
 static void too_large(void)
 {
-	start(8, LO_MTU, false);
+	start(8, LO_MTU, GSO_AUTO);
 	add(0, MAX_PAYLOAD + 1);
 	num_expected[0] = 0;
 	add(1, MAX_PAYLOAD);
@@ -673,7 +798,7 @@ static void test_too_large(void **state)
 static void test_refused_by_the_peer(void **state)
 {
 	(void)state;
-	start(8, LO_MTU, false);
+	start(8, LO_MTU, GSO_AUTO);
 	close(receivers[0]);
 	receivers[0] = -1;
 	add(0, 10);
@@ -693,7 +818,7 @@ static void test_refused_by_the_peer(void **state)
 static void test_broken_uring(void **state)
 {
 	(void)state;
-	start(4, LO_MTU, true);
+	start(4, LO_MTU, GSO_OFF);
 	add(0, 10);
 	flush_and_receive();
 	egress.uring.enter_ring_fd = -1;
@@ -739,7 +864,7 @@ static int restore_network(void **state)
 /* A route with a smaller MTU than its interface: plain sends are fragmented, GSO sends refused. */
 static void gso_refused_by_the_route(void)
 {
-	start(8, LO_MTU, false);
+	start(8, LO_MTU, GSO_AUTO);
 	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
 	     "src 127.0.0.1 mtu lock 1000");
 	for (unsigned i = 0; i < 30; i++)
@@ -776,7 +901,7 @@ static void test_gso_refused_by_the_route(void **state)
 static void test_gso_refused_twice(void **state)
 {
 	(void)state;
-	start(8, LO_MTU, false);
+	start(8, LO_MTU, GSO_AUTO);
 	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
 	     "src 127.0.0.1 mtu lock 1000");
 	for (unsigned i = 0; i < 140; i++)
@@ -795,7 +920,7 @@ static void test_gso_refused_twice(void **state)
  * in its burst waits until its packets have been sent one by one. */
 static void gso_refused_on_trial(void)
 {
-	start(64, LO_MTU, false);
+	start(64, LO_MTU, GSO_AUTO);
 	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
 	     "src 127.0.0.1 mtu lock 1000");
 	outputs[0].gso_proven = outputs[1].gso_proven = 0;
@@ -835,7 +960,7 @@ static void test_trials(void **state)
 		      {101, 1}, {100, 1}, {1400, 2}, {1400, 1}};
 
 	(void)state;
-	start(64, LO_MTU, false);
+	start(64, LO_MTU, GSO_AUTO);
 	outputs[0].gso_proven = 0;
 	for (unsigned i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
 		uint64_t before = count(COUNTER_submits);
@@ -853,7 +978,7 @@ static void test_trials(void **state)
 /* Output 0 becomes a multicast group behind a link of its own, "far0". */
 static int open_far_output(void)
 {
-	const struct config config = {.socket_sndbuf = 8192, .no_gso = true};
+	const struct config config = {.socket_sndbuf = 8192};
 
 	need("ip link show dev far0 >/dev/null 2>&1 || ip link add far0 type veth peer name far1");
 	need("ip addr replace 10.99.0.1/24 dev far0 && ip link set far1 up && "
@@ -883,7 +1008,7 @@ static void send_far(enum send_cause cause, unsigned least, unsigned most)
 static void test_interface_goes_down(void **state)
 {
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	assert_int_equal(open_far_output(), 0);
 	send_far(CAUSE_OTHER, 0, 0);
 	need("ip link set far0 down");
@@ -895,7 +1020,7 @@ static void test_interface_goes_down(void **state)
 static void test_interface_goes_away(void **state)
 {
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	assert_int_equal(open_far_output(), 0);
 	need("ip link del far0");
 	send_far(CAUSE_ENETUNREACH, 10, 10);
@@ -907,7 +1032,7 @@ static void test_opened_while_down(void **state)
 	const struct config config = {.socket_sndbuf = 8192};
 
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	assert_int_equal(open_far_output(), 0);
 	need("ip link set far0 down");
 	close_output(0);
@@ -919,7 +1044,7 @@ static void test_opened_while_down(void **state)
 static void test_full_send_buffer(void **state)
 {
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	assert_int_equal(open_far_output(), 0);
 	need("tc qdisc add dev far0 root tbf rate 8kbit burst 2000 limit 10000000");
 	send_far(CAUSE_EAGAIN, 1, 9);
@@ -930,7 +1055,7 @@ static void test_full_send_buffer(void **state)
 static void test_full_queue(void **state)
 {
 	(void)state;
-	start(64, LO_MTU, true);
+	start(64, LO_MTU, GSO_OFF);
 	assert_int_equal(open_far_output(), 0);
 	need("tc qdisc add dev far0 root tbf rate 8kbit burst 2000 limit 3000");
 	send_far(CAUSE_ENOBUFS, 6, 8);
@@ -995,6 +1120,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_coalescing),
 		TEST(test_interleaved_outputs),
+		TEST(test_aggregates),
+		TEST(test_aggregates_apart),
+		TEST(test_histogram),
 		TEST(test_no_gso),
 		TEST(test_small_queue),
 		TEST(test_nothing_to_flush),

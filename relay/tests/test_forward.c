@@ -41,10 +41,13 @@ static void count_release(struct ingress *ingress, uint32_t slot)
 static const struct ingress_ops release_only = {.release = count_release};
 static struct ingress ingress = {.ops = &release_only, .holds = holds};
 
+static unsigned runs; /* handed to egress */
+
 /* As the egress does it for the unified thread model. */
 static void drop(void *context, struct hold hold)
 {
 	assert_ptr_equal(context, &egress);
+	runs++;
 	hold_drop(hold);
 }
 
@@ -255,12 +258,62 @@ static void test_aggregate(void **state)
 	}
 }
 
+/* No run is longer than one send can take. */
+static void test_long_aggregate(void **state)
+{
+	static const struct {
+		uint16_t segment_bytes;
+		unsigned packets, runs;
+	} aggregates[] = {{1, 64, 1},	 {1, 65, 2},	{1, 128, 2},   {10, 129, 3},
+			  {1023, 64, 1}, {1024, 64, 2}, {1400, 46, 1}, {1400, 47, 2},
+			  {32753, 2, 1}, {32754, 2, 2}, {65507, 1, 1}, {9, 6000, 94}};
+	static uint8_t large[14 + 65535];
+
+	(void)state;
+	routes[1].outputs = output_list;
+	routes[1].num_outputs = OUTPUTS;
+	for (unsigned i = 0; i < sizeof(aggregates) / sizeof(aggregates[0]); i++) {
+		const uint32_t payload = aggregates[i].segment_bytes * aggregates[i].packets;
+		const uint32_t bytes = UDP + 8 + (payload < 65507 ? payload : 65507);
+		struct frame frame = {.data = large,
+				      .captured = bytes,
+				      .original = bytes,
+				      .segment_bytes = aggregates[i].segment_bytes,
+				      .checksum_good = true};
+		unsigned sum = 0;
+
+		memset(&counters, 0, sizeof(counters));
+		memset(released, 0, sizeof(released));
+		runs = 0;
+		memcpy(large, good, FRAME_BYTES);
+		large[IP + 2] = (uint8_t)((bytes - IP) >> 8);
+		large[IP + 3] = (uint8_t)(bytes - IP);
+		large[IP + 10] = large[IP + 11] = 0;
+		for (unsigned j = IP; j < UDP; j += 2)
+			sum += (unsigned)large[j] << 8 | large[j + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = (sum & 0xffff) + (sum >> 16);
+		large[IP + 10] = (uint8_t)(~sum >> 8);
+		large[IP + 11] = (uint8_t)~sum;
+		large[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
+		large[UDP + 5] = (uint8_t)(bytes - UDP);
+		forward_burst(&forwarder, &ingress, 3, &frame, 1);
+		assert_int_equal(counter_get(&counters, COUNTER_matched), aggregates[i].packets);
+		assert_int_equal(counter_get(&counters, COUNTER_egress_queued),
+				 OUTPUTS * aggregates[i].packets);
+		assert_int_equal(runs, OUTPUTS * aggregates[i].runs);
+		assert_int_equal(released[0], 1);
+		assert_int_equal(holds[0], 0);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_matched), TEST(test_no_match), TEST(test_drops),
-		TEST(test_burst),   TEST(test_fan_out),	 TEST(test_aggregate),
+		TEST(test_matched),	   TEST(test_no_match), TEST(test_drops),
+		TEST(test_burst),	   TEST(test_fan_out),	TEST(test_aggregate),
+		TEST(test_long_aggregate),
 	};
 
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

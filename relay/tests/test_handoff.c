@@ -101,10 +101,10 @@ static void start(void)
 static bool push_to(struct output *output, const void *payload, uint32_t bytes)
 {
 	const uint32_t slot = (uint32_t)(pushed % SLOTS);
-	const struct handoff_packet packet = {output, payload, bytes, {&ingress, slot}};
+	const struct handoff_run run = {output, {payload, bytes, bytes, 1}, {&ingress, slot}};
 
 	holds[slot]++;
-	if (!handoff_push(&handoff, &packet)) {
+	if (!handoff_push(&handoff, &run)) {
 		holds[slot]--;
 		refused++;
 		return false;

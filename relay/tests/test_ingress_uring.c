@@ -52,7 +52,7 @@ static void start(uint32_t buffers, unsigned num_recv_buffers)
 
 	memset(&counters, 0, sizeof(counters));
 	assert_in_range(buffers, 1, MAX_BUFFERS);
-	assert_int_equal(pool_init(&pool, counts), 0);
+	assert_int_equal(pool_init(&pool, counts, false), 0);
 	rc = receiver_init(&receiver, &pool, num_recv_buffers);
 	if (rc == -EPERM || rc == -ENOSYS) {
 		print_message("no io_uring here: %s\n", strerror(-rc));
@@ -495,7 +495,7 @@ static void test_refused_by_the_kernel(void **state)
 	const uint32_t counts[POOL_CLASSES] = {16, 16, 16};
 
 	(void)state;
-	assert_int_equal(pool_init(&pool, counts), 0);
+	assert_int_equal(pool_init(&pool, counts, false), 0);
 	assert_int_equal(receiver_init(&receiver, &pool, 1 << 20), -EINVAL);
 	receiver_exit(&receiver); /* as a worker does whose start has failed */
 	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), 0);
@@ -551,7 +551,7 @@ static void start_lo(uint32_t buffers)
 		skip();
 	}
 	start(buffers, buffers);
-	fd = sockets_open_ring(&lo, &config, 0);
+	fd = sockets_open_ring(&lo, &config, sockets_ring_shape(&lo, &config, false));
 	assert_true(fd >= 0);
 	senders[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	use(0, fd, MTU);

@@ -96,6 +96,18 @@ static void assert_value(const char *text)
 	assert_int_equal(text[digits], '\0');
 }
 
+/* Only the samples of a histogram have more of a name than their family. */
+static void assert_suffix(const struct family *family, const char *suffix, size_t length)
+{
+	if (strcmp(family->type, "histogram") != 0) {
+		assert_int_equal(length, 0);
+		return;
+	}
+	assert_true((length == 7 && memcmp(suffix, "_bucket", length) == 0) ||
+		    (length == 4 && memcmp(suffix, "_sum", length) == 0) ||
+		    (length == 6 && memcmp(suffix, "_count", length) == 0));
+}
+
 static void parse_sample(char *line)
 {
 	const struct family *family = &families[num_families - 1];
@@ -107,8 +119,9 @@ static void parse_sample(char *line)
 	samples = more;
 	/* of the family whose HELP and TYPE came last */
 	assert_true(num_families > 0 && family->type);
-	assert_int_equal(length, strlen(family->name));
-	assert_memory_equal(line, family->name, length);
+	assert_in_range(length, strlen(family->name), strlen(family->name) + strlen("_bucket"));
+	assert_memory_equal(line, family->name, strlen(family->name));
+	assert_suffix(family, line + strlen(family->name), length - strlen(family->name));
 	take_labels(&end);
 	assert_int_equal(*end, ' ');
 	line[end - line] = '\0';
@@ -153,7 +166,8 @@ static void parse_type(char *line)
 	assert_true(num_families > 0);
 	assert_null(family->type);
 	assert_string_equal(cut_word(&line), family->name);
-	assert_true(strcmp(line, "counter") == 0 || strcmp(line, "gauge") == 0);
+	assert_true(strcmp(line, "counter") == 0 || strcmp(line, "gauge") == 0 ||
+		    strcmp(line, "histogram") == 0);
 	family->type = line;
 }
 
@@ -365,7 +379,24 @@ static void test_every_counter(void **state)
 		assert_series(series, value);
 	}
 	assert_series("mcrelay_recv_packets_total{worker=\"0\"}", "18446744073709551615");
-	assert_series("mcrelay_matched_packets_total{worker=\"1\"}", "18014398509482007");
+	assert_series("mcrelay_matched_packets_total{worker=\"1\"}", "18014398509482009");
+}
+
+static void test_histograms(void **state)
+{
+	(void)state;
+	make_up(1);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		shared_of(0)->counters.histogram[HISTOGRAM_segments_per_send][i] = i + 1;
+	shared_of(0)->counters.value[COUNTER_egress_submitted] = 4711;
+	scrape();
+	assert_series("mcrelay_segments_per_send_bucket{worker=\"0\",le=\"1\"}", "1");
+	assert_series("mcrelay_segments_per_send_bucket{worker=\"0\",le=\"3\"}", "3");
+	assert_series("mcrelay_segments_per_send_bucket{worker=\"0\",le=\"63\"}", "21");
+	assert_series("mcrelay_segments_per_send_bucket{worker=\"0\",le=\"+Inf\"}", "91");
+	assert_series("mcrelay_segments_per_send_count{worker=\"0\"}", "91");
+	assert_series("mcrelay_segments_per_send_sum{worker=\"0\"}", "4711");
+	assert_series("mcrelay_packets_per_burst_bucket{worker=\"0\",le=\"+Inf\"}", "0");
 }
 
 static void test_labels(void **state)
@@ -505,8 +536,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_yet), TEST(test_packet_age),	  TEST(test_workers),
-		TEST(test_labels),	TEST(test_every_counter), TEST(test_outputs),
-		TEST(test_full),	TEST(test_interfaces),
+		TEST(test_labels),	TEST(test_every_counter), TEST(test_histograms),
+		TEST(test_outputs),	TEST(test_full),	  TEST(test_interfaces),
 	};
 
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -28,7 +28,7 @@ static struct pool pool;
 static int setup(void **state)
 {
 	(void)state;
-	return pool_init(&pool, counts);
+	return pool_init(&pool, counts, false);
 }
 
 static int teardown(void **state)
@@ -192,7 +192,7 @@ static void test_exit_gives_back(void **state)
 		for (unsigned i = 0; i < POOL_CLASSES && round == 0; i++)
 			assert_int_equal(mapping(memory[i], "Size"), -1);
 		pool_exit(&pool); /* harmless */
-		assert_int_equal(pool_init(&pool, counts), 0);
+		assert_int_equal(pool_init(&pool, counts, false), 0);
 	}
 }
 
@@ -216,7 +216,7 @@ static void test_too_little_memory(void **state)
 		int rc;
 
 		setrlimit(RLIMIT_AS, &limit);
-		rc = pool_init(&other, large);
+		rc = pool_init(&other, large, false);
 		_exit(rc == -ENOMEM && !other.classes[0].memory ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
