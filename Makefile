@@ -47,7 +47,7 @@ endif
 .SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) \
             $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) $(FUZZERS:%=$(BUILD)/fuzz/obj/relay/fuzz/fuzz_%.o)
 
-.PHONY: all unit-tests test gate asan tsan fuzz lint format install clean help
+.PHONY: all unit-tests test gate asan drill tsan fuzz lint format install clean help
 all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
@@ -137,6 +137,9 @@ gate: ## run the main job, the PHASE4 pipeline, and print the verdict (as root)
 asan: ## build programs and unit tests with ASan and UBSan under build/asan
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit-tests
+
+drill: ## a relay that can be slowed down on purpose (--drill-delay-ns), build/drill/mcrelay
+	$(MAKE) BUILD=$(BUILD)/drill CFLAGS='$(CFLAGS) -DDRILL' $(BUILD)/drill/mcrelay
 
 tsan: ## the same with TSan under build/tsan
 	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -Wno-tsan' all unit-tests

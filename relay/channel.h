@@ -44,6 +44,7 @@ struct worker_settings {
 	uint32_t num_recv_buffers;
 	bool aggregates; /* pool buffers of the largest class hold one */
 	bool log_packets;
+	uint32_t drill_delay_ns; /* see drill.h */
 };
 
 struct message {

@@ -37,7 +37,8 @@ struct config {
 	uint64_t num_recv_buffers;
 	const char *log_level, *log_format;
 	bool log_packets;
-	const char *http; /* NULL: no HTTP server */
+	uint64_t drill_delay_ns; /* only a drill build has the option */
+	const char *http;	 /* NULL: no HTTP server */
 
 	/* derived: */
 	struct worker_settings worker; /* but for index, cpu */

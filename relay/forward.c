@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* forward: see forward.h. */
 #include "forward.h"
+#include "drill.h"
 #include "log.h"
 
 #include <errno.h>
@@ -114,6 +115,16 @@ static void log_truncation_once(struct ingress *ingress, const struct frame *fra
 		    frame->original, ingress->interface, ingress->slot_bytes);
 }
 
+static void log_run(const struct packet *packet, const struct run *run)
+{
+	for (uint32_t left = run->bytes, i = 1; i <= run->segments; i++) {
+		uint32_t bytes = i < run->segments ? run->segment_bytes : left;
+
+		log_packet(packet->group, packet->port, bytes);
+		left -= bytes;
+	}
+}
+
 /* True when sends hold the frame's slot now. */
 static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 			  const struct frame *frame)
@@ -122,6 +133,7 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	struct packet packet;
 	const struct route *route;
 	enum packet_verdict verdict = packet_parse(frame, &packet);
+	struct run run;
 	uint32_t segments;
 	int32_t rule;
 
@@ -144,14 +156,13 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	route = &forwarder->routes[rule];
 	counter_bump(&route->counters->packets, segments);
 	counter_bump(&route->counters->bytes, packet.payload_bytes);
+	run = (struct run){packet.payload, packet.payload_bytes,
+			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments};
 	if (forwarder->log_packets)
-		log_packet(packet.group, packet.port, packet.payload_bytes);
+		log_run(&packet, &run);
 	if (route->num_outputs == 0)
 		return false;
-	fan_out(forwarder, route,
-		&(struct run){packet.payload, packet.payload_bytes,
-			      segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments},
-		ingress, frame->slot);
+	fan_out(forwarder, route, &run, ingress, frame->slot);
 	return true;
 }
 
@@ -171,6 +182,8 @@ void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_
 	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
 	counter_add(forwarder->counters, COUNTER_bursts, 1);
+	drill_delay(forwarder->drill_delay_ns,
+		    counter_get(forwarder->counters, COUNTER_recv_packets) - before);
 	histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst,
 		      (uint32_t)(counter_get(forwarder->counters, COUNTER_recv_packets) - before));
 }

@@ -244,3 +244,11 @@ relays_many() {
 	assert_equal "$(counter '.total.histograms | [.segments_per_send, .packets_per_burst] | tojson')" \
 		'[[[4,20],[32,10]],[[4,20],[32,10]]]'
 }
+
+@test "--log-packets writes a line for each packet of an aggregate" {
+	relay_start "$RULE" --gro --log-packets
+	send --size 1000 --gso 10 --count 40 --batch 1
+	relay_finish
+	assert_equal "$(grep -c 'packet to 239.255.1.1:5000, 1000 bytes' "$WORK/relay.log")" 40
+	(($(counter recv_frames) < 40)) || fail "nothing was aggregated"
+}
