@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """matrix.py SITTING: the runs of a `bench matrix`, mode by mode, as a table.
 
-SITTING holds NN/MODE/result.json, one folder NN per interleaved round. Each cell is the median over
+SITTING holds rounds/NN/MODE/result.json, one folder NN per interleaved round. Each cell is the median over
 the rounds; the rates of the single rounds stand behind it.
 """
 
@@ -39,7 +39,7 @@ def main() -> int:
         return 64
     modes = defaultdict(list)
     try:
-        for path in sorted(Path(sys.argv[1]).glob("*/*/result.json"),
+        for path in sorted(Path(sys.argv[1]).glob("rounds/*/*/result.json"),
                            key=lambda path: (path.parts[-3], path.parent.stat().st_mtime_ns)):
             modes[path.parent.name].append(json.loads(path.read_text()))
         if not modes:

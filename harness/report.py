@@ -47,6 +47,10 @@ def table(header: list[str], rows: list[list[str]], markdown: bool) -> str:
         for row in [header, ["-" * w for w in widths]] + rows)
 
 
+def number(value: float | None, unit: str = "") -> str:
+    return "" if value is None else f"{value:,.0f}{unit}"
+
+
 def machine(document: dict) -> str:
     profile = document["profile"]
     placement = ", ".join(f"{name} on CPU {cpu}" if cpu is not None else f"{name} unpinned"
@@ -57,8 +61,13 @@ def machine(document: dict) -> str:
 
 def load(document: dict) -> str:
     declared = document["declared"]
-    return (f"{document['scenario']}: {declared['description']}; {declared['payload_bytes']}-byte "
-            f"payloads, {int(declared['rate_pps']):,} pps offered")
+    payload = declared["payload_bytes"]
+    sizes = "IMIX" if payload == "imix" else f"{payload}-byte payloads"
+    flows = int(declared.get("flows", 1))
+    return (f"{document['scenario']}: {declared['description']}; {sizes}, "
+            + (f"{flows} flows, " if flows > 1 else "")
+            + (f"fan-out {declared['fanout']}, " if "fanout" in declared else "")
+            + f"{int(declared['rate_pps']):,} pps offered, profile {declared.get('profile', 'wire')}")
 
 
 # ------------------------------------------------------------------------------ verdict.json
@@ -133,12 +142,11 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
 def result_rows(result: dict) -> list[list[str]]:
     rows = []
     for hop in result["hops"]:
-        cost = hop["cpu_ns_per_packet"]
-        rows.append([hop["name"], pps(hop["ingress_pps"]),
+        arrived = hop["interface_pps"] if hop["ingress_pps"] is None else hop["ingress_pps"]
+        rows.append([hop["name"], pps(arrived),
                      pps(hop["egress_pps"]) if hop["outputs"] else "(terminus)",
                      percent(hop["buffer_exhaustion_ratio"]), percent(hop.get("loss_ratio")),
-                     f"{hop['errors']:,}",
-                     f"{cost:,.0f} ns" if cost else ""])
+                     number(hop["errors"]), number(hop["cpu_ns_per_packet"], " ns")])
     return rows
 
 
@@ -170,7 +178,7 @@ def print_result(result: dict, markdown: bool) -> None:
     print(f"  offered {pps(result['offered_pps'])}; {result['kind']} run of "
           f"{(result['window_ns'][1] - result['window_ns'][0]) / 1e9:g} s\n")
     if result["hops"]:
-        print(table(["relay", "ingress", "egress", "exhaustion", "loss", "errors", "CPU per packet"],
+        print(table([result["sut"]["name"], "ingress", "egress", "exhaustion", "loss", "errors", "CPU per packet"],
                     result_rows(result), markdown) + "\n")
     print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
                 ledger_rows(result), markdown) + "\n")

@@ -4,13 +4,14 @@
 RAW holds what lib/measure.bash left:
   run.json                 what was run, by what, where
   gen.json                 the generator's report, with samples
-  HOP.series.ndjson        the relay's counters, ten times a second
-  HOP.stats.json, HOP.log, HOP.sha256, HOP.exit
+  HOP.series.ndjson        the relay's counters, ten times a second; of the kernel, the interfaces'
+  HOP.stats.json (the relay's only), HOP.log, HOP.sha256, HOP.exit
   NODE.recv.json           the report of the receiver in NODE, when the scenario asks for one
-  links.{before,after}.json, offloads.{before,after}.json
+  links.{before,after}.json, offloads.{before,running,after}.json
 
 Rates come from counters read at two instants inside the measured window; the ledger comes from
-the counters of the whole run. `problems` lists everything that makes the run invalid.
+the counters of the whole run. Where interfaces aggregate, the packets that a ring dropped are
+what its interface counted and the relay did not: the kernel counts the frames. `problems` lists everything that makes the run invalid.
 """
 
 import json
@@ -23,10 +24,12 @@ import ledger
 
 SCHEMA = 1
 NS_PER_MS = 1_000_000
-SAMPLE_COLUMNS = ("time_ns", "interface_rx", "arrived", "matched", "egress_sent",
-                  "buffer_exhaustion", "cpu_ns")
+SAMPLE_COLUMNS = ("time_ns", "interface_rx", "received", "exhaustion_frames", "matched",
+                  "egress_sent", "cpu_ns")
+SAMPLE_COUNTERS = ("recv_packets", "exhaustion_frames", "matched", "egress_sent")
 QUANTILES = ("p50", "p99", "p99_9", "max")
 WORK_COUNTERS = ("system_calls", "submits", "sqes", "waits", "bursts", "gso_sends")
+AGGREGATION = ("generic-receive-offload", "rx-udp-gro-forwarding")
 
 
 class Unusable(Exception):
@@ -78,19 +81,29 @@ def interface(report: dict, name: str) -> dict:
 def hop_samples(series: list[dict]) -> list[list[int]]:
     """What the rates come from, a row of SAMPLE_COLUMNS for each report of the relay."""
     return [[s["time_ns"], interface(s, "in0")["rx_packets"],
-             *(s["total"][name] for name in SAMPLE_COLUMNS[2:-1]), s["cpu_ns"]] for s in series]
+             *(s["total"][name] for name in SAMPLE_COUNTERS), s["cpu_ns"]] for s in series]
 
 
-def loss_ratio(outputs: int, total: dict) -> float:
+def copies(hop: dict) -> int:
+    """Packets that a hop owes for each one: one to every group on every output."""
+    return len(hop["outputs"]) * hop["groups"]
+
+
+def loss_ratio(owed: int, passed_on: int) -> float:
     """Of what arrived at a hop over the whole run, the share that it did not pass on, to any output,
     for any reason; a terminus passes on what it matches."""
-    owed = total["arrived"] * max(outputs, 1)
-    passed_on = total["egress_sent"] if outputs else total["matched"]
     return 1.0 - passed_on / owed if owed else 0.0
 
 
-def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, int]) -> dict:
-    """Rates and costs of one hop inside the window."""
+def segments_per_send(count) -> float | None:
+    """Packets per send of the relay. `count`: name of a counter -> its value."""
+    sends = count("gso_sends") + count("egress_submitted") - count("gso_packets")
+    return count("egress_submitted") / sends if sends > 0 else None
+
+
+def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggregates: bool,
+               window: tuple[int, int]) -> dict:
+    """Rates and costs of one relay inside the window. `account`: the ledger of its ingress."""
     times = [s["time_ns"] for s in series]
     first, last = (series[i] for i in between(times, window))
     seconds = (last["time_ns"] - first["time_ns"]) / 1e9
@@ -103,31 +116,76 @@ def hop_result(hop: dict, series: list[dict], final: dict, window: tuple[int, in
 
     on_wire = sum(interface_delta(out, "tx_packets") for out in hop["outputs"])
     arrived_if = interface_delta("in0", "rx_packets")
-    matched = delta("matched")
+    received, matched, dropped = delta("recv_packets"), delta("matched"), delta("buffer_exhaustion")
+    if aggregates:
+        dropped = ledger.dropped_packets(arrived_if - received, delta("exhaustion_frames"))
+    arrived = final["total"]["recv_packets"] + account["drops"]["buffer_exhaustion"]
+    passed_on = final["total"]["egress_sent" if hop["outputs"] else "matched"]
     return {
         "name": hop["name"],
         "outputs": len(hop["outputs"]),
+        "copies": copies(hop),
         "seconds": seconds,
         "interface_pps": arrived_if / seconds,
-        "ingress_pps": delta("arrived") / seconds,
+        "ingress_pps": (received + dropped) / seconds,
         "matched_pps": matched / seconds,
         "egress_pps": delta("egress_sent") / seconds,
         "egress_interface_pps": on_wire / seconds,
-        "buffer_exhaustion": delta("buffer_exhaustion"),
-        "buffer_exhaustion_ratio": delta("buffer_exhaustion") / arrived_if if arrived_if else 0.0,
+        "buffer_exhaustion": dropped,
+        "exhaustion_frames": delta("exhaustion_frames"),
+        "buffer_exhaustion_ratio": dropped / arrived_if if arrived_if else 0.0,
         "kernel_drops": {
             "rx": interface_delta("in0", "rx_dropped"),
             "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "errors": delta("egress_errors"),
-        "loss_ratio": loss_ratio(len(hop["outputs"]), final["total"]),
+        "loss_ratio": loss_ratio(arrived * max(copies(hop), 1), passed_on),
         "cpu_ns_per_packet": (last["cpu_ns"] - first["cpu_ns"]) / matched if matched else None,
         "cpu_ratio": (last["cpu_ns"] - first["cpu_ns"]) / (seconds * 1e9),
+        "packets_per_frame": received / delta("recv_frames") if delta("recv_frames") else None,
+        "segments_per_send": segments_per_send(delta),
         "work_per_1000_packets": {
             name: delta(name) * 1000 / matched if matched else None for name in WORK_COUNTERS},
         "rss_bytes": final["rss_bytes"],
         "settings": final["settings"],
         "inputs": final["inputs"],
         "samples": hop_samples(series),
+    }
+
+
+def kernel_hop_result(hop: dict, series: list[dict], arrived: int, passed_on: int,
+                      window: tuple[int, int]) -> dict:
+    """The same of a hop in which the kernel forwards: what its interfaces know, and nothing else.
+    `arrived`, `passed_on`: packets over the whole run."""
+    times = [s["time_ns"] for s in series]
+    first, last = (series[i] for i in between(times, window))
+    seconds = (last["time_ns"] - first["time_ns"]) / 1e9
+
+    def interface_delta(name: str, counter: str) -> int:
+        return interface(last, name)[counter] - interface(first, name)[counter]
+
+    def sent(row: dict) -> int:
+        return sum(interface(row, out)["tx_packets"] for out in hop["outputs"])
+
+    egress = (sent(last) - sent(first)) / seconds
+    return {
+        "name": hop["name"],
+        "outputs": len(hop["outputs"]),
+        "copies": copies(hop),
+        "seconds": seconds,
+        "interface_pps": interface_delta("in0", "rx_packets") / seconds,
+        "egress_pps": egress,
+        "egress_interface_pps": egress,
+        "kernel_drops": {
+            "rx": interface_delta("in0", "rx_dropped"),
+            "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
+        "loss_ratio": loss_ratio(arrived * copies(hop), passed_on),
+        **dict.fromkeys(("ingress_pps", "matched_pps", "buffer_exhaustion", "exhaustion_frames",
+                         "buffer_exhaustion_ratio", "errors", "cpu_ns_per_packet", "cpu_ratio",
+                         "packets_per_frame", "segments_per_send", "work_per_1000_packets",
+                         "rss_bytes", "settings")),
+        "inputs": [],
+        "samples": [[s["time_ns"], interface(s, "in0")["rx_packets"], None, None, None, sent(s), None]
+                    for s in series],
     }
 
 
@@ -139,27 +197,52 @@ def link_change(before: dict, after: dict, end: str) -> tuple[dict, dict]:
     return change("tx"), change("rx")
 
 
-def ledgers(hops: list[dict], finals: list[dict], sent: int, before: dict, after: dict) -> list[dict]:
-    """The accounts of a run in the order of the packet's way."""
-    def link(name: str, packets: int, source: str, sink: str) -> dict:
-        return ledger.link(name, packets, link_change(before, after, source)[0],
-                           link_change(before, after, sink)[1])
+class Accounts:
+    """The accounts of a run in the order of the packet's way; `of_ingress`: by hop, that of the way
+    from its interface to its rules."""
 
-    accounts = []
-    if hops:
-        accounts.append(link(f"gen -> {hops[0]['name']}", sent, "gen:out0",
-                             f"{hops[0]['name']}:in0"))
-    for hop, final in zip(hops, finals):
-        arrived = link_change(before, after, f"{hop['name']}:in0")[1]["packets"]
-        accounts.append(ledger.hop_in(f"{hop['name']} in", arrived, final["total"]))
+    def __init__(self, before: dict, after: dict, aggregating: list[str]):
+        self.before, self.after, self.aggregating = before, after, aggregating
+        self.all, self.of_ingress = [], {}
+
+    def change(self, end: str) -> tuple[dict, dict]:
+        return link_change(self.before, self.after, end)
+
+    def link(self, name: str, packets: int, source: str, end: str) -> None:
+        self.all.append(ledger.link(name, packets, self.change(source)[0], self.change(end)[1]))
+
+    def relay(self, hop: dict, final: dict) -> None:
+        """A relay, behind the link that its packets came by, and the links behind it."""
+        name, total = hop["name"], final["total"]
+        arrived = self.change(f"{name}:in0")[1]["packets"]
+        if f"{name}:in0" in self.aggregating:
+            # what the link delivered beyond what was sent to this relay
+            foreign = max(-self.all[-1]["residual"], 0)
+            account = ledger.hop_in_aggregated(f"{name} in", arrived, foreign, total)
+        else:
+            account = ledger.hop_in(f"{name} in", arrived, total)
+        self.of_ingress[name] = account
+        self.all.append(account)
         if not hop["outputs"]:
-            continue
-        accounts.append(ledger.hop_out(f"{hop['name']} out", len(hop["outputs"]), final["total"]))
-        sent_through = {output["interface"]: output["sent"] for output in final["outputs"]}
-        for out, end in zip(hop["outputs"], hop["downstream"]):
-            accounts.append(link(f"{hop['name']} {out} -> {end.split(':')[0]}", sent_through[out],
-                                 f"{hop['name']}:{out}", end))
-    return accounts
+            return
+        self.all.append(ledger.hop_out(f"{name} out", copies(hop), total))
+        sent_through = dict.fromkeys(hop["outputs"], 0)
+        for output in final["outputs"]:
+            sent_through[output["interface"]] += output["sent"]
+        self.links(hop, [sent_through[out] for out in hop["outputs"]])
+
+    def kernel(self, hop: dict) -> None:
+        sent = [self.change(f"{hop['name']}:{out}")[0] for out in hop["outputs"]]
+        if not sent:
+            return
+        arrived = self.change(f"{hop['name']}:in0")[1]["packets"]
+        self.all.append(ledger.forwarded(f"{hop['name']} forwarding", arrived, sent))
+        self.links(hop, [change["packets"] + change["dropped"] for change in sent])
+
+    def links(self, hop: dict, sent: list[int]) -> None:
+        for out, end, packets in zip(hop["outputs"], hop["downstream"], sent):
+            self.link(f"{hop['name']} {out} -> {end.split(':')[0]}", packets,
+                      f"{hop['name']}:{out}", end)
 
 
 def worst_latency(latencies: list[dict]) -> dict | None:
@@ -190,47 +273,51 @@ def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],
     behind its outputs. Without a hop (a control): the interface at the other end of the link."""
     if not hops:
         return sink_result("interface counters", sent, accounts[-1]["delivered"], [])
-    expected = sent * prod(len(hop["outputs"]) for hop in hops if hop["outputs"])
+    expected = sent * prod(copies(hop) for hop in hops if hop["outputs"])
     if receivers:
         reports = list(receivers.values())
         return sink_result("trafficgen recv", expected,
                            sum(report["received"] for report in reports), reports)
     outputs = len(hops[-1]["outputs"])
-    if outputs == 0:
+    if outputs == 0 and finals:
         return sink_result("terminus relay", expected, finals[-1]["total"]["matched"], [])
     return sink_result("interface counters", expected,
-                       sum(account["delivered"] for account in accounts[-outputs:]), [])
+                       sum(account["delivered"] for account in accounts[-max(outputs, 1):]), [])
 
 
-def offload_problems(scenario: dict, ends: list[str], raw: Path) -> list[str]:
-    """Interfaces (of all `ends`) whose settings are not what the scenario declares, before or after
-    the run."""
-    declared = {key.removeprefix("offload_"): value for key, value in scenario.items()
-                if key.startswith("offload_")}
+def offload_problems(run: dict, ends: list[str], raw: Path) -> list[str]:
+    """Interfaces (of all `ends`) whose settings are not what the scenario declares, before, during or
+    after the run. Those in `aggregating` are to aggregate during the run, and only then."""
+    declared = {key.removeprefix("offload_"): (value, "the scenario declares")
+                for key, value in run["scenario"].items() if key.startswith("offload_")}
+    aggregates = dict.fromkeys(AGGREGATION, ("on", f"profile {run['scenario']['profile']} asks for"))
     problems = []
-    for when in ("before", "after"):
-        offloads = read_json(raw / f"offloads.{when}.json")
+    for file, when in (("before", "before"), ("running", "during"), ("after", "after")):
+        offloads = read_json(raw / f"offloads.{file}.json")
         for end in ends:
-            for name, value in declared.items():
+            wanted = dict(declared)
+            if file == "running" and end in run["aggregating"]:
+                wanted |= aggregates
+            for name, (value, whose) in wanted.items():
                 found = offloads.get(end, {}).get(name, "unknown")
                 if found != value:
-                    problems.append(f"{end}: {name} is {found} {when} the run, "
-                                    f"the scenario declares {value}")
+                    problems.append(f"{end}: {name} is {found} {when} the run, {whose} {value}")
     return problems
 
 
 def hop_problems(hop: str, run: dict, raw: Path) -> list[str]:
-    """A wrong binary, an unclean end, an error in the log."""
+    """A wrong binary, an unclean end, an error in the log, which of smcrouted holds nothing else."""
     problems = []
+    relay = run["sut"]["name"] == "mcrelay"
     ran = (raw / f"{hop}.sha256").read_text().strip()
-    if ran != run["relay"]["sha256"]:
+    if ran != run["sut"]["sha256"]:
         problems.append(f"{hop}: the binary that ran ({ran[:12]}) is not the one that was built "
-                        f"({run['relay']['sha256'][:12]})")
+                        f"({run['sut']['sha256'][:12]})")
     status = (raw / f"{hop}.exit").read_text().strip()
     if status != "0":
-        problems.append(f"{hop}: the relay ended with exit code {status}")
+        problems.append(f"{hop}: {'the relay' if relay else 'smcrouted'} ended with exit code {status}")
     for line in (raw / f"{hop}.log").read_text(errors="replace").splitlines():
-        if line.startswith("[ERROR"):
+        if line.startswith("[ERROR") or not relay:
             problems.append(f"{hop}: {line}")
             break
     return problems
@@ -243,33 +330,48 @@ def build(raw: Path) -> dict:
     before, after = read_json(raw / "links.before.json"), read_json(raw / "links.after.json")
     window = measured_window(generator, run)
     hops = run["hops"] if run["kind"] == "relay" else []
-    finals = [read_json(raw / f"{hop['name']}.stats.json") for hop in hops]
+    relay = run["sut"]["name"] == "mcrelay"
+    finals = [read_json(raw / f"{hop['name']}.stats.json") for hop in hops if relay]
     receivers = {name: read_json(raw / f"{name}.recv.json") for name in run["sinks"]} if hops else {}
     first_hop = run["hops"][0]["name"]
+    sent = generator["packets_sent"]
 
-    accounts = ledgers(hops, finals, generator["packets_sent"], before, after)
-    if run["kind"] == "control":
-        accounts = [ledger.link(f"gen -> {first_hop}", generator["packets_sent"],
-                                link_change(before, after, "gen:out0")[0],
-                                link_change(before, after, f"{first_hop}:in0")[1])]
+    accounts = Accounts(before, after, run["aggregating"])
+    accounts.link(f"gen -> {first_hop}", sent, "gen:out0", f"{first_hop}:in0")
+    for i, hop in enumerate(hops):
+        if relay:
+            accounts.relay(hop, finals[i])
+        else:
+            accounts.kernel(hop)
 
-    sink_summary = sink(hops, finals, generator["packets_sent"], accounts, receivers)
+    sink_summary = sink(hops, finals, sent, accounts.all, receivers)
     for name, report in receivers.items():
-        accounts.append(ledger.receiver(
-            f"{name} socket", link_change(before, after, f"{name}:in0")[1]["packets"], report))
+        accounts.all.append(ledger.receiver(
+            f"{name} socket", accounts.change(f"{name}:in0")[1]["packets"], report,
+            f"{name}:in0" in run["aggregating"]))
 
-    problems = offload_problems(scenario, sorted(before), raw)
-    if generator["packets_sent"] == 0:
+    problems = offload_problems(run, sorted(before), raw)
+    if sent == 0:
         problems.append("the generator sent nothing")
     for hop in hops:
-        problems += hop_problems(hop["name"], run, raw)
-    for account in accounts:
+        if relay or hop["outputs"]:
+            problems += hop_problems(hop["name"], run, raw)
+    for account in accounts.all:
         if not account["closed"]:
             problems.append(f"ledger of '{account['account']}' does not close: residual "
                             f"{account['residual']} of {account['offered']} packets")
 
-    results = [hop_result(hop, read_series(raw / f"{hop['name']}.series.ndjson"), final, window)
-               for hop, final in zip(hops, finals)]
+    results = []
+    for i, hop in enumerate(hops):
+        series = read_series(raw / f"{hop['name']}.series.ndjson")
+        if relay:
+            results.append(hop_result(hop, series, finals[i], accounts.of_ingress[hop["name"]],
+                                      f"{hop['name']}:in0" in run["aggregating"], window))
+        else:
+            arrived = accounts.change(f"{hop['name']}:in0")[1]["packets"]
+            passed_on = sum(accounts.change(f"{hop['name']}:{out}")[0]["packets"]
+                            for out in hop["outputs"])
+            results.append(kernel_hop_result(hop, series, arrived, passed_on, window))
     return {
         "schema": SCHEMA,
         "scenario": scenario["name"],
@@ -278,8 +380,10 @@ def build(raw: Path) -> dict:
         "utc": run["utc"],
         "commit": run["commit"],
         "dirty": run["dirty"],
-        "sut": {"name": "mcrelay", "sha256": run["relay"]["sha256"],
-                "options": scenario.get("relay_options", "")},
+        "sut": {key: run["sut"][key] for key in ("name", "sha256", "options")},
+        "link_profile": scenario["profile"],
+        "mtu_bytes": run["mtu_bytes"],
+        "overrides": run["overrides"],
         "profile": run["profile"],
         "declared": scenario,
         "placement": run["placement"],
@@ -290,7 +394,7 @@ def build(raw: Path) -> dict:
         "sample_columns": list(SAMPLE_COLUMNS),
         "hops": results,
         "sink": sink_summary,
-        "ledger": accounts,
+        "ledger": accounts.all,
         "valid": not problems,
         "problems": problems,
         "raw": sorted(p.name for p in raw.iterdir()),

@@ -1,29 +1,31 @@
 # shellcheck shell=bash
-# measure: one run, from counters before to result.json. The topology stands already.
+# measure: one run, from counters before to result.json.
 
 # measure relay|control DIR: leaves DIR/raw and DIR/result.json. A control is the same traffic over
 # the same links with no relay.
 measure() {
-	local kind=$1 dir=$2 raw=$2/raw number=0 hop window_ms
+	local kind=$1 dir=$2 raw=$2/raw window_ms
 	window_ms=$(measure_window "$kind")
+	topology_ready
 	mkdir -p "$raw"
 	save "$raw/offloads.before.json" topology_offloads
+	profile_begin "$kind"
+	SINK=()
 	if [[ $kind == relay ]]; then
 		sink_start "$raw"
-		for hop in $topology_hops; do
-			number=$((number + 1))
-			sut_start "$hop" "$number" "$raw"
-		done
+		sut_start "$raw"
 	fi
 	save "$raw/links.before.json" topology_counters
 	traffic_send "$kind" "$raw" "$window_ms"
 	[[ $kind == control ]] || sut_check_alive "$raw"
+	save "$raw/offloads.running.json" topology_offloads
 	traffic_drain
 	if [[ $kind == relay ]]; then
 		sut_stop "$raw"
 		sink_stop "$raw"
 	fi
 	save "$raw/links.after.json" topology_counters
+	profile_end
 	save "$raw/offloads.after.json" topology_offloads
 	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
 	"$HARNESS/result.py" "$raw" "$dir/result.json" ||
@@ -43,13 +45,15 @@ measure_describe() {
 		--argjson scenario "$(scenario_json)" \
 		--arg utc "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg commit "$COMMIT" \
 		--argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
-		--argjson placement "$(placement_json)" --arg relay "$RELAY" \
-		--arg built "$RELAY_SHA256" --argjson hops "$(measure_hops)" \
+		--argjson placement "$(placement_json)" --argjson sut "$(sut_json)" \
+		--argjson hops "$(measure_hops)" --argjson overrides "$(scenario_overrides_json)" \
+		--argjson aggregating "$(profile_aggregating | jq -Rn '[inputs]')" \
+		--argjson mtu_bytes "$topology_mtu" \
 		--argjson sinks "$(jq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
 		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
 		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
-		  relay: {path: $relay, sha256: $built}, hops: $hops,
-		  sinks: $sinks}'
+		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,
+		  aggregating: $aggregating, mtu_bytes: $mtu_bytes}'
 }
 
 # SITTING-NAME, in a sitting of several runs SITTING-NAME/rounds/NN/KIND.
@@ -58,14 +62,15 @@ measure_run_id() {
 	printf '%s' "${id/.partial/}"
 }
 
-# [{"name": "r1", "outputs": ["out0"], "downstream": ["r2:in0"]}, ...]
+# [{"name": "r1", "outputs": ["out0"], "downstream": ["r2:in0"], "groups": 1}, ...]
 measure_hops() {
 	local hop out
 	for hop in $topology_hops; do
 		for out in ${HOP_OUTS[$hop]:--}; do
 			printf '%s\t%s\t%s\n' "$hop" "$out" "${PEER[$hop:$out]:-}"
 		done
-	done | jq -Rn '[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0],
+	done | jq -Rn --argjson groups "$topology_groups" \
+		'[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0], groups: $groups,
 		outputs: map(select(.[1] != "-") | .[1]),
 		downstream: map(select(.[1] != "-") | .[2])})'
 }
@@ -73,6 +78,13 @@ measure_hops() {
 # sitting_begin SCENARIO ARGUMENTS...: everything that the runs of one sitting share.
 sitting_begin() {
 	scenario_load "$1"
+	scenario_override_all
+	sitting_open "$@"
+	topology_ready
+}
+
+# sitting_open NAME ARGUMENTS...: the same for a sitting of several scenarios.
+sitting_open() {
 	host_require_root "${@:2}"
 	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
 	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
@@ -85,11 +97,9 @@ sitting_begin() {
 	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
 	sitting_open_results "$1"
 	host_tune
-	topology_load "${SCENARIO[topology]}"
-	sink_check
 }
 
-readonly FREE_MB=32 # the longest gate leaves 5 MB
+FREE_MB=32 # the longest gate leaves 5 MB
 
 # Results grow in a folder named .partial, which gets its name when it is complete.
 sitting_open_results() {

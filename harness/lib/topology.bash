@@ -8,11 +8,27 @@ declare -A HOP_OUTS=() # hop -> its output interfaces
 declare -A PEER=()     # NODE:INTERFACE -> NODE:INTERFACE at the other end
 INTERFACES=()          # NODE:INTERFACE
 
-topology_load() {
+# From so many outputs of a hop on, they are groups on one link and not a link each.
+readonly FANOUT_GROUPS=10
+topology_groups=1 # groups that a hop sends through each output
+
+# topology_ready: what the scenario needs stands; what an earlier one needed, if it is something else,
+# does not stand any more.
+topology_ready() {
+	local wanted name
+	topology_mtu=$(scenario_mtu)
+	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} $topology_mtu $(scenario_offloads)"
+	[[ ${topology_stands:-} != "$wanted" ]] || return 0
+	topology_stands=
+	for name in "${NODES[@]}"; do
+		run namespace_remove "$(namespace "$name")"
+	done
+	NODES=() INTERFACES=() HOP_OUTS=() PEER=() topology_groups=1
 	# shellcheck source=/dev/null
-	source "$HARNESS/topologies/$1.bash"
-	NODES=() INTERFACES=() HOP_OUTS=() PEER=()
+	source "$HARNESS/topologies/${SCENARIO[topology]}.bash"
 	topology_build
+	sink_check
+	topology_stands=$wanted
 }
 
 namespace() {
@@ -60,7 +76,7 @@ link_end() {
 	local ns key
 	ns=$(namespace "$1")
 	run ip -n "$ns" addr add "$3/24" dev "$2"
-	run ip -n "$ns" link set "$2" up txqueuelen 10000
+	run ip -n "$ns" link set "$2" up txqueuelen 10000 mtu "${topology_mtu:-1500}"
 	for key in "${!SCENARIO[@]}"; do
 		[[ $key == offload_* ]] || continue
 		run ip netns exec "$ns" ethtool -K "$2" "${key#offload_}" "${SCENARIO[$key]}"
@@ -101,9 +117,11 @@ topology_packets() {
 	topology_counters | jq 'map(.rx_packets) | add'
 }
 
-# placement NODE: the CPU for the node's process, or nothing when it is left to the scheduler.
+# placement NODE: the CPU for the node's process, or nothing when it is left to the scheduler or, as in
+# a hop of the kernel's, there is none.
 placement() {
 	local cpus=() processes i pair
+	[[ $1 == gen || ${SYSTEM:-relay} == relay ]] || return 0
 	mapfile -t cpus < <(host_cpus)
 	processes="gen $topology_hops"
 	# shellcheck disable=SC2206 # a list of words

@@ -11,11 +11,11 @@ traffic_send() {
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
 	# shellcheck disable=SC2046
 	in_node gen $(pinned gen) "$BUILD/trafficgen" send \
-		--interface "$(node_address gen out0)" --group "$GROUP_PREFIX.1" --port "$PORT" \
+		--interface "$(node_address gen out0)" --group "$(sut_group 1)" --port "$PORT" \
 		--size "${SCENARIO[payload_bytes]}" --rate "${SCENARIO[rate_pps]}" \
 		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
 		--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
-		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $(traffic_seal) \
+		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $(traffic_options) \
 		>"$raw/gen.log" 2>&1 {lock_fd}>&- &
 	pid=$!
 	undo_push process_stop "$(process_identity "$pid")"
@@ -43,30 +43,44 @@ traffic_wait() {
 	done
 }
 
-# Only a receiver looks at the seal, and it costs the generator time.
-traffic_seal() {
-	[[ ${SCENARIO[sink]:-count} == count ]] || printf -- --verify
+# Only a receiver looks at the seal, and it costs the generator time. Flows take turns by send: what
+# arrives together is of several.
+traffic_options() {
+	[[ ${SCENARIO[sink]:-count} == count ]] || printf -- '--verify '
+	[[ -z ${SCENARIO[batch_messages]:-} ]] || printf -- '--batch %s ' "${SCENARIO[batch_messages]}"
+	[[ ${SCENARIO[flows]} == 1 ]] || printf -- --interleave
 }
 
-# sink_check: "sink = receive" needs somewhere to receive.
+# sink_check: the topology has what the scenario and the system under test need.
 sink_check() {
 	local last=${topology_hops##* }
 	[[ ${SCENARIO[sink]:-count} == count || -n ${HOP_OUTS[$last]} ]] || die "$EXIT_USAGE" \
 		"scenario ${SCENARIO[name]}: 'sink = receive', but $last, the last hop of topology" \
 		"${SCENARIO[topology]}, has no output"
+	[[ ${SCENARIO[sink]:-count} == count ]] || ((topology_groups == 1)) || die "$EXIT_USAGE" \
+		"scenario ${SCENARIO[name]}: 'sink = receive' reads one group of a link, and from" \
+		"$FANOUT_GROUPS outputs on they share one"
+	[[ $SYSTEM != kernel ]] || kernel_check
+}
+
+# The kernel sends the group on that it receives.
+sink_group() {
+	local hops
+	read -ra hops <<<"$topology_hops"
+	[[ $SYSTEM != kernel ]] || hops=()
+	sut_group $((${#hops[@]} + 1))
 }
 
 # sink_start RAW: with "sink = receive", a receiver in each node behind the last hop's outputs.
 sink_start() {
-	local raw=$1 last=${topology_hops##* } hops out node
+	local raw=$1 last=${topology_hops##* } out node
 	SINK=()
 	[[ ${SCENARIO[sink]:-count} == receive ]] || return 0
-	read -ra hops <<<"$topology_hops"
 	for out in ${HOP_OUTS[$last]}; do
 		node=${PEER[$last:$out]%%:*}
 		in_node "$node" "$BUILD/trafficgen" recv \
 			--interface "$(node_address "$node" "${PEER[$last:$out]##*:}")" \
-			--group "$GROUP_PREFIX.$((${#hops[@]} + 1))" --port "$PORT" \
+			--group "$(sink_group)" --port "$PORT" \
 			--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
 		SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
 		undo_push process_stop "${SINK[$node]}"

@@ -13,8 +13,9 @@ refused() {
 	local word
 	run --separate-stderr "$BENCH" help
 	assert_success
-	for word in 'bench run' 'bench gate' 'bench plot' 'bench list' 'bench clean' --relay --results \
-		--markdown --tier BENCH_SCENARIOS BUILD 'Exit status: 0'; do
+	for word in 'bench run' 'bench gate' 'bench matrix' 'bench plot' \
+		'bench list' 'bench clean' --relay --results --markdown --tier --rounds --control \
+		--sut --profile --payload --flows --fanout BENCH_SCENARIOS BUILD 'Exit status: 0'; do
 		assert_output --partial "$word"
 	done
 	run "$BENCH"
@@ -23,7 +24,7 @@ refused() {
 
 @test "list shows the scenarios, and those of the harness are sound" {
 	run "$BENCH" list
-	assert_output --regexp '^short +a short run; 200 bytes, 20000 pps$'
+	assert_output --regexp '^short +a short run; 200 bytes, 20000 pps, wire$'
 	BENCH_SCENARIOS=$WORK/nothing refused list
 	assert_said "no scenario in $WORK/nothing"
 	unset BENCH_SCENARIOS
@@ -60,6 +61,28 @@ refused() {
 	assert_said "'silver' is not one of minimum, target, stretch"
 	refused gate --rounds 0
 	assert_said "'0' is not a number from 1 to 99"
+	for option in --profile --payload --flows --fanout --sut; do
+		refused run short "$option"
+		assert_said "$option needs a value"
+	done
+	refused run short --tier target
+	assert_said "this command does not take '--tier'"
+	refused gate --payload 64
+	assert_said "this command does not take '--payload'"
+	refused run short --profile copper
+	assert_said "^bench: --profile: found 'copper', expected wire, gro or plain$"
+	refused run short --payload 17
+	assert_said "^bench: --payload: found '17', expected a size from 18 to 8972 bytes, or imix$"
+	refused run short --payload 8973
+	refused run short --payload mix
+	refused run short --flows 0
+	assert_said "^bench: --flows: found '0', expected a number of flows$"
+	refused run short --fanout 65
+	assert_said "^bench: --fanout: found '65', expected 1 to 64 outputs$"
+	refused run short --sut linux
+	assert_said "--sut: 'linux' is not one of relay, kernel"
+	refused matrix short --profile plain
+	assert_said 'plain is one of the modes'
 	refused plot
 	assert_said "plot takes 'history'"
 	refused list short
@@ -87,7 +110,10 @@ bad_scenario() {
 @test "scenario file: each mistake is named with file, line and what was expected" {
 	bad_scenario "bad.conf:13: unknown key 'colour'" colour=blue
 	bad_scenario "bad.conf:12: rate_pps: found 'fast', expected packets per second" rate_pps=fast
-	bad_scenario "payload_bytes: found '17', expected a size from 18 to 64999 bytes" payload_bytes=17
+	bad_scenario "payload_bytes: found '17', expected a size from 18 to 8972 bytes, or imix" payload_bytes=17
+	bad_scenario "payload_bytes: found '8973'" payload_bytes=8973
+	bad_scenario "profile: found 'copper', expected wire, gro or plain" profile=copper
+	bad_scenario "bad.conf: fanout: topology single has no number of outputs; fanout has" fanout=3
 	bad_scenario "sink: found 'guess', expected count or receive" sink=guess
 	bad_scenario "offload_tx-udp-segmentation: found 'maybe', expected on or off" \
 		offload_tx-udp-segmentation=maybe

@@ -34,7 +34,7 @@ declare -gA SCENARIO=([offload_tx-udp-segmentation]=off)
 
 # bats and the harness both have a run(). Here it is bats'; harness_call lends the other one.
 BATS_RUN=$(declare -f run)
-for part in common undo host topology; do
+for part in common undo host topology profile; do
 	# shellcheck source=/dev/null
 	source "$HARNESS/lib/$part.bash"
 done

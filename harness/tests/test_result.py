@@ -1,4 +1,5 @@
-"""result.py on a run that was recorded (data/raw: one relay, a receiver behind it), whole and damaged."""
+"""result.py on runs that were recorded, whole and damaged: data/raw, one relay and a receiver behind it;
+data/raw-gro, aggregates and a ring too small for them; data/raw-kernel, the kernel forwards."""
 
 import json
 import resource
@@ -12,12 +13,14 @@ import result
 
 
 class Recorded(unittest.TestCase):
+    RAW = "raw"
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name)
         self.raw = self.folder / "raw"
-        shutil.copytree(DATA / "raw", self.raw)
+        shutil.copytree(DATA / self.RAW, self.raw)
 
     def change(self, name: str, function) -> None:
         value = load(self.raw / name)
@@ -48,11 +51,13 @@ class Whole(Recorded):
         start, end = found["window_ns"]
         inside = [row for row in rows if start <= row["time_ns"] <= end]
         seconds = (inside[-1]["time_ns"] - inside[0]["time_ns"]) / 1e9
-        for column, rate in (("interface_rx", "interface_pps"), ("arrived", "ingress_pps"),
-                             ("matched", "matched_pps"), ("egress_sent", "egress_pps")):
-            self.assertAlmostEqual((inside[-1][column] - inside[0][column]) / seconds, hop[rate])
-        self.assertEqual(inside[-1]["buffer_exhaustion"] - inside[0]["buffer_exhaustion"],
-                         hop["buffer_exhaustion"])
+        delta = {column: inside[-1][column] - inside[0][column] for column in found["sample_columns"]}
+        for column, rate in (("interface_rx", "interface_pps"), ("matched", "matched_pps"),
+                             ("egress_sent", "egress_pps")):
+            self.assertAlmostEqual(delta[column] / seconds, hop[rate])
+        self.assertAlmostEqual((delta["received"] + delta["exhaustion_frames"]) / seconds,
+                               hop["ingress_pps"])
+        self.assertEqual(delta["exhaustion_frames"], hop["exhaustion_frames"])
         self.assertAlmostEqual(result.rate(found["generator"]["samples"], (start, end)),
                                found["offered_pps"])
 
@@ -96,7 +101,7 @@ class Whole(Recorded):
 
 
 class Sinks(unittest.TestCase):
-    HOP = {"name": "r1", "outputs": ["out0", "out1", "out2"]}
+    HOP = {"name": "r1", "outputs": ["out0", "out1", "out2"], "groups": 1}
 
     def test_fan_out_expects_every_packet_at_every_sink(self):
         accounts = [{"delivered": n} for n in (100, 100, 300, 100, 99, 100)]
@@ -104,12 +109,19 @@ class Sinks(unittest.TestCase):
         self.assertEqual((sink["expected"], sink["received"], sink["lost"]), (300, 299, 1))
 
     def test_fan_outs_in_a_row_multiply(self):
-        hops = [self.HOP, {"name": "r2", "outputs": ["out0", "out1"]}, {"name": "r3", "outputs": []}]
+        hops = [self.HOP, {"name": "r2", "outputs": ["out0", "out1"], "groups": 1},
+                {"name": "r3", "outputs": [], "groups": 1}]
         finals = [{}, {}, {"total": {"matched": 600}}]
         self.assertEqual(result.sink(hops, finals, 100, [], {})["lost"], 0)
 
+    def test_groups_on_one_link_multiply(self):
+        hop = {"name": "r1", "outputs": ["out0"], "groups": 50}
+        sink = result.sink([hop], [{}], 100, [{"delivered": 4_999}], {})
+        self.assertEqual((sink["expected"], sink["lost"]), (5_000, 1))
+
     def test_terminus_counts_itself(self):
-        hops = [{"name": "r1", "outputs": ["out0"]}, {"name": "r2", "outputs": []}]
+        hops = [{"name": "r1", "outputs": ["out0"], "groups": 1},
+                {"name": "r2", "outputs": [], "groups": 1}]
         sink = result.sink(hops, [{}, {"total": {"matched": 98}}], 100, [{"delivered": 98}], {})
         self.assertEqual((sink["source"], sink["expected"], sink["lost"]), ("terminus relay", 100, 2))
 
@@ -137,7 +149,7 @@ class Fanout(Recorded):
         self.change("links.before.json", lambda counters: add(counters, 0))
         self.change("links.after.json", lambda counters: add(counters, 19_990))
         self.change("r1.stats.json", report)
-        for when in ("before", "after"):
+        for when in ("before", "running", "after"):
             self.change(f"offloads.{when}.json", lambda found: found.update(
                 {"r1:out1": found["r1:out0"], "sink1:in0": found["sink:in0"]}))
         series = (self.raw / "r1.series.ndjson").read_text().splitlines()
@@ -149,8 +161,7 @@ class Fanout(Recorded):
         self.assertEqual(found["problems"], [])
         self.assertEqual((found["sink"]["expected"], found["sink"]["lost"]), (40_000, 10))
         self.change("r1.stats.json", lambda stats: stats["outputs"].pop())
-        with self.assertRaises(KeyError):
-            result.build(self.raw)
+        self.assertIn("ledger of 'r1 out0 -> sink' does not close", self.problems())
 
 
 class Problems(Recorded):
@@ -179,8 +190,8 @@ class Problems(Recorded):
                       self.problems())
 
     def test_offload_flipped(self):
-        for when in ("before", "after"):
-            name = f"offloads.{when}.json"
+        for file, when in (("before", "before"), ("running", "during"), ("after", "after")):
+            name = f"offloads.{file}.json"
             kept = (self.raw / name).read_text()
             self.change(name, lambda found: found["r1:in0"].update({"tx-udp-segmentation": "on"}))
             self.assertIn(f"r1:in0: tx-udp-segmentation is on {when} the run", self.problems())
@@ -210,6 +221,86 @@ class Problems(Recorded):
     def test_receiver_that_lost_track(self):
         self.change("sink.recv.json", lambda report: report.update(received=10_000))
         self.assertIn("ledger of 'sink socket' does not close", self.problems())
+
+
+class Aggregates(Recorded):
+    """The ring drops frames of up to 64 packets; the interface knows how many packets."""
+    RAW = "raw-gro"
+
+    def ingress(self) -> dict:
+        return next(account for account in result.build(self.raw)["ledger"]
+                    if account["account"] == "r1 in")
+
+    def test_whole(self):
+        found = self.build()
+        self.assertEqual((found["valid"], found["problems"]), (True, []))
+        self.assertEqual((found["link_profile"], found["overrides"]), ("gro", {"profile": "gro"}))
+        self.assertEqual(found["sut"]["options"], "--exclusive --ring-slots 16 --gro")
+        hop, total = found["hops"][0], load(self.raw / "r1.stats.json")["total"]
+        self.assertGreater(total["exhaustion_frames"], 0)
+        self.assertGreater(hop["packets_per_frame"], 1)
+        self.assertEqual(self.ingress()["drops"]["buffer_exhaustion"],
+                         found["generator"]["packets_sent"] - total["recv_packets"])
+        self.assertGreater(hop["buffer_exhaustion"], hop["exhaustion_frames"])
+        self.assertAlmostEqual(hop["buffer_exhaustion_ratio"], 1 - hop["matched_pps"] /
+                               hop["interface_pps"], places=2)
+        self.assertAlmostEqual(hop["loss_ratio"], found["sink"]["lost"] / found["sink"]["expected"])
+
+    def test_more_than_the_frames_can_have_held(self):
+        self.change("r1.stats.json", lambda stats: stats["total"].update(exhaustion_frames=400))
+        account = self.ingress()
+        self.assertEqual(account["drops"]["buffer_exhaustion"], 400 * 64)
+        self.assertGreater(account["residual"], 0)
+        self.change("r1.stats.json", lambda stats: stats["total"].update(exhaustion_frames=0))
+        self.assertEqual(self.ingress()["drops"]["buffer_exhaustion"], 0)
+        self.assertIn("ledger of 'r1 in' does not close", self.problems())
+
+    def test_fewer_packets_than_frames(self):
+        self.change("r1.stats.json", lambda stats: stats["total"].update(exhaustion_frames=30_000))
+        self.assertLess(self.ingress()["residual"], 0)
+        self.assertIn("ledger of 'r1 in' does not close", self.problems())
+
+    def test_aggregation_that_was_not_on_or_was_left_on(self):
+        self.change("offloads.running.json", lambda found: found["r1:in0"].update(
+            {"rx-udp-gro-forwarding": "off"}))
+        self.assertIn("r1:in0: rx-udp-gro-forwarding is off during the run, profile gro asks for on",
+                      self.problems())
+        self.change("offloads.after.json", lambda found: found["r1:in0"].update(
+            {"generic-receive-offload": "on"}))
+        self.assertIn("r1:in0: generic-receive-offload is on after the run, the scenario declares off",
+                      self.problems())
+
+
+class Kernel(Recorded):
+    RAW = "raw-kernel"
+
+    def test_whole(self):
+        found = self.build()
+        self.assertEqual((found["valid"], found["problems"]), (True, []))
+        self.assertEqual((found["sut"]["name"], found["sink"]["source"]),
+                         ("smcroute", "interface counters"))
+        hop = found["hops"][0]
+        self.assertGreater(hop["egress_pps"], 0)
+        self.assertEqual((hop["ingress_pps"], hop["cpu_ns_per_packet"], hop["buffer_exhaustion_ratio"]),
+                         (None, None, None))
+        self.assertEqual([account["account"] for account in found["ledger"]],
+                         ["gen -> r1", "r1 forwarding", "r1 out0 -> sink"])
+
+    def test_what_the_kernel_lost_without_a_word(self):
+        def lose(counters):
+            for end in ("r1:out0", "sink:in0"):
+                for direction in ("tx", "rx"):
+                    counters[end][f"{direction}_packets"] -= 1000
+        self.change("links.after.json", lose)
+        self.assertIn("ledger of 'r1 forwarding' does not close: residual 1000", self.problems())
+
+    def test_smcrouted_that_failed(self):
+        (self.raw / "r1.exit").write_text("1\n")
+        self.assertIn("r1: smcrouted ended with exit code 1", self.problems())
+        (self.raw / "r1.log").write_text("smcrouted: no such luck\n")
+        self.assertIn("r1: smcrouted: no such luck", self.problems())
+        (self.raw / "r1.sha256").write_text("0" * 64 + "\n")
+        self.assertIn("r1: the binary that ran", self.problems())
 
 
 class Unusable(Recorded):

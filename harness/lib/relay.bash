@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# relay: mcrelay in a hop: rules, start, readiness. A hop without outputs receives and counts.
+
+relay_rules() {
+	local number=$1 out i
+	shift
+	for out in "$@"; do
+		for ((i = 1; i <= topology_groups; i++)); do
+			printf '%s\t%s\n' "$out" "$(sut_group $((number + 1)) "$i")"
+		done
+	done | jq -Rn --arg in "$(sut_group "$number")" --argjson port "$PORT" \
+		'{rules: [{id: "bench", input: {interface: "in0", group: $in, port: $port},
+		  outputs: [inputs | split("\t") | {interface: .[0], group: .[1], port: $port, ttl: 4}]}]}'
+}
+
+# relay_start HOP NUMBER RAW: its output goes to files in RAW.
+relay_start() {
+	local hop=$1 raw=$3 options
+	read -ra options <<<"$(profile_relay_options)"
+	# shellcheck disable=SC2086 # a list of words
+	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
+	# shellcheck disable=SC2046 # a list of words
+	in_node "$hop" $(pinned "$hop") "$RELAY" --config "$raw/$hop.rules.json" \
+		--stats-interval-ms 100 --stats-series "$raw/$hop.series.ndjson" \
+		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
+		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &
+	SUT[$hop]=$(process_identity $!) || die "$EXIT_INVALID" "the relay of $hop did not start"
+	undo_push process_stop "${SUT[$hop]}"
+	if ! poll 5 relay_ready_or_dead "$hop" "$raw" || process_dead "${SUT[$hop]}"; then
+		die "$EXIT_INVALID" "the relay of $hop did not get ready: $(last_words "$raw/$hop.log")"
+	fi
+	sut_sha256 "/proc/${SUT[$hop]%%:*}/exe" >"$raw/$hop.sha256"
+}
+
+relay_ready_or_dead() {
+	grep -qs '^\[INFO:[A-Za-z]*\] ready' "$2/$1.log" || process_dead "${SUT[$1]}"
+}

@@ -1,0 +1,226 @@
+#!/usr/bin/env bats
+# Link profiles, other systems under test, other payloads, flows and fan-outs.
+# The loads are small: what is checked is that what was asked for was measured.
+
+load bench_helper
+# shellcheck disable=SC2034 # read by bats
+BATS_TEST_TIMEOUT=300
+
+# Whether r1 or sink of the running bench aggregates: "on on" or "off off".
+aggregation() {
+	ip netns exec "mcr-$BENCH_PID-$1" ethtool -k in0 |
+		awk '/^generic-receive-offload:|^rx-udp-gro-forwarding:/ {printf "%s%s", s, $2; s = " "}'
+}
+
+@test "profiles: what the relay is told, what aggregates, and that it ends with the run" {
+	need_root
+	local profile
+	for profile in wire gro plain; do
+		rm -rf "$RESULTS"
+		scenario short gso_segments=32
+		start run short --profile "$profile"
+		in_window
+		if [[ $profile == gro ]]; then
+			assert_equal "$(aggregation r1), $(aggregation sink)" "on on, on on"
+		else
+			assert_equal "$(aggregation r1), $(aggregation sink)" "off off, off off"
+		fi
+		ended 0
+		assert_schema result "$RESULTS"/short/*/result.json
+		assert_equal "$(result '.link_profile, .declared.profile, .overrides.profile')" \
+			"$profile"$'\n'"$profile"$'\n'"$profile"
+		assert_equal "$(result '.hops[0].settings | .gro // false, .gso, .ingress // "ring"')" \
+			"$(expected_settings "$profile")"
+		assert_equal "$(result '.hops[0].packets_per_frame > 1')" \
+			"$([[ $profile == gro ]] && echo true || echo false)"
+		assert_equal "$(result '.hops[0].segments_per_send > 1')" \
+			"$([[ $profile == plain ]] && echo false || echo true)"
+	done
+}
+
+expected_settings() {
+	case $1 in
+	wire) printf 'false\nauto\nring' ;;
+	gro) printf 'true\nauto\nring' ;;
+	plain) printf 'false\noff\nuring' ;;
+	esac
+}
+
+@test "a scenario may declare its profile, and options for one" {
+	need_root
+	scenario short profile=gro 'relay_options_gro=--ring-slots 32' relay_options_wire=--nonsense
+	measure run short
+	assert_equal "$status" 0
+	assert_equal "$(result '.link_profile, .sut.options, (.overrides | length)')" \
+		$'gro\n--exclusive --ring-slots 32 --gro\n0'
+	measure run short --profile wire
+	assert_equal "$status" 5
+	assert_among_said 'the relay of r1 did not get ready: .*nonsense'
+}
+
+@test "a control of profile gro aggregates without a relay" {
+	need_root
+	measure run short --control --profile gro
+	assert_equal "$status" 0
+	assert_equal "$(result '.kind, .link_profile, .valid')" $'control\ngro\ntrue'
+}
+
+@test "aggregation switched off behind our back: invalid" {
+	need_root
+	start run short --profile gro
+	in_window
+	ip netns exec "mcr-$BENCH_PID-sink" ethtool -K in0 rx-udp-gro-forwarding off
+	ended 5
+	grep -q 'sink:in0: rx-udp-gro-forwarding is off during the run, profile gro asks for on' "$WORK/out"
+}
+
+# keep NODE: the node's network stays, under another name, when its namespace is removed.
+keep() {
+	touch "$WORK/$1.net"
+	mount --bind "/run/netns/mcr-$BENCH_PID-$1" "$WORK/$1.net"
+	KEPT+=("$WORK/$1.net")
+}
+
+kept_aggregation() {
+	nsenter "--net=$WORK/$1.net" ethtool -k in0 |
+		awk '/^generic-receive-offload:|^rx-udp-gro-forwarding:/ {printf "%s%s", s, $2; s = " "}'
+}
+
+release() {
+	local file
+	for file in "${KEPT[@]}"; do umount "$file"; done
+	KEPT=()
+}
+
+@test "Ctrl-C during profile gro: nothing aggregates any more, even where a namespace lives on" {
+	need_root
+	local system
+	scenario long window_ms=60000
+	KEPT=()
+	for system in relay kernel; do
+		start run long --profile gro --sut "$system"
+		if [[ $system == relay ]]; then in_window; else in_kernel_window; fi
+		keep gen && keep r1 && keep sink
+		assert_equal "$(kept_aggregation r1), $(kept_aggregation sink)" "on on, on on"
+		kill -INT -- "-$BENCH_PID"
+		ended 130
+		assert_equal "$(kept_aggregation r1), $(kept_aggregation sink)" "off off, off off"
+		release
+		assert_host_restored
+		assert_nothing_left
+	done
+}
+
+# As in_window, for a hop that only the interfaces count in.
+in_kernel_window() {
+	eventually kernel_counting
+	mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
+}
+
+kernel_counting() {
+	[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+	local sent
+	sent=$(tail -qn 1 "$RESULTS"/*/*.partial/raw/r1.series.ndjson 2>/dev/null |
+		jq '[.interfaces[] | select(.name == "out0").tx_packets] | add') || true
+	((sent > 1000))
+}
+
+@test "--sut kernel: one hop, a pipeline, a fan-out, a receiver" {
+	need_root
+	local changes
+	for changes in topology=single topology=pipeline3 topology=fanout 'sink=receive rate_pps=5000'; do
+		rm -rf "$RESULTS"
+		# shellcheck disable=SC2086 # a list of words
+		scenario short $changes
+		measure run short --sut kernel --profile gro
+		assert_equal "$status" 0
+		assert_schema result "$RESULTS"/short/*/result.json
+		assert_equal "$(result '.sut.name, .sink.lost, .hops[0].cpu_ns_per_packet, .hops[0].inputs')" \
+			$'smcroute\n0\nnull\n[]'
+		assert_equal "$(result '.hops[0].egress_pps > 0')" true
+	done
+}
+
+@test "--sut kernel: a daemon that dies, that does not start, that is not there" {
+	need_root
+	scenario long window_ms=60000
+	start run long --sut kernel
+	in_kernel_window
+	kill -KILL "$(pgrep_in_journal smcrouted)"
+	ended 5
+	assert_host_restored
+	grep -q '^bench: the smcrouted of r1 died during the run' "$WORK/err"
+	rm -rf "$RESULTS"
+	mkdir "$WORK/bin"
+	printf '#!/bin/sh\necho "no such luck" >&2; exit 1\n' >"$WORK/bin/smcrouted"
+	chmod +x "$WORK/bin/smcrouted"
+	PATH=$WORK/bin:$PATH measure run short --sut kernel
+	assert_equal "$status" 5
+	assert_among_said 'the smcrouted of r1 did not get ready: no such luck'
+}
+
+# The PID of a program among those that bench has written down.
+pgrep_in_journal() {
+	local identity
+	for identity in "${STARTED[@]}"; do
+		[[ $(readlink "/proc/${identity%%:*}/exe") != *"/$1" ]] || printf '%s' "${identity%%:*}"
+	done
+}
+
+@test "--payload, --flows, --fanout: in force, on record, and links with room for them" {
+	need_root
+	measure run short --payload 8900 --flows 8
+	assert_equal "$status" 0
+	assert_schema result "$RESULTS"/short/*/result.json
+	assert_equal "$(result '.mtu_bytes, .declared.payload_bytes, .declared.flows, .overrides')" \
+		$'9000\n8900\n8\n{\n  "flows": "8",\n  "payload_bytes": "8900"\n}'
+	rm -r "$RESULTS"
+	measure run short --payload imix
+	assert_equal "$status" 0
+	assert_equal "$(result '.mtu_bytes, .declared.payload_bytes')" $'1500\nimix'
+	assert_output --partial 'IMIX'
+}
+
+@test "--fanout: a link each, and from ten on as many groups on one link" {
+	need_root
+	local fanout outputs
+	for fanout in 1:1 3:3 10:1 50:1; do
+		outputs=${fanout#*:} fanout=${fanout%:*}
+		rm -rf "$RESULTS"
+		scenario short rate_pps=4000
+		measure run short --fanout "$fanout"
+		assert_equal "$status" 0
+		assert_schema result "$RESULTS"/short/*/result.json
+		assert_equal "$(result '.hops[0] | .outputs, .copies')" "$outputs"$'\n'"$fanout"
+		assert_equal "$(result ".sink.expected == $fanout * .generator.packets_sent and .sink.lost == 0")" true
+	done
+}
+
+@test "what cannot be fanned out, or read, is refused" {
+	need_root
+	scenario short topology=pipeline3
+	measure run short --fanout 3
+	assert_equal "$status" 64
+	assert_said '--fanout: scenario short: topology pipeline3 has no number of outputs; single and fanout have'
+	scenario short sink=receive
+	measure run short --fanout 10
+	assert_equal "$status" 64
+	assert_said "'sink = receive' reads one group of a link, and from 10 outputs on they share one"
+	scenario short
+	measure run short --fanout 10 --sut kernel
+	assert_equal "$status" 64
+	assert_said 'the kernel sends a packet once per interface; --sut kernel takes --fanout up to 9'
+	assert_nothing_left
+}
+
+@test "gate in another profile: judged, but not in the history" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
+		gso_segments=32 control_window_ms=300
+	measure gate --rounds 1 --profile gro
+	assert_equal "$status" 4
+	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
+	assert_equal "$(jq -r .declared.profile "$RESULTS"/pipeline-phase4/*/verdict.json)" gro
+	assert_among_said 'not in the history'
+	[[ ! -e $RESULTS/history ]]
+}
