@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Link profiles, other systems under test, other payloads, flows and fan-outs.
-# The loads are small: what is checked is that what was asked for was measured.
+# Link profiles, other systems under test, other payloads, flows and fan-outs; the commands that measure
+# several side by side. The loads are small: what is checked is that what was asked for was measured.
 
 load bench_helper
 # shellcheck disable=SC2034 # read by bats
@@ -223,4 +223,83 @@ pgrep_in_journal() {
 	assert_equal "$(jq -r .declared.profile "$RESULTS"/pipeline-phase4/*/verdict.json)" gro
 	assert_among_said 'not in the history'
 	[[ ! -e $RESULTS/history ]]
+}
+
+# A table of two rows for short.
+targets() {
+	printf '{"variants": [
+	{"name": "gro", "group": "g", "scenario": "short", "change": {"profile": "gro"}},
+	{"name": "kernel", "group": "g", "scenario": "short", "change": {}, "sut": "kernel"}],
+	"rows": [
+	{"name": "easy", "what": "something is sent", "variant": "gro", "metric": "egress_1", "at_least": 1},
+	{"name": "hard", "what": "against the kernel", "variant": "gro", "against": "kernel",
+	 "metric": "egress_1", "at_least": %s}]}' "$1" >"$BENCH_SCENARIOS/fastpath.json"
+}
+
+@test "fastpath: rows met, a row missed, a subset" {
+	need_root
+	targets 0.1
+	measure fastpath --rounds 2 --markdown "$WORK/summary.md"
+	assert_equal "$status" 0
+	assert_output --partial 'met: 2 of 2 rows met'
+	assert_schema fastpath "$RESULTS"/fastpath/*/fastpath.json
+	assert_schema result "$RESULTS"/fastpath/*/rounds/02/kernel/result.json
+	assert_equal "$(cat "$RESULTS"/fastpath/*/fastpath.md)" "$(cat "$WORK/summary.md")"
+	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 4
+	rm -r "$RESULTS"
+	targets 1000
+	measure fastpath --rounds 1
+	assert_equal "$status" 3
+	assert_output --partial 'missed: 1 of 2 rows met'
+	rm -r "$RESULTS"
+	measure fastpath --rounds 1 --only easy
+	assert_equal "$status" 0
+	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 1
+}
+
+@test "fastpath: a run that cannot be trusted is invalid" {
+	need_root
+	targets 0.1
+	cat >"$WORK/mcrelay" <<-END
+		#!/bin/sh
+		exec "$PROGRAMS/mcrelay" "\$@"
+	END
+	chmod +x "$WORK/mcrelay"
+	measure fastpath --rounds 1 --only easy --relay "$WORK/mcrelay"
+	assert_equal "$status" 5
+	assert_output --partial 'easy: gro, round 1: r1: the binary that ran ('
+	assert_schema fastpath "$RESULTS"/fastpath/*/fastpath.json
+}
+
+@test "fastpath: unknown rows, tables that are not there or wrong, before anything is measured" {
+	targets 1
+	refused_plan "no row 'nonsense'; there are: easy hard" --only nonsense
+	sed -i 's/"scenario": "short"/"scenario": "nowhere"/' "$BENCH_SCENARIOS/fastpath.json"
+	refused_plan "no scenario 'nowhere'"
+	targets 1
+	sed -i 's/"profile": "gro"/"rate_pps": "fast"/' "$BENCH_SCENARIOS/fastpath.json"
+	refused_plan "short: rate_pps: found 'fast', expected packets per second"
+	printf '{' >"$BENCH_SCENARIOS/fastpath.json"
+	refused_plan 'Expecting'
+	rm "$BENCH_SCENARIOS/fastpath.json"
+	refused_plan 'No such file'
+}
+
+refused_plan() {
+	run --separate-stderr "$BENCH" fastpath --results "$RESULTS" "${@:2}"
+	assert_failure 64
+	assert_said "$1"
+	assert_nothing_left
+}
+
+@test "sweep: every profile, payload, number of flows and of outputs" {
+	need_root
+	scenario short window_ms=250 rate_pps=5000
+	measure sweep short --rounds 1
+	assert_equal "$status" 0
+	assert_schema sweep "$RESULTS"/short/*/sweep.json
+	assert_equal "$(jq '.variants | length' "$RESULTS"/short/*/sweep.json)" 33
+	assert_equal "$(jq -r '.variants[] | select(.name == "gro.payload-8900").mtu_bytes' \
+		"$RESULTS"/short/*/sweep.json)" 9000
+	assert_equal "$(jq '[.variants[].problems[]] | length' "$RESULTS"/short/*/sweep.json)" 0
 }

@@ -13,8 +13,8 @@ refused() {
 	local word
 	run --separate-stderr "$BENCH" help
 	assert_success
-	for word in 'bench run' 'bench gate' 'bench matrix' 'bench plot' \
-		'bench list' 'bench clean' --relay --results --markdown --tier --rounds --control \
+	for word in 'bench run' 'bench gate' 'bench fastpath' 'bench sweep' 'bench matrix' 'bench plot' \
+		'bench list' 'bench clean' --relay --results --markdown --tier --rounds --only --control \
 		--sut --profile --payload --flows --fanout BENCH_SCENARIOS BUILD 'Exit status: 0'; do
 		assert_output --partial "$word"
 	done
@@ -83,6 +83,11 @@ refused() {
 	assert_said "--sut: 'linux' is not one of relay, kernel"
 	refused matrix short --profile plain
 	assert_said 'plain is one of the modes'
+	refused sweep
+	assert_said 'sweep takes the name of one scenario'
+	refused sweep nonsense
+	refused fastpath short
+	assert_said "unexpected argument 'short'"
 	refused plot
 	assert_said "plot takes 'history'"
 	refused list short

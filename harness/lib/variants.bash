@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# variants: many runs in one sitting, as a plan on stdin has them in order, a line each:
+#   FOLDER <tab> SCENARIO <tab> relay|kernel [<tab> KEY=VALUE]...
+# FOLDER is the run's below the sitting: rounds/NN/VARIANT.
+
+# variants_measure PLAN
+variants_measure() {
+	local fields number=0 count
+	count=$(wc -l <<<"$1")
+	while IFS=$'\t' read -ra fields; do
+		number=$((number + 1))
+		progress "$number of $count: ${fields[0]#rounds/}"
+		variant_load "${fields[@]:1}"
+		measure relay "$SITTING.partial/${fields[0]}"
+	done <<<"$1"
+	SYSTEM=relay
+	progress_end
+}
+
+# variant_load SCENARIO SYSTEM [KEY=VALUE]...
+variant_load() {
+	local change
+	scenario_load "$1"
+	SYSTEM=$2 OVERRIDES=()
+	for change in "${@:3}"; do
+		scenario_override "$1: ${change%%=*}" "${change%%=*}" "${change#*=}"
+		OVERRIDES[${change%%=*}]=${change#*=}
+	done
+}
+
+# variants_check PLAN: everything that a plan asks for is understood, before anything is measured.
+variants_check() {
+	local fields
+	while IFS=$'\t' read -ra fields; do
+		variant_load "${fields[@]:1}"
+	done <<<"$1"
+}

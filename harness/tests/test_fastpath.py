@@ -1,0 +1,154 @@
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import HARNESS, load, program, relay_run, schema
+import fastpath
+
+TARGETS = load(HARNESS / "scenarios" / "fastpath.json")
+SMALL = {
+    "variants": [
+        {"name": "a", "group": "g", "scenario": "s", "change": {"profile": "gro"}},
+        {"name": "b", "group": "g", "scenario": "s", "change": {}, "sut": "kernel"},
+        {"name": "c", "group": "h", "scenario": "t", "change": {}, "once": True}],
+    "rows": [
+        {"name": "ratio", "what": "a to b", "variant": "a", "against": "b", "metric": "egress_1",
+         "at_least": 2.0},
+        {"name": "loss", "what": "lost", "variant": "c", "metric": "loss", "at_most": 0.01},
+        {"name": "full", "what": "exhausted", "variant": "a", "metric": "exhaustion_1", "below": 0.3}]}
+
+
+def runs(egress_a: float = 500_000, egress_b: float = 250_000, lost: int = 0, rounds: int = 7,
+         **changes) -> dict[str, list[dict]]:
+    """Quiet rounds, but the first, which a median does not mind."""
+    sink = {**relay_run()["sink"], "expected": 1000, "lost": lost}
+    return {"a": [relay_run(egress=egress_a * (3 if i == 0 else 1), **changes) for i in range(rounds)],
+            "b": [relay_run(egress=egress_b) for _ in range(rounds)],
+            "c": [relay_run(sink=sink)]}
+
+
+def judge(found: dict[str, list[dict]], only: list[str] = (), rounds: int = 7) -> dict:
+    document = json.loads(json.dumps(fastpath.judge(SMALL, found, rounds, list(only))))
+    schema("fastpath").validate(document)
+    return document
+
+
+def row(document: dict, name: str) -> dict:
+    return next(row for row in document["rows"] if row["name"] == name)
+
+
+class Plan(unittest.TestCase):
+    def test_groups_one_after_another_variants_in_turn(self):
+        self.assertEqual([line.split("\t")[0] for line in fastpath.plan(SMALL, 2, [])],
+                         ["rounds/01/a", "rounds/01/b", "rounds/02/a", "rounds/02/b", "rounds/01/c"])
+        self.assertEqual(fastpath.plan(SMALL, 1, [])[:2],
+                         ["rounds/01/a\ts\trelay\tprofile=gro", "rounds/01/b\ts\tkernel"])
+
+    def test_only_what_the_rows_asked_for_need(self):
+        self.assertEqual([line.split("\t")[0] for line in fastpath.plan(SMALL, 1, ["full"])],
+                         ["rounds/01/a"])
+        with self.assertRaisesRegex(ValueError, "no row 'x'; there are: ratio loss full"):
+            fastpath.plan(SMALL, 1, ["x"])
+
+
+class Rows(unittest.TestCase):
+    def test_all_met(self):
+        document = judge(runs())
+        self.assertEqual((document["verdict"], document["exit"]), ("met", 0))
+        self.assertEqual(row(document, "ratio")["value"], 2.0)
+        self.assertEqual(row(document, "ratio")["medians"], {"a": 500_000, "b": 250_000})
+        self.assertEqual(document["variants"]["a"]["runs"], [relay_run()["run_id"]] * 7)
+
+    def test_limits_are_kept_on_the_spot_or_not_at_all(self):
+        for changes, name, verdict in (({"egress_a": 499_999}, "ratio", "missed"),
+                                       ({"lost": 10}, "loss", "met"), ({"lost": 11}, "loss", "missed"),
+                                       ({"exhaustion": 0.2999}, "full", "met"),
+                                       ({"exhaustion": 0.3}, "full", "missed")):
+            with self.subTest(changes=changes):
+                document = judge(runs(**changes))
+                self.assertEqual(row(document, name)["verdict"], verdict)
+                self.assertEqual(document["exit"], 0 if verdict == "met" else 3)
+
+    def test_only(self):
+        self.assertEqual([row["name"] for row in judge(runs(), ["loss"])["rows"]], ["loss"])
+
+    def test_a_broken_run_spoils_its_rows_and_no_other(self):
+        found = runs()
+        found["b"][2]["problems"] = ["ledger of 'r1 in' does not close"]
+        document = judge(found)
+        self.assertEqual([row["verdict"] for row in document["rows"]], ["invalid", "met", "met"])
+        self.assertEqual(document["exit"], 5)
+        self.assertEqual(row(document, "ratio")["reasons"],
+                         ["b, round 3: ledger of 'r1 in' does not close"])
+
+    def test_missing_rounds_and_another_binary(self):
+        found = runs()
+        found["a"].pop()
+        self.assertEqual(row(judge(found), "full")["reasons"], ["a: 6 of 7 runs"])
+        found = runs()
+        found["a"][3]["sut"] = {**found["a"][3]["sut"], "sha256": "0" * 64}
+        self.assertEqual(row(judge(found), "full")["reasons"], ["a: the binary changed between rounds"])
+        self.assertEqual(judge(dict.fromkeys("abc", []))["exit"], 5)
+
+    def test_nothing_to_compare_with(self):
+        self.assertEqual(row(judge(runs(egress_b=0)), "ratio")["verdict"], "invalid")
+
+    def test_a_starved_generator_proves_nothing(self):
+        document = judge(runs(offered=700_000))
+        self.assertEqual((row(document, "full")["verdict"], document["exit"]), ("unfit", 4))
+        self.assertEqual(row(document, "full")["reasons"],
+                         ["a: the generator reached 700,000 of 733,000 pps"])
+        self.assertEqual(judge(runs(offered=700_000, lost=500))["exit"], 3)
+
+    def test_flooded_it_may_reach_what_it_can(self):
+        found = runs(offered=700_000)
+        for run in found["a"]:
+            run["declared"] = {**run["declared"], "rate_pps": "3000000"}
+        self.assertEqual(judge(found)["exit"], 0)
+
+
+class Table(unittest.TestCase):
+    def test_rows_refer_to_variants_and_metrics(self):
+        names = [variant["name"] for variant in TARGETS["variants"]]
+        self.assertEqual(len(names), len(set(names)))
+        for found in TARGETS["rows"]:
+            self.assertLessEqual(set(fastpath.variants_of(found)), set(names))
+            self.assertIn(found["metric"], fastpath.METRICS)
+            self.assertEqual(sum(name in found for name in fastpath.LIMITS), 1)
+        used = {name for found in TARGETS["rows"] for name in fastpath.variants_of(found)}
+        self.assertEqual(used, set(names))
+
+    def test_terminal_and_markdown(self):
+        document = judge(runs())
+        text = fastpath.render(document, False)
+        self.assertRegex(text, r"a to b +500,000 pps : 250,000 pps +2\.00 +>= 2\.00 +met")
+        self.assertRegex(text, r"exhausted +20\.0% +< 30\.0% +met")
+        self.assertIn("| a to b | 500,000 pps : 250,000 pps | 2.00 | >= 2.00 | met |",
+                      fastpath.render(document, True))
+        fastpath.render(judge(dict.fromkeys("abc", [])), True)
+
+    def test_program(self):
+        with tempfile.TemporaryDirectory() as folder:
+            targets, sitting = Path(folder) / "targets.json", Path(folder) / "sitting"
+            targets.write_text(json.dumps(SMALL))
+            for name, found in runs(lost=20).items():
+                for number, run in enumerate(found, 1):
+                    place = sitting / "rounds" / f"{number:02}" / name
+                    place.mkdir(parents=True)
+                    (place / "result.json").write_text(json.dumps(run))
+            done = program("fastpath.py", "judge", targets, sitting)
+            self.assertEqual((done.returncode, done.stderr), (3, ""))
+            self.assertIn("missed: 2 of 3 rows met", done.stdout)
+            schema("fastpath").validate(load(sitting / "fastpath.json"))
+            self.assertIn("| missed |", (sitting / "fastpath.md").read_text())
+            self.assertEqual(program("fastpath.py", "judge", targets, sitting, "--only", "ratio"
+                                     ).returncode, 0)
+            (sitting / "rounds/02/a/result.json").write_text("{")
+            done = program("fastpath.py", "judge", targets, sitting)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1))
+        self.assertEqual(program("fastpath.py", "plan", targets).returncode, 64)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,70 @@
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import load, program, relay_run, schema
+import sweep
+
+OWN = {"payload": "1400", "flows": "1", "fanout": "1"}
+
+
+class Plan(unittest.TestCase):
+    def test_one_change_at_a_time_in_each_profile(self):
+        found = sweep.variants(OWN)
+        self.assertEqual(len(found), 3 * (1 + 4 + 2 + 3))
+        self.assertEqual(found[0], ("wire.as-is", {"profile": "wire"}))
+        self.assertIn(("gro.payload-imix", {"profile": "gro", "payload_bytes": "imix"}), found)
+        self.assertIn(("plain.fanout-50", {"profile": "plain", "fanout": "50"}), found)
+        self.assertNotIn("wire.payload-1400", [name for name, _ in found])
+
+    def test_a_dimension_that_a_scenario_does_not_have(self):
+        found = sweep.variants({"payload": "1400", "flows": "8"})
+        self.assertFalse([name for name, _ in found if "fanout" in name])
+        self.assertIn("wire.flows-1", [name for name, _ in found])
+
+    def test_program_prints_a_run_a_line(self):
+        done = program("sweep.py", "plan", "s", "--payload", "1400", "--flows", "1", "--fanout=-",
+                       "--rounds", "2")
+        lines = done.stdout.splitlines()
+        self.assertEqual((done.returncode, len(lines)), (0, 2 * 3 * 7))
+        self.assertEqual(lines[0], "rounds/01/wire.as-is\ts\trelay\tprofile=wire")
+
+
+class Show(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.sitting = Path(scratch.name)
+
+    def write(self, name: str, number: int, **figures) -> None:
+        place = self.sitting / "rounds" / f"{number:02}" / name
+        place.mkdir(parents=True)
+        (place / "result.json").write_text(json.dumps(relay_run(**figures)))
+
+    def test_medians(self):
+        for number, egress in enumerate((300_000, 400_000, 200_000), 1):
+            self.write("wire.as-is", number, egress=egress)
+            self.write("gro.flows-8", number, egress=2 * egress)
+        done = program("sweep.py", "show", self.sitting)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"wire +as-is .* 300,000 pps")
+        self.assertRegex(done.stdout, r"gro +flows-8 .* 600,000 pps")
+        document = load(self.sitting / "sweep.json")
+        schema("sweep").validate(document)
+        self.assertEqual([variant["egress_pps"] for variant in document["variants"]],
+                         [300_000, 600_000])
+
+    def test_an_invalid_run_is_named(self):
+        self.write("wire.as-is", 1, problems=["the generator sent nothing"])
+        done = program("sweep.py", "show", self.sitting)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("wire.as-is, round 1: the generator sent nothing", done.stdout)
+
+    def test_nothing_there(self):
+        done = program("sweep.py", "show", self.sitting)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
