@@ -178,7 +178,8 @@ def print_result(result: dict, markdown: bool) -> None:
     print(f"  offered {pps(result['offered_pps'])}; {result['kind']} run of "
           f"{(result['window_ns'][1] - result['window_ns'][0]) / 1e9:g} s\n")
     if result["hops"]:
-        print(table([result["sut"]["name"], "ingress", "egress", "exhaustion", "loss", "errors", "CPU per packet"],
+        first = "relay" if result["sut"]["name"] == "mcrelay" else "kernel"
+        print(table([first, "ingress", "egress", "exhaustion", "loss", "errors", "CPU per packet"],
                     result_rows(result), markdown) + "\n")
     print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
                 ledger_rows(result), markdown) + "\n")

@@ -198,18 +198,19 @@ def link_change(before: dict, after: dict, end: str) -> tuple[dict, dict]:
 
 
 class Accounts:
-    """The accounts of a run in the order of the packet's way; `of_ingress`: by hop, that of the way
-    from its interface to its rules."""
+    """The accounts of a run in the order of the packet's way; `into`: that of the link into an interface;
+    `of_ingress`: that of the way from a hop's interface to its rules."""
 
     def __init__(self, before: dict, after: dict, aggregating: list[str]):
         self.before, self.after, self.aggregating = before, after, aggregating
-        self.all, self.of_ingress = [], {}
+        self.all, self.into, self.of_ingress = [], {}, {}
 
     def change(self, end: str) -> tuple[dict, dict]:
         return link_change(self.before, self.after, end)
 
     def link(self, name: str, packets: int, source: str, end: str) -> None:
-        self.all.append(ledger.link(name, packets, self.change(source)[0], self.change(end)[1]))
+        self.into[end] = ledger.link(name, packets, self.change(source)[0], self.change(end)[1])
+        self.all.append(self.into[end])
 
     def relay(self, hop: dict, final: dict) -> None:
         """A relay, behind the link that its packets came by, and the links behind it."""
@@ -217,7 +218,7 @@ class Accounts:
         arrived = self.change(f"{name}:in0")[1]["packets"]
         if f"{name}:in0" in self.aggregating:
             # what the link delivered beyond what was sent to this relay
-            foreign = max(-self.all[-1]["residual"], 0)
+            foreign = max(-self.into[f"{name}:in0"]["residual"], 0)
             account = ledger.hop_in_aggregated(f"{name} in", arrived, foreign, total)
         else:
             account = ledger.hop_in(f"{name} in", arrived, total)

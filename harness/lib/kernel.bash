@@ -7,11 +7,12 @@
 declare -A SAMPLER=() # hop -> process identity
 
 kernel_program() {
-	command -v smcrouted || die "$EXIT_INCONCLUSIVE" "no program 'smcrouted'; run: ci/setup"
+	command -v smcrouted
 }
 
 # The kernel can send a packet twice through no interface.
 kernel_check() {
+	kernel_program >/dev/null || die "$EXIT_INCONCLUSIVE" "no program 'smcrouted'; run: ci/setup"
 	((topology_groups == 1)) || die "$EXIT_USAGE" "the kernel sends a packet once per interface;" \
 		"--sut kernel takes --fanout up to $((FANOUT_GROUPS - 1))"
 }
@@ -36,8 +37,7 @@ kernel_start() {
 	# -N: no interface but those of the configuration; of its log, errors only
 	in_node "$hop" "$(kernel_program)" -n -N -l err -i "mcr-$RUN_ID-$hop" -f "$raw/$hop.smcroute.conf" \
 		-P "$STATE/$hop.pid" -u "$STATE/$hop.sock" >"$raw/$hop.log" 2>&1 {lock_fd}>&- &
-	SUT[$hop]=$(process_identity $!) || die "$EXIT_INVALID" "the smcrouted of $hop did not start"
-	undo_push process_stop "${SUT[$hop]}"
+	sut_started "$hop" $!
 	if ! poll 5 kernel_ready_or_dead "$hop" || process_dead "${SUT[$hop]}"; then
 		die "$EXIT_INVALID" "the smcrouted of $hop did not get ready: $(last_words "$raw/$hop.log")"
 	fi

@@ -24,8 +24,7 @@ relay_start() {
 		--stats-interval-ms 100 --stats-series "$raw/$hop.series.ndjson" \
 		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
 		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &
-	SUT[$hop]=$(process_identity $!) || die "$EXIT_INVALID" "the relay of $hop did not start"
-	undo_push process_stop "${SUT[$hop]}"
+	sut_started "$hop" $!
 	if ! poll 5 relay_ready_or_dead "$hop" "$raw" || process_dead "${SUT[$hop]}"; then
 		die "$EXIT_INVALID" "the relay of $hop did not get ready: $(last_words "$raw/$hop.log")"
 	fi

@@ -24,6 +24,12 @@ sut_start() {
 	done
 }
 
+# sut_started HOP PID
+sut_started() {
+	SUT[$1]=$(process_identity "$2") || die "$EXIT_INVALID" "the $(sut_name) of $1 did not start"
+	undo_push process_stop "${SUT[$1]}"
+}
+
 # The program that is measured, and what it is told.
 sut_json() {
 	case $SYSTEM in

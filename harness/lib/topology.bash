@@ -15,20 +15,26 @@ topology_groups=1 # groups that a hop sends through each output
 # topology_ready: what the scenario needs stands; what an earlier one needed, if it is something else,
 # does not stand any more.
 topology_ready() {
-	local wanted name
+	local wanted
 	topology_mtu=$(scenario_mtu)
 	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} $topology_mtu $(scenario_offloads)"
-	[[ ${topology_stands:-} != "$wanted" ]] || return 0
-	topology_stands=
+	if [[ ${topology_stands:-} != "$wanted" ]]; then
+		topology_stands=
+		topology_remove
+		# shellcheck source=/dev/null
+		source "$HARNESS/topologies/${SCENARIO[topology]}.bash"
+		topology_build
+		topology_stands=$wanted
+	fi
+	sink_check
+}
+
+topology_remove() {
+	local name
 	for name in "${NODES[@]}"; do
 		run namespace_remove "$(namespace "$name")"
 	done
 	NODES=() INTERFACES=() HOP_OUTS=() PEER=() topology_groups=1
-	# shellcheck source=/dev/null
-	source "$HARNESS/topologies/${SCENARIO[topology]}.bash"
-	topology_build
-	sink_check
-	topology_stands=$wanted
 }
 
 namespace() {

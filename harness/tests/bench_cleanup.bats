@@ -136,24 +136,24 @@ with_tool() {
 	RESULTS=$WORK/file/results measure run short
 	assert_equal "$status" 4
 	assert_said 'cannot create directory.*Not a directory; name a writable folder with --results'
-	MOUNTED=$WORK/small
-	mkdir "$MOUNTED"
-	mount -t tmpfs -o size=1m none "$MOUNTED"
-	RESULTS=$MOUNTED measure run short
+	MOUNTED=("$WORK/small")
+	mkdir "${MOUNTED[0]}"
+	mount -t tmpfs -o size=1m none "${MOUNTED[0]}"
+	RESULTS=${MOUNTED[0]} measure run short
 	assert_equal "$status" 4
-	assert_said "less than 32 MB are free in $MOUNTED; make room or name another folder"
-	RESULTS=$MOUNTED assert_nothing_left
+	assert_said "less than 32 MB are free in ${MOUNTED[0]}; make room or name another folder"
+	RESULTS=${MOUNTED[0]} assert_nothing_left
 }
 
 @test "disk that becomes full in the middle: no result, a reason" {
 	need_root
-	MOUNTED=$WORK/disk RESULTS=$WORK/disk
-	mkdir "$MOUNTED"
-	mount -t tmpfs -o size=40m none "$MOUNTED"
+	MOUNTED=("$WORK/disk") RESULTS=$WORK/disk
+	mkdir "${MOUNTED[0]}"
+	mount -t tmpfs -o size=40m none "${MOUNTED[0]}"
 	scenario long window_ms=1500
 	start run long
 	in_window
-	dd if=/dev/zero of="$MOUNTED/filler" bs=64k status=none 2>/dev/null || true
+	dd if=/dev/zero of="$RESULTS/filler" bs=64k status=none 2>/dev/null || true
 	if wait "$BENCH_PID"; then
 		fail "it ended with 0"
 	fi

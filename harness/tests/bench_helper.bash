@@ -21,15 +21,16 @@ setup() {
 	export BENCH_SCENARIOS=$WORK/scenarios BUILD=$PROGRAMS
 	mkdir -p "$BENCH_SCENARIOS"
 	scenario short
-	BENCH_PID='' MOUNTED=''
+	BENCH_PID='' MOUNTED=()
 }
 
 teardown() {
+	local file
 	if [[ -n $BENCH_PID && -d /proc/$BENCH_PID ]]; then
 		kill -TERM "$BENCH_PID" || true
 		wait "$BENCH_PID" || true
 	fi
-	[[ -z $MOUNTED ]] || umount "$MOUNTED"
+	for file in "${MOUNTED[@]}"; do umount "$file"; done
 	[[ -n ${BATS_TEST_COMPLETED:-} ]] || tail -n 20 "$WORK"/out "$WORK"/err 2>/dev/null || true
 }
 
@@ -104,7 +105,7 @@ in_window() {
 counting() {
 	[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
 	local matched
-	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/raw/r1.series.ndjson 2>/dev/null | jq .total.matched) || true
+	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/{raw,rounds/*/*/raw}/r1.series.ndjson 2>/dev/null | jq .total.matched) || true
 	((matched > 1000))
 }
 

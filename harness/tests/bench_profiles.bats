@@ -78,7 +78,7 @@ expected_settings() {
 keep() {
 	touch "$WORK/$1.net"
 	mount --bind "/run/netns/mcr-$BENCH_PID-$1" "$WORK/$1.net"
-	KEPT+=("$WORK/$1.net")
+	MOUNTED+=("$WORK/$1.net")
 }
 
 kept_aggregation() {
@@ -88,15 +88,14 @@ kept_aggregation() {
 
 release() {
 	local file
-	for file in "${KEPT[@]}"; do umount "$file"; done
-	KEPT=()
+	for file in "${MOUNTED[@]}"; do umount "$file"; done
+	MOUNTED=()
 }
 
 @test "Ctrl-C during profile gro: nothing aggregates any more, even where a namespace lives on" {
 	need_root
 	local system
 	scenario long window_ms=60000
-	KEPT=()
 	for system in relay kernel; do
 		start run long --profile gro --sut "$system"
 		if [[ $system == relay ]]; then in_window; else in_kernel_window; fi
@@ -157,6 +156,14 @@ kernel_counting() {
 	PATH=$WORK/bin:$PATH measure run short --sut kernel
 	assert_equal "$status" 5
 	assert_among_said 'the smcrouted of r1 did not get ready: no such luck'
+	mkdir "$WORK/sbin"
+	ln -s /usr/sbin/* "$WORK/sbin"
+	rm "$WORK/sbin/smcrouted"
+	rm -rf "$RESULTS"
+	PATH=$WORK/sbin:/usr/bin:/bin measure run short --sut kernel
+	assert_equal "$status" 4
+	assert_said "no program 'smcrouted'; run: ci/setup"
+	assert_nothing_left
 }
 
 # The PID of a program among those that bench has written down.
@@ -255,6 +262,18 @@ targets() {
 	measure fastpath --rounds 1 --only easy
 	assert_equal "$status" 0
 	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 1
+}
+
+@test "fastpath: Ctrl-C leaves nothing" {
+	need_root
+	scenario short window_ms=60000
+	targets 0.1
+	start fastpath --rounds 1
+	in_window
+	kill -INT -- "-$BENCH_PID"
+	ended 130
+	assert_host_restored
+	assert_nothing_left
 }
 
 @test "fastpath: a run that cannot be trusted is invalid" {
