@@ -1,7 +1,7 @@
 """The verdict of the paired gate: did head lose speed against base? Pure functions over what was measured.
 
-An observation is ln(head / base) of two adjacent runs, one of each build, positive where head is faster; the
-order of the runs is base head head base, so that a steady drift cancels. A sitting goes like this:
+An observation is ln(head / base) of two adjacent runs, one of each build, positive where head is faster. A
+sitting goes like this:
 
   first block         looks after 6, 12, 24 and 48 pairs, until one of them tells
       lower bound above ln(1 - tolerance)   PASS: a loss of the tolerance or more is excluded
@@ -112,8 +112,12 @@ class Decision:
 
 
 def order(pair: int) -> tuple[str, str]:
-    """Who runs first and second in a pair, counted from 0."""
-    return ("base", "head") if pair % 2 == 0 else ("head", "base")
+    """Who runs first and second in a pair, counted from 0 over the whole sitting. Two pairs are always base
+    head head base or its mirror image, so a steady drift cancels. Which of both follows the sequence of Thue
+    and Morse, which has no period: noise with a memory gives neighbouring pairs of an unchanging order
+    something in common, and replayed sittings passed a loss of exactly the tolerance in up to 3.0 % instead
+    of up to 1.3 %."""
+    return ("base", "head") if pair.bit_count() % 2 == 0 else ("head", "base")
 
 
 def observation(metric: str, base: float, head: float) -> float:

@@ -1,10 +1,10 @@
 """Recorded noise, replayed through the paired gate's rules: how often would it be right?
 
-Noise is a series of runs of one build, so every difference between them is noise. A replayed sitting is
-put together from stretches of consecutive runs, so that drifts and bursts stay as they were; its runs get
-the roles base head head base, and head a known loss. Whole sittings are rows of an array: estimators
-follow a shift exactly, so each sitting's bounds are computed once and serve for every loss. tests/
-test_replay.py holds this against paired.decide(), sitting by sitting.
+Noise is a series of runs of one build, so every difference between them is noise. A replayed sitting is put
+together from stretches of consecutive runs, so that drifts and bursts stay as they were; its runs get the
+roles of base and head in the order of the gate, and head a known loss. Whole sittings are rows of an array:
+estimators follow a shift exactly, so each sitting's bounds are computed once and serve for every loss.
+tests/test_replay.py holds this against paired.decide(), sitting by sitting.
 """
 
 import json

@@ -24,6 +24,12 @@ class Observation(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "cannot be compared"):
                 paired.observation("egress_pps", base, head)
 
+    def test_order(self):
+        first = "".join(paired.order(pair)[0][0] for pair in range(16))
+        self.assertEqual(first, "bhhbhbbhhbbhbhhb")
+        for pair in range(16):
+            self.assertEqual(sorted(paired.order(pair)), ["base", "head"])
+
     def test_a_steady_drift_cancels_in_the_order(self):
         runs, rates = [], iter(np.exp(0.01 * np.arange(24)))
         for pair in range(12):
