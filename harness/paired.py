@@ -14,8 +14,8 @@ sitting goes like this:
 A sitting may be wrong about a loss of exactly the tolerance, the hardest case, with a probability of `error`
 in the first block. The looks share it in proportion to the pairs that each adds (Bonferroni: the sum of the
 parts is the whole, however the looks depend on each other). Looks that come early get little of it, which
-costs a quiet machine nothing and leaves a noisy one the most for its last look. The confirmation may be ten
-times as lenient as a block that stands alone: both must agree, and 1 % of 5 % is 0.05 %.
+costs a quiet machine nothing and leaves a noisy one the most for its last look. The confirmation is more
+lenient, since both must agree: 1 % of 5 % is 0.05 %.
 `harness/power` replays recorded noise through these rules; its report says why they are what they are.
 """
 
