@@ -20,6 +20,7 @@ warmup_ms|[1-9][0-9]{2,4}|milliseconds, 100 to 99999
 window_ms|[1-9][0-9]{2,6}|milliseconds, 100 to 9999999
 control_window_ms|[1-9][0-9]{2,6}|milliseconds, 100 to 9999999
 sink|count\|receive|count or receive
+compare|egress_pps\|cpu_ns_per_packet|egress_pps or cpu_ns_per_packet
 relay_options|.*|options of mcrelay
 relay_options_wire|.*|options of mcrelay
 relay_options_gro|.*|options of mcrelay
@@ -28,7 +29,7 @@ offload_tx-udp-segmentation|on\|off|on or off
 offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
-readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages '\
+readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages compare '\
 ' relay_options relay_options_wire relay_options_gro relay_options_plain '
 
 scenario_names() {

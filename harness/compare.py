@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+"""compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
+written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
+next, in the order in which the two builds are to run.
+compare.py finish SITTING --base TEXT --head TEXT [--markdown FILE]: the verdict over all scenarios of a sitting,
+SITTING/compare.json, and as a table; exits with 0 PASS, 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+
+DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
+second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
+pass on; or cpu_ns_per_packet, of one that is offered less. The rule is in paired.py.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import paired
+from floor import OFFERED_MIN, write_json
+from report import machine, paint, table
+
+INVALID, TIME = "INVALID", "the time that --budget gave is over"
+EXIT = paired.EXIT | {INVALID: 5}
+WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, paired.PASS)
+BLOCKS = (paired.FIRST, paired.CONFIRMATION)
+
+
+def load(path: Path) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def pairs_of(folder: Path) -> list[dict]:
+    """The complete pairs of a block, in their order: {"pair", "base", "head", "control" or None}."""
+    pairs = []
+    for place in sorted(folder.glob("[0-9][0-9]")):
+        runs = {who: load(place / who / "result.json") for who in ("base", "head", "control")}
+        if runs["base"] and runs["head"]:
+            pairs.append({"pair": place.name, **runs})
+    return pairs
+
+
+def value_of(run: dict, metric: str) -> float:
+    """Of the first hop; with a fan-out, of all outputs together."""
+    value = run["hops"][0][metric]
+    return 0.0 if value is None else value
+
+
+def invalid_reasons(pairs: list[dict], expected: dict[str, str]) -> list[str]:
+    """Why the measurement itself is broken."""
+    reasons = []
+    for pair in pairs:
+        for who in ("base", "head", "control"):
+            run = pair[who]
+            if run is None:
+                continue
+            where = f"pair {pair['pair']}, {who}"
+            reasons += [f"{where}: {problem}" for problem in run["problems"]]
+            if who in expected and run["sut"]["sha256"] != expected[who]:
+                reasons.append(f"{where}: another program ran than the one that was built "
+                               f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
+    return reasons
+
+
+def offered_reasons(controls: list[dict], metric: str) -> list[str]:
+    """A fixed rate has to be reached by the generator; a flood only has to be more than the relay passes on."""
+    if metric != "cpu_ns_per_packet" or not controls:
+        return []
+    asked = float(controls[0]["declared"]["rate_pps"])
+    worst = min(run["offered_pps"] for run in controls)
+    if worst >= OFFERED_MIN * asked:
+        return []
+    return [f"the generator alone offers {worst:,.0f} of {asked:,.0f} pps"]
+
+
+def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
+    """The decision over the pairs so far, and whether this machine can answer at all."""
+    observations = {name: [paired.observation(metric, value_of(pair["base"], metric),
+                                              value_of(pair["head"], metric)) for pair in pairs]
+                    for name, pairs in blocks.items()}
+    decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION])
+    controls = [pair["control"] for pairs in blocks.values() for pair in pairs if pair["control"]]
+    if decision.verdict == paired.MORE:
+        return decision
+    reasons = offered_reasons(controls, metric)
+    if reasons:
+        return replace(decision, verdict=paired.UNFIT, reasons=tuple(reasons), p_value=1.0)
+    outputs = max(1, blocks[paired.FIRST][0]["base"]["hops"][0]["outputs"])
+    base = [pair["base"]["hops"][0]["egress_pps"] / outputs for pairs in blocks.values() for pair in pairs]
+    return paired.fit(decision, [run["offered_pps"] for run in controls],
+                      base if metric == "egress_pps" else ())
+
+
+def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
+    """All raw pairs."""
+    return {name: [{"pair": pair["pair"], "base": value_of(pair["base"], metric),
+                    "head": value_of(pair["head"], metric),
+                    "control_pps": pair["control"]["offered_pps"] if pair["control"] else None,
+                    "utc": pair["base"]["utc"]} for pair in pairs]
+            for name, pairs in blocks.items()}
+
+
+def ask(args: argparse.Namespace) -> int:
+    folder = Path(args.sitting)
+    blocks = {name: pairs_of(folder / name) for name in BLOCKS}
+    everything = [pair for pairs in blocks.values() for pair in pairs]
+    reasons = invalid_reasons(everything, {"base": args.base, "head": args.head})
+    if reasons:
+        verdict = {"verdict": INVALID, "reasons": reasons, "estimate": None, "lower": None, "upper": None,
+                   "pairs": len(everything), "smallest_visible_loss": None, "p_value": 1.0}
+    else:
+        verdict = examine(blocks, args.metric).as_dict()
+    first = everything[0]["base"] if everything else {}
+    write_json(folder / "verdict.json", verdict | {
+        "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
+        "builds": {"base": args.base, "head": args.head},
+        **{key: first.get(key) for key in ("profile", "placement", "declared", "commit", "dirty", "utc")}})
+    if verdict["verdict"] == paired.MORE:
+        have = len(blocks[verdict["block"]])
+        for i in range(have, verdict["needs"]):
+            print(verdict["block"], f"{i + 1:02}", *paired.order(len(everything) - have + i))
+    return 0
+
+
+def final(verdicts: dict[str, dict]) -> dict[str, dict]:
+    """A scenario that was stopped by the clock has no verdict; then several scenarios share the error (Holm)."""
+    decided = {}
+    for name, verdict in verdicts.items():
+        if verdict["verdict"] == paired.MORE:
+            verdict = verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]]}
+        decided[name] = verdict
+    sure = paired.stats.holm([verdict["p_value"] for verdict in decided.values()], paired.FAMILY_ERROR)
+    for (name, verdict), kept in zip(decided.items(), sure):
+        if verdict["verdict"] == paired.REGRESSION and not kept:
+            reason = f"with {len(decided)} scenarios, one loss proven like this is within what chance does"
+            decided[name] = verdict | {"verdict": paired.INCONCLUSIVE,
+                                       "reasons": [*verdict["reasons"], reason]}
+    return decided
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1%}"
+
+
+LABELS = {"egress_pps": "packets/s sent, flooded", "cpu_ns_per_packet": "CPU time per packet, reversed"}
+
+
+def rows(decided: dict[str, dict]) -> list[list[str]]:
+    return [[name, LABELS[verdict["metric"]], percent(verdict["estimate"]), percent(verdict["lower"]),
+             percent(verdict["upper"]), str(verdict["pairs"]),
+             "" if verdict["smallest_visible_loss"] is None else f"{verdict['smallest_visible_loss']:.1%}",
+             verdict["verdict"]] for name, verdict in decided.items()]
+
+
+def show(document: dict, markdown: bool) -> str:
+    decided = document["scenarios"]
+    header = ["scenario", "figure", "head against base", "at least", "at most", "pairs",
+              "smallest loss visible", "verdict"]
+    some = next((v for v in decided.values() if v["profile"]), None)
+    lines = [f"base {document['base']}, head {document['head']}"]
+    if some:
+        lines.append(machine(some))
+    lines += ["", table(header, rows(decided), markdown), ""]
+    word = document["verdict"]
+    lines.append(f"**{word}**" if markdown else paint(word, word))
+    lines += [f"{'- ' if markdown else '  '}{name}: {reason}" for name, verdict in decided.items()
+              for reason in verdict["reasons"]]
+    return "\n".join(lines) + "\n"
+
+
+def finish(args: argparse.Namespace) -> int:
+    sitting = Path(args.sitting)
+    verdicts = {path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+                for path in sorted(sitting.glob("*/verdict.json"))}
+    if not verdicts:
+        sys.exit(f"compare.py: no verdict in {sitting}")
+    decided = final(verdicts)
+    words = {verdict["verdict"] for verdict in decided.values()}
+    document = {"schema": 1, "base": args.base, "head": args.head,
+                "verdict": next(word for word in WORST_FIRST if word in words), "scenarios": decided}
+    write_json(sitting / "compare.json", document)
+    (sitting / "compare.md").write_text(show(document, True), encoding="utf-8")
+    print(show(document, False), end="")
+    return EXIT[document["verdict"]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("ask")
+    command.add_argument("sitting")
+    command.add_argument("--metric", choices=list(paired.METRICS), required=True)
+    command.set_defaults(run=ask)
+    other = commands.add_parser("finish")
+    other.add_argument("sitting")
+    other.set_defaults(run=finish)
+    for parser_of in (command, other):
+        parser_of.add_argument("--base", required=True)
+        parser_of.add_argument("--head", required=True)
+    args = parser.parse_args()
+    return args.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
