@@ -88,7 +88,7 @@ def render(document: dict) -> str:
             for variant in document["variants"]]
     problems = [f"  - {text}" for variant in document["variants"] for text in variant["problems"]]
     return "\n".join([load(document), machine(document), "",
-                      table(["profile", "change", "offered", "relay 1 egress", "CPU per packet",
+                      table(["profile", "change", "offered", "relay 1 egress", "CPU per packet in",
                              "packets a frame", "packets a send", "relay 1 loss", "end to end"],
                             rows, False), *problems])
 

@@ -10,7 +10,7 @@ measure() {
 	mkdir -p "$raw"
 	save "$raw/offloads.before.json" topology_offloads
 	profile_begin "$kind"
-	SINK=()
+	SINK=() SUT=()
 	if [[ $kind == relay ]]; then
 		sink_start "$raw"
 		sut_start "$raw"

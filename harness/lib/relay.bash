@@ -21,7 +21,7 @@ relay_start() {
 	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
 	# shellcheck disable=SC2046 # a list of words
 	in_node "$hop" $(pinned "$hop") "$RELAY" --config "$raw/$hop.rules.json" \
-		--stats-interval-ms 100 --stats-series "$raw/$hop.series.ndjson" \
+		--stats-interval-ms "${SCENARIO[report_interval_ms]:-100}" --stats-series "$raw/$hop.series.ndjson" \
 		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
 		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &
 	sut_started "$hop" $!

@@ -17,7 +17,6 @@ sut_group() {
 # sut_start RAW
 sut_start() {
 	local hop number=0
-	SUT=()
 	for hop in $topology_hops; do
 		number=$((number + 1))
 		"${SYSTEM}_start" "$hop" "$number" "$1"

@@ -137,7 +137,7 @@ placement() {
 			[[ ${processes[i]} != "$1" ]] || printf '%s' "${cpus[i]}"
 		done
 	elif ((${#cpus[@]} >= 2)); then
-		for pair in $topology_two_cores; do
+		for pair in ${SCENARIO[two_cores]:-$topology_two_cores}; do
 			[[ ${pair%=*} != "$1" ]] || printf '%s' "${cpus[${pair#*=}]}"
 		done
 	fi
@@ -152,7 +152,7 @@ pinned() {
 
 placement_json() {
 	local name
-	for name in gen $topology_hops; do
+	for name in gen $topology_hops "${!SINK[@]}"; do
 		printf '%s\t%s\n' "$name" "$(placement "$name")"
 	done | jq -Rn '[inputs | split("\t") | {key: .[0],
 		value: (if .[1] == "" then null else (.[1] | tonumber) end)}] | from_entries'

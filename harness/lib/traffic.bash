@@ -26,19 +26,21 @@ traffic_send() {
 }
 
 # traffic_wait PID KIND RAW MS: until the generator has ended, with a look at the clock and at the
-# relays every second.
+# relays. Without any process: a fork would take a millisecond, ten times a second, of what is measured.
 traffic_wait() {
-	local end next=0 now
-	end=$(($(now_ms) + $4))
+	local end next=0 now hop
+	now=$((${EPOCHREALTIME/[.,]/} / 1000)) end=$((now + $4))
 	while kill -0 "$1" 2>/dev/null; do
-		now=$(now_ms)
+		now=$((${EPOCHREALTIME/[.,]/} / 1000))
 		((now < end + 10000)) ||
 			die "$EXIT_INVALID" "the generator has not ended 10 s after its time; see $3/gen.log"
 		if ((now >= next)); then
 			next=$((now + 1000))
 			progress_detail "$2, $(((end - now + 999) / 1000)) s left"
-			[[ $2 == control ]] || sut_check_alive "$3"
 		fi
+		for hop in "${!SUT[@]}"; do
+			kill -0 "${SUT[$hop]%%:*}" 2>/dev/null || sut_check_alive "$3"
+		done
 		pause 0.1
 	done
 }
@@ -78,7 +80,8 @@ sink_start() {
 	[[ ${SCENARIO[sink]:-count} == receive ]] || return 0
 	for out in ${HOP_OUTS[$last]}; do
 		node=${PEER[$last:$out]%%:*}
-		in_node "$node" "$BUILD/trafficgen" recv \
+		# shellcheck disable=SC2046
+		in_node "$node" $(pinned "$node") "$BUILD/trafficgen" recv \
 			--interface "$(node_address "$node" "${PEER[$last:$out]##*:}")" \
 			--group "$(sink_group)" --port "$PORT" \
 			--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &

@@ -118,6 +118,7 @@ bad_scenario() {
 	bad_scenario "payload_bytes: found '17', expected a size from 18 to 8972 bytes, or imix" payload_bytes=17
 	bad_scenario "payload_bytes: found '8973'" payload_bytes=8973
 	bad_scenario "profile: found 'copper', expected wire, gro or plain" profile=copper
+	bad_scenario "two_cores: found 'r1=2', expected NODE=0 or NODE=1 for each process" two_cores=r1=2
 	bad_scenario "bad.conf: fanout: topology single has no number of outputs; fanout has" fanout=3
 	bad_scenario "sink: found 'guess', expected count or receive" sink=guess
 	bad_scenario "offload_tx-udp-segmentation: found 'maybe', expected on or off" \
