@@ -43,6 +43,7 @@ struct worker_settings {
 	uint32_t pool[POOL_CLASSES];			      /* buffers */
 	uint32_t num_recv_buffers;
 	bool aggregates; /* pool buffers of the largest class hold one */
+	bool yield;
 	bool log_packets;
 	uint32_t drill_delay_ns; /* see drill.h */
 };

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -279,6 +280,10 @@ static unsigned turn_all(struct worker *worker)
 
 	for (unsigned i = 0; i < worker->num_inputs; i++)
 		count += turn(worker, i);
+	if (worker->settings.yield && count > 0) {
+		sched_yield();
+		counter_add(&worker->counters, COUNTER_system_calls, 1);
+	}
 	return count;
 }
 

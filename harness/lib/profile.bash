@@ -15,12 +15,13 @@ plain|--ingress uring --gso off'
 
 readonly AGGREGATION='rx-udp-gro-forwarding generic-receive-offload'
 
-# What the relay is told: by the scenario, by the scenario for this profile, by the profile.
+# profile_relay_options [HOP]: what the relay is told: by the scenario, by the scenario for this profile and
+# for this hop in it, by the profile.
 profile_relay_options() {
 	local profile=${SCENARIO[profile]} name options words=()
 	while IFS='|' read -r name options; do
 		[[ $name == "$profile" ]] || continue
-		read -ra words <<<"${SCENARIO[relay_options]:-} ${SCENARIO[relay_options_$profile]:-} $options"
+		read -ra words <<<"${SCENARIO[relay_options]:-} ${SCENARIO[relay_options_$profile]:-} ${SCENARIO[relay_options_${profile}_${1:-}]:-} $options"
 	done <<<"$PROFILES"
 	printf '%s' "${words[*]}"
 }

@@ -16,7 +16,7 @@ relay_rules() {
 # relay_start HOP NUMBER RAW: its output goes to files in RAW.
 relay_start() {
 	local hop=$1 raw=$3 options
-	read -ra options <<<"$(profile_relay_options)"
+	read -ra options <<<"$(profile_relay_options "$hop")"
 	# shellcheck disable=SC2086 # a list of words
 	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
 	# shellcheck disable=SC2046 # a list of words

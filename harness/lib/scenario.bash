@@ -27,13 +27,15 @@ relay_options|.*|options of mcrelay
 relay_options_wire|.*|options of mcrelay
 relay_options_gro|.*|options of mcrelay
 relay_options_plain|.*|options of mcrelay
+relay_options_gro_r1|.*|options of mcrelay
+relay_options_gro_r2|.*|options of mcrelay
 offload_tx-udp-segmentation|on\|off|on or off
 offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
 readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages two_cores report_interval_ms '\
 ' compare '\
-' relay_options relay_options_wire relay_options_gro relay_options_plain '
+' relay_options relay_options_wire relay_options_gro relay_options_plain relay_options_gro_r1 relay_options_gro_r2 '
 
 scenario_names() {
 	local file
@@ -104,7 +106,7 @@ scenario_parse() {
 	while IFS= read -r line || [[ -n $line ]]; do
 		number=$((number + 1))
 		[[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
-		[[ $line =~ ^([a-z_-]+)\ *=\ *(.*)$ ]] || die "$EXIT_USAGE" \
+		[[ $line =~ ^([a-z0-9_-]+)\ *=\ *(.*)$ ]] || die "$EXIT_USAGE" \
 			"$file:$number: found '$line', expected 'key = value'"
 		key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
 		[[ -z ${SCENARIO[$key]+set} ]] || die "$EXIT_USAGE" "$file:$number: '$key' stands twice"
