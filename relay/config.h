@@ -32,7 +32,7 @@ struct config {
 	uint64_t queue_depth;	  /* io_uring entries */
 	uint64_t send_batch;	  /* frames per turn of the loop */
 	bool yield;
-	uint64_t socket_sndbuf;	  /* bytes */
+	uint64_t socket_sndbuf; /* bytes */
 	const char *ingress, *egress, *reap, *gso, *thread_model, *wakeup;
 	uint64_t pool_small, pool_standard, pool_jumbo; /* buffers */
 	uint64_t num_recv_buffers;
