@@ -59,7 +59,7 @@ compare_make() {
 compare_scenario() {
 	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
 	scenario_load "$name"
-	SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	topology_ready
 	mkdir -p "$dir"
 	while plan=$(compare_ask "$dir") && [[ -n $plan ]]; do

@@ -1,0 +1,167 @@
+"""compare.py: from the runs of two builds to a verdict, an exit code and a table."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import control_run, load, program, relay_run
+import compare
+
+BASE, HEAD = "b" * 64, "h" * 64
+NOISE = (0.004, -0.006, 0.002, 0.009, -0.003, -0.008)
+
+
+def run_of(who: str, egress: float, **changes) -> dict:
+    run = relay_run(egress=egress, offered=733_000, **changes)
+    run["sut"]["sha256"] = {"base": BASE, "head": HEAD}[who]
+    return run
+
+
+class Sitting(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.sitting = Path(scratch.name)
+        self.folder = self.sitting / "flood"
+        self.folder.mkdir()
+
+    def put(self, block: str, number: int, who: str, run: dict) -> None:
+        place = self.folder / block / f"{number:02}" / who
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "result.json").write_text(json.dumps(run))
+
+    def pairs(self, block: str, first: int, last: int, factor: float, **changes) -> None:
+        for number in range(first, last + 1):
+            noise = NOISE[number % len(NOISE)]
+            self.put(block, number, "base", run_of("base", 300_000))
+            self.put(block, number, "head", run_of("head", 300_000 * factor * (1 + noise), **changes))
+            if number % 2:
+                self.put(block, number, "control", control_run())
+
+    def ask(self, metric: str = "egress_pps") -> list[str]:
+        answer = program("compare.py", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return answer.stdout.splitlines()
+
+    def finish(self) -> tuple[int, dict, str]:
+        answer = program("compare.py", "finish", self.sitting, "--base", "one", "--head", "other")
+        return answer.returncode, load(self.sitting / "compare.json"), answer.stdout
+
+    def test_asks_for_pairs_in_an_order_that_favours_nobody(self):
+        plan = [line.split() for line in self.ask()]
+        self.assertEqual([line[:2] for line in plan], [["first", f"{i:02}"] for i in range(1, 7)])
+        orders = [line[2:] for line in plan]
+        self.assertEqual(orders[:4], [["base", "head"], ["head", "base"], ["head", "base"], ["base", "head"]])
+
+    def test_same_speed_passes_at_the_first_look(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.assertEqual(self.ask(), [])
+        code, document, text = self.finish()
+        self.assertEqual((code, document["verdict"]), (0, "PASS"))
+        verdict = document["scenarios"]["flood"]
+        self.assertAlmostEqual(verdict["estimate"], 0.0, delta=0.01)
+        self.assertGreater(verdict["smallest_visible_loss"], 0.0)
+        self.assertEqual(len(verdict["blocks_raw"]["first"]), 6)
+        for word in ("PASS", "flood", "base one, head other", "6"):
+            self.assertIn(word, text)
+
+    def test_a_loss_is_confirmed_by_fresh_pairs(self):
+        self.pairs("first", 1, 6, 0.88)
+        plan = self.ask()
+        self.assertEqual([line.split()[0] for line in plan], ["confirmation"] * 6)
+        self.pairs("confirmation", 1, 6, 0.88)
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
+        verdict = document["scenarios"]["flood"]
+        self.assertTrue(verdict["lower"] < -0.12 < verdict["upper"], verdict)
+
+    def test_a_loss_that_fresh_pairs_do_not_show_is_no_verdict(self):
+        self.pairs("first", 1, 6, 0.88)
+        self.pairs("confirmation", 1, 6, 1.0)
+        self.assertEqual(self.ask(), [])
+        self.assertEqual(self.finish()[0], 4)
+
+    def test_cpu_time_counts_the_other_way_round(self):
+        self.pairs("first", 1, 6, 1.0)
+        for number in range(1, 7):
+            for who, ns in (("base", 1000.0), ("head", 1200.0)):
+                path = self.folder / "first" / f"{number:02}" / who / "result.json"
+                run = load(path)
+                run["hops"][0]["cpu_ns_per_packet"] = ns * (1 + NOISE[number % 6])
+                path.write_text(json.dumps(run))
+        self.assertEqual({line.split()[0] for line in self.ask("cpu_ns_per_packet")}, {"confirmation"})
+
+    def test_another_program_than_the_one_built_is_invalid(self):
+        self.pairs("first", 1, 6, 1.0)
+        other = run_of("head", 300_000)
+        other["sut"]["sha256"] = "x" * 64
+        self.put("first", 3, "head", other)
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["verdict"]), (5, "INVALID"))
+        self.assertIn("another program ran", document["scenarios"]["flood"]["reasons"][0])
+
+    def test_a_run_with_a_problem_is_invalid_at_once(self):
+        self.put("first", 1, "base", run_of("base", 300_000))
+        self.put("first", 1, "head", run_of("head", 300_000, problems=["the ledger is open"], valid=False))
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual(code, 5)
+        self.assertIn("the ledger is open", document["scenarios"]["flood"]["reasons"][0])
+
+    def test_unsteady_controls_are_unfit(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.put("first", 3, "control", control_run(offered=600_000))
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["verdict"]), (4, "UNFIT"))
+
+    def test_a_generator_that_is_the_limit_is_unfit(self):
+        for number in range(1, 7):
+            for who in ("base", "head"):
+                self.put("first", number, who, run_of(who, 700_000))
+            self.put("first", number, "control", control_run())
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual(code, 4)
+        self.assertIn("the generator is the limit", document["scenarios"]["flood"]["reasons"][0])
+
+    def test_a_rate_that_the_generator_does_not_reach_is_unfit(self):
+        self.pairs("first", 1, 6, 1.0)
+        for number in (1, 3, 5):
+            self.put("first", number, "control", control_run(offered=650_000))
+        self.assertEqual(self.ask("cpu_ns_per_packet"), [])
+        self.assertEqual(self.finish()[0], 4)
+
+    def test_stopped_by_the_clock_is_inconclusive(self):
+        self.pairs("first", 1, 3, 1.0)
+        self.assertEqual(len(self.ask()), 3)
+        code, document, text = self.finish()
+        self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
+        self.assertIn(compare.TIME, text)
+
+    def test_the_worst_scenario_is_the_verdict(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.ask()
+        good = self.folder
+        self.folder = self.sitting / "other"
+        self.folder.mkdir()
+        self.pairs("first", 1, 6, 0.85)
+        self.pairs("confirmation", 1, 6, 0.85)
+        self.ask()
+        self.assertTrue(good.exists())
+        code, document, _ = self.finish()
+        self.assertEqual(code, 3)
+        self.assertEqual({name: v["verdict"] for name, v in document["scenarios"].items()},
+                         {"flood": "PASS", "other": "REGRESSION"})
+
+    def test_nothing_measured_is_an_error(self):
+        answer = program("compare.py", "finish", self.sitting, "--base", "a", "--head", "b")
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("no verdict", answer.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
