@@ -5,6 +5,9 @@ next, in the order in which the two builds are to run.
 compare.py finish SITTING --base TEXT --head TEXT [--markdown FILE]: the verdict over all scenarios of a sitting,
 SITTING/compare.json, and as a table; exits with 0 PASS, 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
+compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
+SITTING/noise.json, as harness/power reads it.
+
 DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
 pass on; or cpu_ns_per_packet, of one that is offered less. The rule is in paired.py.
@@ -184,6 +187,26 @@ def finish(args: argparse.Namespace) -> int:
     return EXIT[document["verdict"]]
 
 
+def noise(args: argparse.Namespace) -> int:
+    """Runs that are not valid are left out, and counted."""
+    runs, left_out, some, control = [], 0, None, None
+    for place in sorted((Path(args.sitting) / "runs").glob("[0-9]*")):
+        run, beside = load(place / "relay/result.json"), load(place / "control/result.json")
+        if run is None or not run["valid"]:
+            left_out += 1
+            continue
+        control = beside["offered_pps"] if beside and beside["valid"] else None
+        runs.append({"utc": run["utc"], "value": value_of(run, args.metric), "control": control})
+        some = run
+    if some is None:
+        sys.exit("compare.py: no valid run")
+    write_json(Path(args.sitting) / "noise.json", {
+        "schema": 1, "profile": some["profile"], "scenario": some["scenario"], "metric": args.metric,
+        "runs": runs})
+    print(f"{len(runs)} runs, {left_out} left out")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -194,6 +217,10 @@ def main() -> int:
     other = commands.add_parser("finish")
     other.add_argument("sitting")
     other.set_defaults(run=finish)
+    recorder = commands.add_parser("noise")
+    recorder.add_argument("sitting")
+    recorder.add_argument("--metric", choices=list(paired.METRICS), required=True)
+    recorder.set_defaults(run=noise)
     for parser_of in (command, other):
         parser_of.add_argument("--base", required=True)
         parser_of.add_argument("--head", required=True)

@@ -157,3 +157,27 @@ compare_programs() {
 	fi
 	progress_end
 }
+
+# The same program again and again: what `harness/power` replays.
+command_noise() {
+	local runs number
+	parse_options '--rounds' "$@"
+	((${#ARGUMENTS[@]} == 2)) && [[ ${ARGUMENTS[1]} =~ ^[1-9][0-9]{1,3}$ ]] ||
+		refuse "noise takes the name of a scenario and a number of runs from 10 to 9999"
+	runs=${ARGUMENTS[1]}
+	FREE_MB=500
+	sitting_begin "${ARGUMENTS[0]}" noise "$@"
+	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
+	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	for ((number = 1; number <= runs; number++)); do
+		progress "${SCENARIO[name]}: run $number of $runs"
+		# as often as compare does: beside every second pair
+		((number % 4 != 1)) || measure control "$SITTING.partial/runs/$(printf '%04d' "$number")/control"
+		measure relay "$SITTING.partial/runs/$(printf '%04d' "$number")/relay"
+		find "$SITTING.partial/runs" -name raw -prune -exec rm -r {} +
+	done
+	progress_end
+	"$HARNESS/compare.py" noise "$SITTING.partial" --metric "${SCENARIO[compare]}"
+	sitting_keep
+	say "noise: $SITTING/noise.json"
+}

@@ -15,11 +15,11 @@ measure() {
 		sink_start "$raw"
 		sut_start "$raw"
 	fi
-	[[ -z $WATCHED || $kind == control ]] || stages_start "$raw"
+	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
 	save "$raw/links.before.json" topology_counters
 	traffic_send "$kind" "$raw" "$window_ms"
 	[[ $kind == control ]] || sut_check_alive "$raw"
-	[[ -z $STAGES_PID ]] || stages_end "$raw"
+	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_end" "$raw"
 	save "$raw/offloads.running.json" topology_offloads
 	traffic_drain
 	if [[ $kind == relay ]]; then

@@ -11,20 +11,17 @@ stages_start() {
 	[[ -n $workers ]] || die "$EXIT_INVALID" "the relay of r1 has no workers to watch"
 	perf record --quiet --call-graph fp --freq "$STAGES_HZ" --delay "${SCENARIO[warmup_ms]}" --pid "$workers" \
 		--output "$1/perf.data" -- sleep "$(seconds "$ms" | tr -d ' s')" >"$1/perf.log" 2>&1 {lock_fd}>&- &
-	STAGES_PID=$!
-	undo_push process_stop "$(process_identity "$STAGES_PID")"
+	WATCHER=$!
+	undo_push process_stop "$(process_identity "$WATCHER")"
 }
 
 # stages_end RAW: the samples as text, for stages.py.
 stages_end() {
-	wait "$STAGES_PID" || die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
-	STAGES_PID=
+	wait "$WATCHER" || die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
 	perf script --input "$1/perf.data" --fields comm,ip,sym,dso --no-inline >"$1/perf.txt" 2>>"$1/perf.log" ||
 		die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
 	rm "$1/perf.data"
 }
-
-STAGES_PID=
 
 process_children() {
 	tr ' ' '\n' <"/proc/$1/task/$1/children" | grep .
@@ -41,7 +38,7 @@ command_profile() {
 	progress "${SCENARIO[name]}: control"
 	measure control "$SITTING.partial/control"
 	progress "${SCENARIO[name]}: relay, watched by perf"
-	WATCHED=1
+	WATCHED=stages
 	measure relay "$SITTING.partial/relay"
 	progress_end
 	sitting_keep
@@ -50,4 +47,4 @@ command_profile() {
 	exit "$status"
 }
 
-WATCHED=
+WATCHED= # stages or budget: whose _start and _end a run of relays calls

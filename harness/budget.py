@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+"""budget.py SITTING BASELINE [--accept]: work per 1,000 packets against what is budgeted.
+
+SITTING holds rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
+table, exits with 0 PASS, 3 REGRESSION, 4 when there is nothing to compare with, 5 INVALID. Each figure is the median of
+the rounds; it may exceed its budget by the baseline's tolerance. Less work is a pass, and said. --accept writes the
+figures into BASELINE, to be reviewed and committed: nothing else changes it.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from statistics import median
+
+from floor import write_json
+from report import load, machine, paint, table
+
+PASS, REGRESSION, NONE, INVALID = "PASS", "REGRESSION", "INCONCLUSIVE", "INVALID"
+EXIT = {PASS: 0, REGRESSION: 3, NONE: 4, INVALID: 5}
+TOLERANCE, ABSOLUTE = 0.05, 1.0  # a ratio of the budget, and calls per 1,000 packets; the larger counts
+
+EVENTS = {  # what perf counts -> our name
+    "raw_syscalls:sys_enter": "system calls",
+    "context-switches": "context switches",
+    "page-faults": "page faults",
+}
+SUMS = {
+    "writes": ("syscalls:sys_enter_write", "syscalls:sys_enter_writev"),
+    "allocations": tuple(f"mcrelay_budget:{name}" for name in ("malloc", "calloc", "realloc", "mmap")),
+}
+COUNTERS = {  # of the relay's own report -> our name
+    "submits": "io_uring submissions",
+    "sqes": "io_uring entries",
+    "bursts": "turns of the loop",
+    "waits": "sleeps",
+}
+
+
+def perf_counts(path: Path) -> dict[str, float]:
+    counts = {}
+    with path.open(encoding="utf-8") as file:
+        for row in csv.reader(line for line in file if "," in line and not line.startswith("#")):
+            counts[row[2]] = float(row[0])
+    return counts
+
+
+def figures(folder: Path) -> dict[str, float]:
+    """Per 1,000 packets that matched a rule, of a whole run."""
+    perf = perf_counts(folder / "raw/perf.csv")
+    total = json.loads((folder / "raw/r1.stats.json").read_text(encoding="utf-8"))["total"]
+    packets = total["matched"]
+    found = {name: perf[event] for event, name in EVENTS.items()}
+    found |= {name: sum(perf[event] for event in events) for name, events in SUMS.items()}
+    found |= {name: total[counter] for counter, name in COUNTERS.items()}
+    return {name: 1000 * count / packets for name, count in found.items()}
+
+
+def judge(measured: dict[str, float], budgets: dict[str, dict]) -> dict[str, dict]:
+    judged = {}
+    for name, value in measured.items():
+        budget = budgets.get(name)
+        if budget is None:
+            judged[name] = {"value": value, "budget": None, "limit": None, "verdict": INVALID}
+            continue
+        limit = budget["value"] + max(budget["value"] * budget.get("tolerance", TOLERANCE),
+                                      budget.get("absolute", ABSOLUTE))
+        judged[name] = {"value": value, "budget": budget["value"], "limit": limit,
+                        "verdict": PASS if value <= limit else REGRESSION}
+    for name in budgets.keys() - measured.keys():
+        judged[name] = {"value": None, "budget": budgets[name]["value"], "limit": None, "verdict": INVALID}
+    return judged
+
+
+def accept(path: Path, measured: dict[str, float], run: dict) -> None:
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"budgets": {}}
+    known = before["budgets"]
+    write_json(path, {
+        "schema": 1, "scenario": run["scenario"], "unit": "per 1,000 packets",
+        "source": {"commit": run["commit"], "utc": run["utc"], "profile": run["profile"]["id"]},
+        "budgets": {name: known.get(name, {}) | {"value": round(value, 2)} for name, value in measured.items()}})
+
+
+def text(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sitting", type=Path)
+    parser.add_argument("baseline", type=Path)
+    parser.add_argument("--accept", action="store_true")
+    args = parser.parse_args()
+    places = sorted((args.sitting / "rounds").glob("*/relay"))
+    runs = [json.loads((place / "result.json").read_text(encoding="utf-8")) for place in places]
+    problems = [f"round {i}: {problem}" for i, run in enumerate(runs, 1) for problem in run["problems"]]
+    if not runs or problems:
+        write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": problems})
+        print(paint(INVALID, INVALID) + ": " + ("; ".join(problems) or "no run"))
+        return EXIT[INVALID]
+    rounds = [figures(place) for place in places]
+    measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
+    if args.accept:
+        accept(args.baseline, measured, runs[0])
+    if args.baseline.exists():
+        judged = judge(measured, json.loads(args.baseline.read_text(encoding="utf-8"))["budgets"])
+        words = {item["verdict"] for item in judged.values()}
+        verdict = next(word for word in (INVALID, REGRESSION, PASS) if word in words)
+    else:
+        judged = judge(measured, {})
+        verdict = NONE
+    write_json(args.sitting / "budget.json", {
+        "schema": 1, "verdict": verdict, "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
+        "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
+    print(load(runs[0]))
+    print(machine(runs[0]) + "\n")
+    print(table(["work per 1,000 packets", "measured", "budget", "limit", "verdict"],
+                [[name, text(item["value"]), text(item["budget"]), text(item["limit"]), item["verdict"]]
+                 for name, item in judged.items()], False) + "\n")
+    print(paint(verdict, verdict) + ("" if args.baseline.exists() else f": no file {args.baseline}; "
+                                     "write one with --accept, and commit it"))
+    return EXIT[verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

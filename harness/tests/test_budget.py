@@ -1,0 +1,116 @@
+"""budget.py: from perf's counts to a verdict."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import load, program, relay_run
+
+import budget
+
+PERF = """# started on Fri Nov 20 18:00:00 2026
+
+{syscalls},,raw_syscalls:sys_enter,1700000000,100.00,,
+{writes},,syscalls:sys_enter_write,1700000000,100.00,,
+0,,syscalls:sys_enter_writev,1700000000,100.00,,
+3120,,context-switches,1700000000,100.00,,
+2,,page-faults,1700000000,100.00,,
+{mallocs},,mcrelay_budget:malloc,1700000000,100.00,,
+0,,mcrelay_budget:calloc,1700000000,100.00,,
+0,,mcrelay_budget:realloc,1700000000,100.00,,
+0,,mcrelay_budget:mmap,1700000000,100.00,,
+"""
+
+
+class Sitting(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.sitting = Path(scratch.name)
+        self.baseline = self.sitting / "budgets.json"
+
+    def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, **changes):
+        raw = self.sitting / f"rounds/{number:02}/relay/raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        (raw / "perf.csv").write_text(PERF.format(syscalls=syscalls, writes=writes, mallocs=mallocs))
+        (raw / "r1.stats.json").write_text(json.dumps({"total": {
+            "matched": packets, "submits": 3120, "sqes": 3120, "bursts": turns, "waits": 1560}}))
+        (raw.parent / "result.json").write_text(json.dumps(relay_run(**changes)))
+
+    def judge(self, *options: str):
+        answer = program("budget.py", self.sitting, self.baseline, *options)
+        return answer.returncode, load(self.sitting / "budget.json"), answer.stdout + answer.stderr
+
+    def accepted(self) -> None:
+        for number in (1, 2, 3):
+            self.put(number)
+        self.assertEqual(self.judge("--accept")[0], 0)
+
+    def test_without_a_baseline_there_is_no_verdict(self):
+        self.put(1)
+        code, document, text = self.judge()
+        self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
+        self.assertIn("--accept", text)
+        self.assertFalse(self.baseline.exists())
+
+    def test_what_was_accepted_passes(self):
+        self.accepted()
+        code, document, _ = self.judge()
+        self.assertEqual((code, document["verdict"]), (0, "PASS"))
+        self.assertAlmostEqual(document["figures"]["system calls"]["value"], 46.8)
+
+    def test_one_more_of_anything_per_packet_is_a_regression(self):
+        for what, figure in (("syscalls", "system calls"), ("writes", "writes"), ("mallocs", "allocations")):
+            with self.subTest(what):
+                self.accepted()
+                for number in (1, 2, 3):
+                    self.put(number, **{what: 209_360})
+                code, document, text = self.judge()
+                self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
+                self.assertEqual(document["figures"][figure]["verdict"], "REGRESSION")
+                self.assertIn(figure, text)
+
+    def test_twice_the_turns_is_a_regression(self):
+        self.accepted()
+        for number in (1, 2, 3):
+            self.put(number, turns=6240)
+        self.assertEqual(self.judge()[0], 3)
+
+    def test_one_round_of_three_may_be_off(self):
+        self.accepted()
+        self.put(2, syscalls=30_000)
+        self.assertEqual(self.judge()[0], 0)
+
+    def test_less_work_passes(self):
+        self.accepted()
+        for number in (1, 2, 3):
+            self.put(number, turns=1560)
+        self.assertEqual(self.judge()[0], 0)
+
+    def test_a_figure_without_a_budget_and_a_budget_without_a_figure_are_invalid(self):
+        self.accepted()
+        document = load(self.baseline)
+        document["budgets"]["copies"] = document["budgets"].pop("sleeps")
+        self.baseline.write_text(json.dumps(document))
+        code, document, _ = self.judge()
+        self.assertEqual(code, 5)
+        self.assertEqual(document["figures"]["copies"]["verdict"], "INVALID")
+        self.assertEqual(document["figures"]["sleeps"]["verdict"], "INVALID")
+
+    def test_an_invalid_run_is_no_measurement(self):
+        self.accepted()
+        self.put(1, problems=["the ledger is open"], valid=False)
+        code, document, text = self.judge()
+        self.assertEqual((code, document["verdict"]), (5, "INVALID"))
+        self.assertIn("the ledger is open", text)
+
+    def test_tolerances_of_the_baseline_count(self):
+        judged = budget.judge({"a": 105.1, "b": 1.9, "c": 110.0},
+                              {"a": {"value": 100}, "b": {"value": 1}, "c": {"value": 100, "tolerance": 0.2}})
+        self.assertEqual({name: item["verdict"] for name, item in judged.items()},
+                         {"a": "REGRESSION", "b": "PASS", "c": "PASS"})
+
+
+if __name__ == "__main__":
+    unittest.main()
