@@ -22,14 +22,13 @@ int outputs_find(const struct provision *provision, const struct rule_output *ke
 	return -1;
 }
 
-/* None on a link without a carrier: the kernel would say of each packet that it was sent. */
+/* Without a carrier they could be opened, but are not kept: the kernel would say of each packet
+ * that it was sent. */
 static int open_sockets(struct provision *provision, struct provision_output *output)
 {
 	unsigned count = provision->workers->count;
 
-	output->error = output->netif.no_carrier ? ENETDOWN : 0;
-	if (output->error)
-		return 0;
+	output->error = 0;
 	for (unsigned i = 0; i < count; i++) {
 		output->fds[i] =
 			sockets_open_output(&output->key, &output->netif, provision->config);
@@ -38,6 +37,10 @@ static int open_sockets(struct provision *provision, struct provision_output *ou
 			provision_close(output->fds, count);
 			return -output->error;
 		}
+	}
+	if (output->netif.no_carrier) {
+		provision_close(output->fds, count);
+		output->error = ENETDOWN;
 	}
 	return 0;
 }
