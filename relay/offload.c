@@ -35,29 +35,38 @@ static uint32_t blocks_of(uint32_t count)
 	return (count + 31) / 32;
 }
 
-static int read_features(struct features *features)
+static int count_features(const struct features *features, uint32_t *count)
 {
-	struct {
+	union { /* one number behind the header */
 		struct ethtool_sset_info info;
-		uint32_t count;
+		uint8_t bytes[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
 	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
 	int rc = ask(features, &set);
 
 	if (rc < 0)
 		return rc;
-	if (set.info.sset_mask == 0)
-		return -EOPNOTSUPP;
-	features->names = calloc(1, sizeof(*features->names) + set.count * ETH_GSTRING_LEN);
+	*count = set.info.data[0];
+	return set.info.sset_mask ? 0 : -EOPNOTSUPP;
+}
+
+static int read_features(struct features *features)
+{
+	uint32_t count;
+	int rc = count_features(features, &count);
+
+	if (rc < 0)
+		return rc;
+	features->names = calloc(1, sizeof(*features->names) + count * ETH_GSTRING_LEN);
 	features->values =
 		calloc(1, sizeof(*features->values) +
-				  blocks_of(set.count) * sizeof(struct ethtool_get_features_block));
+				  blocks_of(count) * sizeof(struct ethtool_get_features_block));
 	if (!features->names || !features->values)
 		return -ENOMEM;
 	features->names->cmd = ETHTOOL_GSTRINGS;
 	features->names->string_set = ETH_SS_FEATURES;
-	features->names->len = set.count;
+	features->names->len = count;
 	features->values->cmd = ETHTOOL_GFEATURES;
-	features->values->size = blocks_of(set.count);
+	features->values->size = blocks_of(count);
 	rc = ask(features, features->names);
 	return rc < 0 ? rc : ask(features, features->values);
 }
