@@ -132,7 +132,7 @@ placement() {
 	processes="gen $topology_hops"
 	# shellcheck disable=SC2206 # a list of words
 	processes=($processes)
-	if ((${#cpus[@]} >= ${#processes[@]})); then
+	if [[ -z ${SCENARIO[two_cores]:-} ]] && ((${#cpus[@]} >= ${#processes[@]})); then
 		for i in "${!processes[@]}"; do
 			[[ ${processes[i]} != "$1" ]] || printf '%s' "${cpus[i]}"
 		done

@@ -10,7 +10,7 @@ traffic_send() {
 	local kind=$1 raw=$2 ms status=0 pid
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
 	# shellcheck disable=SC2046
-	in_node gen $(pinned gen) "$BUILD/trafficgen" send \
+	in_node gen $(pinned gen) $(traffic_first) "$BUILD/trafficgen" send \
 		--interface "$(node_address gen out0)" --group "$(sut_group 1)" --port "$PORT" \
 		--size "${SCENARIO[payload_bytes]}" --rate "${SCENARIO[rate_pps]}" \
 		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
@@ -23,6 +23,11 @@ traffic_send() {
 	wait "$pid" || status=$?
 	((status == 0)) || die "$EXIT_INVALID" \
 		"the generator failed (exit $status): $(last_words "$raw/gen.log")"
+}
+
+# A generator that comes first is not interrupted in the middle of a burst by a relay on its core.
+traffic_first() {
+	[[ ${SCENARIO[generator_first]:-no} == no ]] || printf 'chrt --fifo 1'
 }
 
 # traffic_wait PID KIND RAW MS: until the generator has ended, with a look at the clock and at the
