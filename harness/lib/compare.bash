@@ -83,7 +83,9 @@ compare_ask() {
 }
 
 compare_in_time() {
-	[[ -z $BUDGET ]] || ((SECONDS - COMPARE_BEGUN < BUDGET * 60))
+	local tenths=${BUDGET/./}
+	[[ $BUDGET == *.* ]] || tenths+=0
+	[[ -z $BUDGET ]] || ((SECONDS - COMPARE_BEGUN < 10#$tenths * 6))
 }
 
 # compare_progress SCENARIO BLOCK NUMBER PLAN PAIRS-SO-FAR: what the pairs so far took, the next ones will take.
@@ -161,8 +163,8 @@ compare_programs() {
 # The same program again and again: what `harness/power` replays.
 command_noise() {
 	local runs number
-	parse_options '--rounds' "$@"
-	((${#ARGUMENTS[@]} == 2)) && [[ ${ARGUMENTS[1]} =~ ^[1-9][0-9]{1,3}$ ]] ||
+	parse_options '' "$@"
+	[[ ${#ARGUMENTS[@]} == 2 && ${ARGUMENTS[1]} =~ ^[1-9][0-9]{1,3}$ ]] ||
 		refuse "noise takes the name of a scenario and a number of runs from 10 to 9999"
 	runs=${ARGUMENTS[1]}
 	FREE_MB=500

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# bench compare, budget, profile and noise: what they need, what they refuse, what they leave behind. Whether their
+# verdicts are right is a matter of test_compare.py, test_paired.py and test_budget.py, which need no traffic.
+
+load bench_helper
+
+# shellcheck disable=SC2034 # read by bats
+BATS_TEST_TIMEOUT=200
+
+refused() {
+	run --separate-stderr "$BENCH" "$@"
+	assert_failure 64
+	assert_output ''
+}
+
+need_perf() {
+	need_root
+	perf --version >/dev/null 2>&1 || skip "needs perf"
+}
+
+@test "compare: what it cannot understand" {
+	scenario paired compare=cpu_ns_per_packet
+	refused compare --budget soon
+	assert_said "--budget: 'soon' is not a number of minutes such as 5 or 0.5"
+	refused compare --scenario nowhere
+	assert_said "no scenario 'nowhere'"
+	refused compare --scenario short
+	assert_said "scenario short does not say what to compare"
+	refused compare --builds one
+	assert_said '--builds needs two files'
+	refused compare --rounds 3
+	assert_said "this command does not take '--rounds'"
+	need_root
+	refused compare no-such-commit --results "$RESULTS"
+	assert_said "no commit 'no-such-commit'"
+	refused compare --builds "$WORK/nothing" "$PROGRAMS/mcrelay" --results "$RESULTS"
+	assert_said "--builds: no file '$WORK/nothing'"
+	refused compare HEAD --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --results "$RESULTS"
+	assert_said 'a commit and --builds exclude each other'
+}
+
+@test "compare: a build that does not run is invalid" {
+	need_root
+	scenario paired compare=cpu_ns_per_packet
+	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$(type -P true)" --results "$RESULTS"
+	assert_failure 5
+	[[ $stderr == *'the relay of r1 did not'* ]]
+}
+
+@test "compare: two builds in turn, each the one that was named, until there is a verdict" {
+	need_root
+	local folder
+	scenario paired compare=cpu_ns_per_packet
+	cp "$PROGRAMS/mcrelay" "$WORK/copy"
+	printf 'x' >>"$WORK/copy" # another program, which does the same
+	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" \
+		--budget 0.3 --results "$RESULTS" --markdown "$WORK/summary"
+	# such short runs on a busy machine may tell nothing
+	[[ $status == [04] ]] || fail "exit status $status: $output $stderr"
+	folder=$(echo "$RESULTS"/compare/*)
+	run jq -r '.verdict, (.scenarios.paired | .builds.base != .builds.head, (.blocks_raw.first | length >= 2))' \
+		"$folder/compare.json"
+	assert_output --regexp '^(PASS|INCONCLUSIVE|UNFIT)
+true
+true$'
+	grep -q 'head against base' "$WORK/summary"
+	run jq -rs 'map(.sut.sha256) | unique | length' "$folder"/paired/first/*/{base,head}/result.json
+	assert_output 2
+}
+
+@test "profile: where the time goes, and what is left of perf" {
+	need_perf
+	run --separate-stderr "$BENCH" profile short --results "$RESULTS"
+	assert_success
+	assert_line --partial 'the relay itself'
+	assert_line --partial 'the generator alone'
+	run jq '[.stages[].samples] | add > 0' "$RESULTS"/short/*/profile.json
+	assert_output true
+}
+
+@test "budget: counted from outside; no probe is left" {
+	need_perf
+	scenario budget
+	run --separate-stderr "$BENCH" budget --rounds 1 --results "$RESULTS"
+	[[ $status == [03] ]] || fail "exit status $status: $output $stderr"
+	assert_line --regexp 'system calls +[0-9]'
+	assert_line --regexp 'allocations +0.00 '
+	run perf probe --list
+	refute_output --partial mcrelay_budget
+}
+
+@test "noise: the same program again and again" {
+	need_root
+	scenario paired compare=cpu_ns_per_packet
+	refused noise paired 5 --results "$RESULTS"
+	assert_said 'a number of runs from 10 to 9999'
+	run --separate-stderr "$BENCH" noise paired 10 --results "$RESULTS"
+	assert_success
+	run jq -r '"\(.schema) \(.scenario) \(.metric) \(.runs | length) \([.runs[] | select(.control)] | length)"' \
+		"$RESULTS"/paired/*/noise.json
+	assert_output --regexp '^1 paired cpu_ns_per_packet (9|10) [23]$'
+}
