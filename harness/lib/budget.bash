@@ -69,3 +69,42 @@ command_budget() {
 	say $'\n'"results: $SITTING"
 	exit "$status"
 }
+
+# name|options of the relay|what the budget has to say: pass, regression, or - where the design may not care
+readonly DRILLS='
+as it is||pass
+a log line per packet|--log-packets|regression
+batches of 32 instead of 64|--send-batch 32|regression
+one send per packet|--gso off|regression
+io_uring depth 64 instead of 1024|--queue-depth 64|-
+SO_SNDBUF 212992 instead of 4194304|--socket-sndbuf 212992|-
+reaping one turn late|--egress-reap deferred|-'
+
+# The gate, shown what it is there to catch: known regressions as settings of the relay, judged by the
+# budget of the present program.
+command_drill() {
+	local name options expected common number=0 status=0
+	parse_options '' "$@"
+	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
+	perf --version >/dev/null 2>&1 || die "$EXIT_INCONCLUSIVE" \
+		"there is no perf for this kernel; install it (Debian: linux-perf) and run this again"
+	sitting_begin budget drill "$@"
+	budget_probes
+	WATCHED=budget
+	common=${SCENARIO[relay_options]:-}
+	while IFS='|' read -r name options expected; do
+		[[ -n $name ]] || continue
+		number=$((number + 1))
+		progress "drill: $name"
+		SCENARIO[relay_options]="$common $options"
+		measure relay "$SITTING.partial/$number/rounds/01/relay"
+		jq -n '{name: $ARGS.positional[0], options: $ARGS.positional[1], expected: $ARGS.positional[2]}' \
+			--args "$name" "$options" "$expected" >"$SITTING.partial/$number/drill.json"
+	done <<<"$DRILLS"
+	progress_end
+	"$HARNESS/budget.py" "$SITTING.partial" "$ROOT/baselines/budgets.json" --drill || status=$?
+	[[ -s $SITTING.partial/drill.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	sitting_keep
+	say $'\n'"results: $SITTING"
+	exit "$status"
+}
