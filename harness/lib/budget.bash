@@ -98,8 +98,8 @@ command_drill() {
 		progress "drill: $name"
 		SCENARIO[relay_options]="$common $options"
 		measure relay "$SITTING.partial/$number/rounds/01/relay"
-		jq -n '{name: $ARGS.positional[0], options: $ARGS.positional[1], expected: $ARGS.positional[2]}' \
-			--args "$name" "$options" "$expected" >"$SITTING.partial/$number/drill.json"
+		jq -n --arg name "$name" --arg options "$options" --arg expected "$expected" \
+			'{name: $name, options: $options, expected: $expected}' >"$SITTING.partial/$number/drill.json"
 	done <<<"$DRILLS"
 	progress_end
 	"$HARNESS/budget.py" "$SITTING.partial" "$ROOT/baselines/budgets.json" --drill || status=$?
