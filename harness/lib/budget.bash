@@ -53,8 +53,7 @@ command_budget() {
 	parse_options '--rounds --accept' "$@"
 	ROUNDS=${ROUNDS:-3}
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
-	perf --version >/dev/null 2>&1 || die "$EXIT_INCONCLUSIVE" \
-		"there is no perf for this kernel; install it (Debian: linux-perf) and run this again"
+	stages_need_perf
 	sitting_begin budget budget "$@"
 	budget_probes
 	WATCHED=budget
@@ -86,8 +85,7 @@ command_drill() {
 	local name options expected common number=0 status=0
 	parse_options '' "$@"
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
-	perf --version >/dev/null 2>&1 || die "$EXIT_INCONCLUSIVE" \
-		"there is no perf for this kernel; install it (Debian: linux-perf) and run this again"
+	stages_need_perf
 	sitting_begin budget drill "$@"
 	budget_probes
 	WATCHED=budget

@@ -4,6 +4,11 @@
 
 readonly STAGES_HZ=1999
 
+stages_need_perf() {
+	perf --version >/dev/null 2>&1 || die "$EXIT_INCONCLUSIVE" \
+		"there is no perf for this kernel; install it (Debian: linux-perf) and run this again"
+}
+
 # stages_start RAW: called when the relays run and before traffic does; until the window is over.
 stages_start() {
 	local workers ms=$((SCENARIO[warmup_ms] + SCENARIO[window_ms]))
@@ -31,8 +36,7 @@ command_profile() {
 	local status=0
 	parse_options '--profile --payload --flows --fanout' "$@"
 	((${#ARGUMENTS[@]} == 1)) || refuse "profile takes the name of one scenario"
-	perf --version >/dev/null 2>&1 || die "$EXIT_INCONCLUSIVE" \
-		"there is no perf for this kernel; install it (Debian: linux-perf) and run this again"
+	stages_need_perf
 	FREE_MB=200
 	sitting_begin "${ARGUMENTS[0]}" profile "$@"
 	progress "${SCENARIO[name]}: control"
