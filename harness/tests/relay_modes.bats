@@ -79,6 +79,11 @@ relays_each() {
 	relays_each --ingress ring --thread-model unified
 }
 
+@test "--yield, one thread and two: relays everything" {
+	relays --yield
+	relays --yield --thread-model split
+}
+
 @test "uring, one thread: each kind of egress and reaping relays everything" {
 	relays_each --ingress uring --thread-model unified
 }

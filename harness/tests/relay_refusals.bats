@@ -168,6 +168,13 @@ rules_with() {
 		refuses 1 'rules.json: cannot (open|read) the rule file: Permission denied$' --config "$copy/rules.json"
 }
 
+@test "--gro without CAP_NET_ADMIN; --gso with another word" {
+	WRAPPER='setpriv --bounding-set=-net_admin,-sys_admin' \
+		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --gro; run it as root' \
+		--config "$WORK/rules.json" --gro
+	refuses 64 "^mcrelay: --gso: 'maybe' is not one of off, on, auto" --config "$WORK/rules.json" --gso maybe
+}
+
 @test "--exclusive without CAP_NET_ADMIN and CAP_BPF" {
 	WRAPPER='setpriv --bounding-set=-net_admin,-bpf,-sys_admin' \
 		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --exclusive; run it as root' \

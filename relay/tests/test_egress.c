@@ -916,6 +916,25 @@ static void test_gso_refused_twice(void **state)
 	receive_all();
 }
 
+/* Told to, an output tries again in each burst; all packets arrive all the same, in order. */
+static void test_gso_on(void **state)
+{
+	(void)state;
+	start(8, LO_MTU, GSO_ON);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	outputs[0].gso_proven = 0;
+	for (unsigned burst = 1; burst <= 3; burst++) {
+		for (unsigned i = 0; i < 20; i++)
+			add(0, 1000);
+		flush();
+		assert_int_equal(count(COUNTER_gso_refused), burst);
+		assert_int_equal(outputs[0].gso_limit, LO_MTU - 28);
+		assert_ledger();
+		receive_all();
+	}
+}
+
 /* The first GSO send of an output, and the first of larger packets, is refused: what is behind it
  * in its burst waits until its packets have been sent one by one. */
 static void gso_refused_on_trial(void)
@@ -1137,6 +1156,7 @@ int main(void)
 		TEST(test_broken_uring),
 		TEST_IP(test_gso_refused_by_the_route),
 		TEST_IP(test_gso_refused_twice),
+		TEST_IP(test_gso_on),
 		TEST_IP(test_gso_refused_on_trial),
 		TEST_IP(test_interface_goes_down),
 		TEST_IP(test_interface_goes_away),
