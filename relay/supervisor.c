@@ -26,6 +26,7 @@
 
 enum { STOP_MS = 5000, START_MS = 10000 };
 enum { SIGNALS, INTERFACES, HTTP, FIRST_WORKER };
+enum { PLACES_MAX = FIRST_WORKER + WORKERS_MAX + 1 + CONTROL_CLIENTS_MAX };
 
 struct supervisor {
 	const struct config *config;
@@ -38,8 +39,8 @@ struct supervisor {
 	struct health health;
 	struct log_levels levels;
 	int signal_fd, monitor_fd;
-	/* signals, interfaces, HTTP, workers, control */
-	struct pollfd fds[FIRST_WORKER + WORKERS_MAX + 1 + CONTROL_CLIENTS_MAX];
+	/* signals, interfaces, HTTP, workers, control; and those that are open */
+	struct pollfd fds[PLACES_MAX], open_fds[PLACES_MAX];
 	int64_t report_due_ms;
 	bool stop;
 };
@@ -230,6 +231,25 @@ static void report_if_due(struct supervisor *supervisor)
 	supervisor->report_due_ms += interval * (1 + late / interval);
 }
 
+/* Polls for the places that are open. poll(2) refuses more places than RLIMIT_NOFILE, open or not;
+ * of open ones there are never more. Returns 0 or negative errno. */
+static int poll_open(struct supervisor *supervisor, unsigned num_places, int timeout_ms)
+{
+	struct pollfd *open_fd = supervisor->open_fds;
+	int rc;
+
+	for (unsigned i = 0; i < num_places; i++)
+		if (supervisor->fds[i].fd >= 0)
+			*open_fd++ = supervisor->fds[i];
+	rc = poll(supervisor->open_fds, (nfds_t)(open_fd - supervisor->open_fds), timeout_ms);
+	if (rc < 0)
+		return -errno;
+	open_fd = supervisor->open_fds;
+	for (unsigned i = 0; i < num_places; i++)
+		supervisor->fds[i].revents = supervisor->fds[i].fd >= 0 ? (open_fd++)->revents : 0;
+	return 0;
+}
+
 /* Waits for the next event, at most `timeout_ms`, and handles it. */
 static void handle_events(struct supervisor *supervisor, int64_t timeout_ms)
 {
@@ -245,7 +265,7 @@ static void handle_events(struct supervisor *supervisor, int64_t timeout_ms)
 			(struct pollfd){.fd = workers->worker[i].channel, .events = POLLIN};
 	fds[HTTP] = http_poll(&supervisor->http);
 	num_control = control_poll(&supervisor->control, control_fds);
-	if (poll(fds, FIRST_WORKER + workers->count + num_control, (int)timeout_ms) < 0)
+	if (poll_open(supervisor, FIRST_WORKER + workers->count + num_control, (int)timeout_ms) < 0)
 		return;
 	for (unsigned i = 0; i < workers->count; i++)
 		if (fds[FIRST_WORKER + i].revents & POLLIN)

@@ -115,9 +115,9 @@ show_logs() {
 
 # ---- processes ----------------------------------------------------------------------------------
 
-# at NODE COMMAND...: in the foreground.
+# at NODE COMMAND...: in the foreground; ended after 60 s, killed if it does not end then.
 at() {
-	timeout --foreground 60 ip netns exec "$(namespace "$1")" "${@:2}" 3>&-
+	timeout --foreground --kill-after=5 60 ip netns exec "$(namespace "$1")" "${@:2}" 3>&-
 }
 
 # ip_at NODE ARGUMENT...: the ip command.

@@ -117,13 +117,30 @@ mount_small() {
 	assert_counters matched=0
 }
 
-@test "too few descriptors to start with: one line, exit status 1" {
-	local files
-	for files in 6 7 8 9 10 11 12 13; do
+@test "too few descriptors: one line, exit status 1; with just enough of them it relays and ends" {
+	local files=5 status=1
+	while ((status)); do
+		((files++ < 64)) || fail "does not start with 64 descriptors"
 		printf 'with %s\n' "$files"
-		run --separate-stderr -1 at r1 prlimit --nofile="$files" "$RELAY" "${CONTROL[@]}" --num-workers 4
-		assert_one_line 'Too many open files'
+		spawn relay r1 prlimit --nofile="$files" "$RELAY" "${CONTROL[@]}" --num-workers 4
+		poll 20 relay_began || fail "neither ready nor ended after 20 s"
+		status=0
+		grep -q '\] ready: ' "$WORK/relay.log" || status=1
+		((status == 0)) || {
+			wait_for relay
+			assert_equal "${EXIT[relay]}" 1
+			assert_equal "$(wc -l <"$WORK/relay.log")" 1
+			grep -q 'Too many open files' "$WORK/relay.log"
+		}
 	done
+	((files > 6)) || fail "nothing was too few"
+	signal TERM relay
+	wait_for relay
+	assert_equal "${EXIT[relay]}" 0
+}
+
+relay_began() {
+	grep -q '\] ready: ' "$WORK/relay.log" || process_dead "${PROCESS[relay]}"
 }
 
 @test "--stats-interval-ms reports by itself" {
