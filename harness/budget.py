@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import validity
 from floor import write_json
 from report import load, machine, paint, table
 
@@ -41,17 +42,39 @@ COUNTERS = {  # of the relay's own report -> our name
 
 
 def perf_counts(path: Path) -> dict[str, float]:
+    """perf writes words in angle brackets instead of a number where it could not count."""
     counts = {}
-    with path.open(encoding="utf-8") as file:
-        for row in csv.reader(line for line in file if "," in line and not line.startswith("#")):
-            counts[row[2]] = float(row[0])
+    try:
+        with path.open(encoding="utf-8") as file:
+            for row in csv.reader(line for line in file if "," in line and not line.startswith("#")):
+                if not row[0].strip().isdigit():
+                    raise validity.Unusable(f"{path}: perf did not count {row[2]}: {row[0]}")
+                counts[row[2]] = float(row[0])
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise validity.Unusable(str(error)) from error
+    missing = [event for event in (*EVENTS, *(event for events in SUMS.values() for event in events))
+               if event not in counts]
+    if missing:
+        raise validity.Unusable(f"{path}: perf did not count {', '.join(missing)}")
+    return counts
+
+
+def relay_counts(path: Path) -> dict[str, int]:
+    """The relay's own counters; without a packet that matched there is nothing to divide by."""
+    try:
+        total = json.loads(path.read_text(encoding="utf-8"))["total"]
+        counts = {name: int(total[name]) for name in ("matched", *COUNTERS)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise validity.Unusable(f"{path}: not a report of the relay: {error!r}") from error
+    if counts["matched"] <= 0:
+        raise validity.Unusable(f"{path}: no packet matched a rule")
     return counts
 
 
 def figures(folder: Path) -> dict[str, float]:
     """Per 1,000 packets that matched a rule, of a whole run."""
     perf = perf_counts(folder / "raw/perf.csv")
-    total = json.loads((folder / "raw/r1.stats.json").read_text(encoding="utf-8"))["total"]
+    total = relay_counts(folder / "raw/r1.stats.json")
     packets = total["matched"]
     found = {name: perf[event] for event, name in EVENTS.items()}
     found |= {name: sum(perf[event] for event in events) for name, events in SUMS.items()}
@@ -117,6 +140,35 @@ def drill(sitting: Path, baseline: Path) -> int:
     return EXIT[PASS if good else REGRESSION]
 
 
+def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
+    """The runs of a sitting and their figures; why they are none, a line each."""
+    places = sorted((sitting / "rounds").glob("*/relay"))
+    runs = [validity.load(place / "result.json") for place in places]
+    faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1) for fault in validity.faults(run, "relay")]
+    if not runs or faults:
+        raise validity.Unusable("\n".join(faults) or "no run")
+    if len({(run["scenario"], run["sut"]["sha256"]) for run in runs}) > 1:
+        raise validity.Unusable("the scenario or the relay's binary changed between rounds")
+    return runs, [figures(place) for place in places]
+
+
+def budgets_of(path: Path, scenario: str) -> dict[str, dict] | None:
+    """None: nobody has accepted any."""
+    if not path.exists():
+        return None
+    try:
+        baseline = json.loads(path.read_text(encoding="utf-8"))
+        measured, budgets = baseline["scenario"], baseline["budgets"]
+        numbers = [value for budget in budgets.values() for value in (budget["value"], *budget.values())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise validity.Unusable(f"{path}: not a file of budgets: {error!r}") from error
+    if not all(map(validity.is_number, numbers)):
+        raise validity.Unusable(f"{path}: a budget is not a number")
+    if measured != scenario:
+        raise validity.Unusable(f"{path} is for {measured}, the runs are of {scenario}")
+    return budgets
+
+
 def text(value: float | None) -> str:
     return "" if value is None else f"{value:,.2f}"
 
@@ -130,24 +182,21 @@ def main() -> int:
     args = parser.parse_args()
     if args.drill:
         return drill(args.sitting, args.baseline)
-    places = sorted((args.sitting / "rounds").glob("*/relay"))
-    runs = [json.loads((place / "result.json").read_text(encoding="utf-8")) for place in places]
-    problems = [f"round {i}: {problem}" for i, run in enumerate(runs, 1) for problem in run["problems"]]
-    if not runs or problems:
-        write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": problems})
-        print(paint(INVALID, INVALID) + ": " + ("; ".join(problems) or "no run"))
+    try:
+        runs, rounds = measurement(args.sitting)
+        budgets = budgets_of(args.baseline, runs[0]["scenario"])
+    except validity.Unusable as error:
+        reasons = str(error).splitlines()
+        write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
+        print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")
         return EXIT[INVALID]
-    rounds = [figures(place) for place in places]
     measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
     if args.accept:
         accept(args.baseline, measured, runs[0])
-    if args.baseline.exists():
-        judged = judge(measured, json.loads(args.baseline.read_text(encoding="utf-8"))["budgets"])
-        words = {item["verdict"] for item in judged.values()}
-        verdict = next(word for word in (INVALID, REGRESSION, PASS) if word in words)
-    else:
-        judged = judge(measured, {})
-        verdict = NONE
+        budgets = budgets_of(args.baseline, runs[0]["scenario"])
+    judged = judge(measured, budgets or {})
+    words = {item["verdict"] for item in judged.values()} if budgets is not None else {NONE}
+    verdict = next(word for word in (INVALID, REGRESSION, PASS, NONE) if word in words)
     write_json(args.sitting / "budget.json", {
         "schema": 1, "verdict": verdict, "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
         "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
@@ -156,7 +205,7 @@ def main() -> int:
     print(table(["work per 1,000 packets", "measured", "budget", "limit", "verdict"],
                 [[name, text(item["value"]), text(item["budget"]), text(item["limit"]), item["verdict"]]
                  for name, item in judged.items()], False) + "\n")
-    print(paint(verdict, verdict) + ("" if args.baseline.exists() else f": no file {args.baseline}; "
+    print(paint(verdict, verdict) + ("" if budgets is not None else f": no file {args.baseline}; "
                                      "write one with --accept, and commit it"))
     return EXIT[verdict]
 

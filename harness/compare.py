@@ -2,8 +2,9 @@
 """compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
-compare.py finish SITTING --base TEXT --head TEXT [--markdown FILE]: the verdict over all scenarios of a sitting,
-SITTING/compare.json, and as a table; exits with 0 PASS, 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]...: the verdict over all scenarios of a sitting,
+those that were to be measured and those that were, SITTING/compare.json, and as a table; exits with 0 PASS,
+3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
 compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
 SITTING/noise.json, as harness/power reads it.
@@ -16,10 +17,11 @@ pass on; or cpu_ns_per_packet, of one that is offered less. The rule is in paire
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import paired
+import validity
 from floor import OFFERED_MIN, write_json
 from report import machine, paint, table
 
@@ -27,42 +29,66 @@ INVALID, TIME = "INVALID", "the time that --budget gave is over"
 EXIT = paired.EXIT | {INVALID: 5}
 WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, paired.PASS)
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
+PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
+KIND = {"base": "relay", "head": "relay", "control": "control"}
 
 
 def load(path: Path) -> dict | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return validity.load(path) if path.exists() else None
 
 
 def pairs_of(folder: Path) -> list[dict]:
-    """The complete pairs of a block, in their order: {"pair", "base", "head", "control" or None}."""
+    """The pairs of a block, in their order: {"pair", "base", "head", "control" or None}. A gap, or a pair of which
+    only one build ran, is no sitting."""
     pairs = []
-    for place in sorted(folder.glob("[0-9][0-9]")):
-        runs = {who: load(place / who / "result.json") for who in ("base", "head", "control")}
-        if runs["base"] and runs["head"]:
-            pairs.append({"pair": place.name, **runs})
+    for number, place in enumerate(sorted(folder.glob("[0-9][0-9]")), 1):
+        runs = {who: load(place / who / "result.json") for who in KIND}
+        if int(place.name) != number or not (runs["base"] and runs["head"]):
+            raise validity.Unusable(f"{folder}: pair {number:02} of the {folder.name} block is not complete")
+        pairs.append({"pair": place.name, **runs})
     return pairs
 
 
-def value_of(run: dict, metric: str) -> float:
-    """Of the first hop; with a fan-out, of all outputs together."""
-    value = run["hops"][0][metric]
-    return 0.0 if value is None else value
+def value_of(run: dict, metric: str) -> float | None:
+    """Of the first hop; with a fan-out, of all outputs together. None: there is none."""
+    value = run["hops"][0].get(metric) if run["hops"] else None
+    return value if validity.is_rate(value) else None
 
 
-def invalid_reasons(pairs: list[dict], expected: dict[str, str]) -> list[str]:
-    """Why the measurement itself is broken."""
-    reasons = []
-    for pair in pairs:
-        for who in ("base", "head", "control"):
-            run = pair[who]
-            if run is None:
-                continue
-            where = f"pair {pair['pair']}, {who}"
-            reasons += [f"{where}: {problem}" for problem in run["problems"]]
-            if who in expected and run["sut"]["sha256"] != expected[who]:
-                reasons.append(f"{where}: another program ran than the one that was built "
-                               f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
+def asked(run: dict) -> dict:
+    """What a run was told to do, and where: base and head have to share it."""
+    return {"load": run["declared"], "options": run["sut"]["options"], "placement": run["placement"],
+            "machine": run["profile"]["id"]}
+
+
+def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
+    """Why a run does not count beside the first one of the sitting."""
+    reasons = validity.faults(run, KIND[who])
+    if run["scenario"] != scenario:
+        reasons.append(f"this is a run of {run['scenario']}, not of {scenario}")
+    if who not in expected:
+        return reasons
+    if run["sut"]["sha256"] != expected[who]:
+        reasons.append(f"another program ran than the one that was built "
+                       f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
+    reasons += [f"its {what} is not that of the first run" for what, value in asked(run).items()
+                if value != asked(first)[what]]
+    if not reasons and value_of(run, metric) is None:
+        reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
     return reasons
+
+
+def invalid_reasons(pairs: list[dict], scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
+    """Why the measurement itself is broken. `pairs`: of the whole sitting, in their order."""
+    reasons, missing = [], []
+    for number, pair in enumerate(pairs):
+        for who in KIND:
+            if pair[who]:
+                reasons += [f"pair {pair['pair']}, {who}: {reason}" for reason in
+                            run_reasons(who, pair[who], pairs[0]["base"], scenario, metric, expected)]
+        if number % 2 == 0 and not pair["control"]:
+            missing.append(f"pair {pair['pair']}: no control beside it")
+    return reasons + missing
 
 
 def offered_reasons(controls: list[dict], metric: str) -> list[str]:
@@ -88,8 +114,8 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     reasons = offered_reasons(controls, metric)
     if reasons:
         return replace(decision, verdict=paired.UNFIT, reasons=tuple(reasons), p_value=1.0)
-    outputs = max(1, blocks[paired.FIRST][0]["base"]["hops"][0]["outputs"])
-    base = [pair["base"]["hops"][0]["egress_pps"] / outputs for pairs in blocks.values() for pair in pairs]
+    copies = max(1, blocks[paired.FIRST][0]["base"]["hops"][0]["copies"])
+    base = [pair["base"]["hops"][0]["egress_pps"] / copies for pairs in blocks.values() for pair in pairs]
     return paired.fit(decision, [run["offered_pps"] for run in controls],
                       base if metric == "egress_pps" else ())
 
@@ -103,21 +129,35 @@ def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
             for name, pairs in blocks.items()}
 
 
+def broken(reasons: list[str], pairs: int = 0) -> dict:
+    """Instead of a decision: the measurement has no figures."""
+    return paired.Decision(INVALID, tuple(reasons), pairs, None, None, None, None, None, 1.0, paired.FIRST, 0,
+                           ()).as_dict()
+
+
+def judge(blocks: dict[str, list[dict]], scenario: str, metric: str, expected: dict[str, str]) -> dict:
+    """Whatever is wrong with what was measured is a verdict, and never a traceback."""
+    everything = [pair for pairs in blocks.values() for pair in pairs]
+    try:
+        reasons = invalid_reasons(everything, scenario, metric, expected)
+        return broken(reasons, len(everything)) if reasons else examine(blocks, metric).as_dict()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        return broken([f"the results are not what they should be: {error!r}"], len(everything))
+
+
 def ask(args: argparse.Namespace) -> int:
     folder = Path(args.sitting)
-    blocks = {name: pairs_of(folder / name) for name in BLOCKS}
+    try:
+        blocks = {name: pairs_of(folder / name) for name in BLOCKS}
+        verdict = judge(blocks, folder.name, args.metric, {"base": args.base, "head": args.head})
+    except validity.Unusable as error:
+        blocks, verdict = {name: [] for name in BLOCKS}, broken([str(error)])
     everything = [pair for pairs in blocks.values() for pair in pairs]
-    reasons = invalid_reasons(everything, {"base": args.base, "head": args.head})
-    if reasons:
-        verdict = {"verdict": INVALID, "reasons": reasons, "estimate": None, "lower": None, "upper": None,
-                   "pairs": len(everything), "smallest_visible_loss": None, "p_value": 1.0}
-    else:
-        verdict = examine(blocks, args.metric).as_dict()
     first = everything[0]["base"] if everything else {}
     write_json(folder / "verdict.json", verdict | {
         "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
         "builds": {"base": args.base, "head": args.head},
-        **{key: first.get(key) for key in ("profile", "placement", "declared", "commit", "dirty", "utc")}})
+        **{key: first.get(key) for key in PROVENANCE}})
     if verdict["verdict"] == paired.MORE:
         have = len(blocks[verdict["block"]])
         for i in range(have, verdict["needs"]):
@@ -126,19 +166,11 @@ def ask(args: argparse.Namespace) -> int:
 
 
 def final(verdicts: dict[str, dict]) -> dict[str, dict]:
-    """A scenario that was stopped by the clock has no verdict; then several scenarios share the error (Holm)."""
-    decided = {}
-    for name, verdict in verdicts.items():
-        if verdict["verdict"] == paired.MORE:
-            verdict = verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]]}
-        decided[name] = verdict
-    sure = paired.stats.holm([verdict["p_value"] for verdict in decided.values()], paired.FAMILY_ERROR)
-    for (name, verdict), kept in zip(decided.items(), sure):
-        if verdict["verdict"] == paired.REGRESSION and not kept:
-            reason = f"with {len(decided)} scenarios, one loss proven like this is within what chance does"
-            decided[name] = verdict | {"verdict": paired.INCONCLUSIVE,
-                                       "reasons": [*verdict["reasons"], reason]}
-    return decided
+    """A scenario that was stopped by the clock has no verdict; then several scenarios share the error."""
+    return paired.share_out({
+        name: verdict if verdict["verdict"] != paired.MORE else
+        verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]]}
+        for name, verdict in verdicts.items()})
 
 
 def percent(value: float | None) -> str:
@@ -149,7 +181,7 @@ LABELS = {"egress_pps": "packets/s sent, flooded", "cpu_ns_per_packet": "CPU tim
 
 
 def rows(decided: dict[str, dict]) -> list[list[str]]:
-    return [[name, LABELS[verdict["metric"]], percent(verdict["estimate"]), percent(verdict["lower"]),
+    return [[name, LABELS.get(verdict["metric"], ""), percent(verdict["estimate"]), percent(verdict["lower"]),
              percent(verdict["upper"]), str(verdict["pairs"]),
              "" if verdict["smallest_visible_loss"] is None else f"{verdict['smallest_visible_loss']:.1%}",
              verdict["verdict"]] for name, verdict in decided.items()]
@@ -171,12 +203,30 @@ def show(document: dict, markdown: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def verdict_of(folder: Path) -> dict:
+    """What ask() left there; whatever else is there, or nothing, is INVALID."""
+    path = folder / "verdict.json"
+    reason = f"scenario {folder.name} was to be compared and was not measured"
+    if path.exists():
+        try:
+            verdict = json.loads(path.read_text(encoding="utf-8"))
+            if (verdict["schema"], verdict["scenario"]) == (1, folder.name) and verdict["verdict"] in EXIT \
+                    and verdict.keys() >= {field.name for field in fields(paired.Decision)} | {"metric", "profile"}:
+                return verdict
+            reason = f"{path} is not a verdict of {folder.name}"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"{path} cannot be read: {error!r}"
+    return {**broken([reason]), "schema": 1, "scenario": folder.name, "metric": None, "blocks_raw": {
+        name: [] for name in BLOCKS}, "builds": None, **dict.fromkeys(PROVENANCE)}
+
+
 def finish(args: argparse.Namespace) -> int:
     sitting = Path(args.sitting)
-    verdicts = {path.parent.name: json.loads(path.read_text(encoding="utf-8"))
-                for path in sorted(sitting.glob("*/verdict.json"))}
-    if not verdicts:
-        sys.exit(f"compare.py: no verdict in {sitting}")
+    names = sorted({*args.scenario, *(path.parent.name for path in sitting.glob("*/verdict.json"))})
+    if not names:
+        print(f"compare.py: no verdict in {sitting}", file=sys.stderr)
+        return EXIT[INVALID]
+    verdicts = {name: verdict_of(sitting / name) for name in names}
     decided = final(verdicts)
     words = {verdict["verdict"] for verdict in decided.values()}
     document = {"schema": 1, "base": args.base, "head": args.head,
@@ -192,7 +242,7 @@ def noise(args: argparse.Namespace) -> int:
     runs, left_out, some, control = [], 0, None, None
     for place in sorted((Path(args.sitting) / "runs").glob("[0-9]*")):
         run, beside = load(place / "relay/result.json"), load(place / "control/result.json")
-        if run is None or not run["valid"]:
+        if run is None or not run["valid"] or value_of(run, args.metric) is None:
             left_out += 1
             continue
         control = beside["offered_pps"] if beside and beside["valid"] else None
@@ -216,6 +266,7 @@ def main() -> int:
     command.set_defaults(run=ask)
     other = commands.add_parser("finish")
     other.add_argument("sitting")
+    other.add_argument("--scenario", action="append", default=[], help="that was to be measured")
     other.set_defaults(run=finish)
     recorder = commands.add_parser("noise")
     recorder.add_argument("sitting")

@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import stats
+import validity
 
 PASS, REGRESSION, INCONCLUSIVE, INVALID, MORE = 0, 3, 4, 5, 10
 NAMES = {PASS: "PASS", REGRESSION: "REGRESSION", INCONCLUSIVE: "INCONCLUSIVE", INVALID: "INVALID"}
@@ -68,8 +69,10 @@ def judge_tier(tier: dict, hops: list[dict], confidence: float) -> int | None:
 
 def invalid_reasons(relays: list[dict], controls: list[dict], baseline: dict) -> list[str]:
     """Why the measurement itself is broken."""
-    reasons = [f"round {i}: {problem}" for kind in (relays, controls)
-               for i, run in enumerate(kind, 1) for problem in run["problems"]]
+    reasons = [f"round {i}: {fault}" for kind, runs in (("relay", relays), ("control", controls))
+               for i, run in enumerate(runs, 1) for fault in validity.faults(run, kind)]
+    reasons += [f"round {i}: relay 1 has no {key}" for i, run in enumerate(relays, 1) if run["hops"]
+                for key, _ in METRICS.values() if not validity.is_number(run["hops"][0][key])]
     for run in relays + controls:
         if run["scenario"] != baseline["scenario"]:
             reasons.append(f"the baseline '{baseline['name']}' is for {baseline['scenario']}, "
@@ -189,7 +192,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
 
 
 def load_runs(sitting: Path, kind: str) -> list[dict]:
-    return [json.loads(path.read_text())
+    return [validity.load(path)
             for path in sorted(sitting.glob(f"rounds/*/{kind}/result.json"))]
 
 

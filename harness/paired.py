@@ -271,18 +271,19 @@ def fit(decision: Decision, controls: Sequence[float], base: Sequence[float] = (
     return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0) if reasons else decision
 
 
-def share_out(decisions: dict[str, Decision], error: float = FAMILY_ERROR) -> dict[str, Decision]:
-    """Final verdicts over several scenarios: among all of them, the chance that a REGRESSION is false stays
-    within `error`, whatever was measured (Holm). Up to ten scenarios, the confirmation pays for that already.
-    PASS needs no share: a change passes when all scenarios do, so the one that has lost must be missed."""
-    open_ones = [name for name, decision in decisions.items() if decision.verdict == MORE]
+def share_out(verdicts: dict[str, dict], error: float = FAMILY_ERROR) -> dict[str, dict]:
+    """Final verdicts over several scenarios, each as of Decision.as_dict(): among all of them, the chance that a
+    REGRESSION is false stays within `error`, whatever was measured (Holm). Up to ten scenarios, the confirmation
+    pays for that already. PASS needs no share: a change passes when all scenarios do, so the one that has
+    lost must be missed."""
+    open_ones = [name for name, verdict in verdicts.items() if verdict["verdict"] == MORE]
     if open_ones:
         raise ValueError(f"no verdict yet: {', '.join(open_ones)}")
-    rejected = stats.holm([decision.p_value for decision in decisions.values()], error)
-    reason = f"with {len(decisions)} scenarios, one loss proven like this is within what chance does"
-    return {name: decision if sure or decision.verdict != REGRESSION else
-            replace(decision, verdict=INCONCLUSIVE, reasons=decision.reasons + (reason,))
-            for (name, decision), sure in zip(decisions.items(), rejected)}
+    rejected = stats.holm([verdict["p_value"] for verdict in verdicts.values()], error)
+    reason = f"with {len(verdicts)} scenarios, one loss proven like this is within what chance does"
+    return {name: verdict if sure or verdict["verdict"] != REGRESSION else
+            verdict | {"verdict": INCONCLUSIVE, "reasons": [*verdict["reasons"], reason]}
+            for (name, verdict), sure in zip(verdicts.items(), rejected)}
 
 
 def sentence(decision: Decision) -> str:

@@ -62,7 +62,9 @@ compare_scenario() {
 	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	topology_ready
 	mkdir -p "$dir"
-	while plan=$(compare_ask "$dir") && [[ -n $plan ]]; do
+	while true; do
+		plan=$(compare_ask "$dir") || die "$EXIT_INVALID" "the pairs of $name could not be judged"
+		[[ -n $plan ]] || break
 		while read -r block number who; do
 			compare_in_time || break 2
 			compare_progress "$name" "$block" "$number" "$plan" "$count"
@@ -98,7 +100,7 @@ compare_progress() {
 }
 
 command_compare() {
-	local status=0 name summary
+	local status=0 name summary asked=()
 	parse_options '--scenario --budget --builds' "$@"
 	compare_choose_scenarios
 	FREE_MB=200
@@ -111,9 +113,14 @@ command_compare() {
 		COMPARE_BEGUN=$SECONDS
 		compare_scenario "$name"
 	done
-	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" || status=$?
+	for name in "${CHOSEN[@]}"; do
+		asked+=(--scenario "$name")
+	done
+	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" "${asked[@]}" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
+	# once, should both name the same file
+	[[ ${GITHUB_STEP_SUMMARY:-} != "$MARKDOWN" ]] || MARKDOWN=
 	for summary in "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}"; do
 		[[ -z $summary ]] || cat "$SITTING/compare.md" >>"$summary" || note "could not write $summary"
 	done
@@ -130,6 +137,7 @@ compare_choose_scenarios() {
 			[[ -z ${SCENARIO[compare]:-} ]] || CHOSEN+=("$name")
 		done
 	fi
+	((${#CHOSEN[@]})) || refuse "no scenario in $SCENARIOS says what to compare (key 'compare')"
 	for name in "${CHOSEN[@]}"; do
 		scenario_load "$name"
 		[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario $name does not say what to compare (key 'compare')"

@@ -29,7 +29,7 @@ class Sitting(unittest.TestCase):
     def put(self, block: str, number: int, who: str, run: dict) -> None:
         place = self.folder / block / f"{number:02}" / who
         place.mkdir(parents=True, exist_ok=True)
-        (place / "result.json").write_text(json.dumps(run))
+        (place / "result.json").write_text(json.dumps({**run, "scenario": self.folder.name}))
 
     def pairs(self, block: str, first: int, last: int, factor: float, **changes) -> None:
         for number in range(first, last + 1):

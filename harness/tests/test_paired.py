@@ -244,6 +244,7 @@ class Scenarios(unittest.TestCase):
     def test_a_few_scenarios_keep_their_verdicts(self):
         decisions = {"a": self.lost(0.1), "b": paired.decide(pairs(6)), "c": self.lost(0.12),
                      "d": paired.decide(pairs(48, 0.05, 0.03))}
+        decisions = {name: decision.as_dict() for name, decision in decisions.items()}
         self.assertEqual(paired.share_out(decisions), decisions)
         self.assertEqual(paired.share_out({}), {})
 
@@ -254,10 +255,10 @@ class Scenarios(unittest.TestCase):
         self.assertGreater(weak.p_value, 0.005 / 40)
         decisions = {"weak": weak, "strong": self.lost(0.3)}
         decisions |= {str(i): paired.decide(pairs(6)) for i in range(40)}
-        final = paired.share_out(decisions)
-        self.assertEqual((final["weak"].verdict, final["strong"].verdict), (INCONCLUSIVE, REGRESSION))
-        self.assertIn("within what chance does", final["weak"].reasons[-1])
-        self.assertEqual(final["weak"].estimate, weak.estimate)
+        final = paired.share_out({name: decision.as_dict() for name, decision in decisions.items()})
+        self.assertEqual((final["weak"]["verdict"], final["strong"]["verdict"]), (INCONCLUSIVE, REGRESSION))
+        self.assertIn("within what chance does", final["weak"]["reasons"][-1])
+        self.assertEqual(final["weak"]["estimate"], weak.estimate)
 
     def test_ten_scenarios_lose_nothing_by_it(self):
         rule = paired.RULE
@@ -265,7 +266,7 @@ class Scenarios(unittest.TestCase):
 
     def test_not_before_all_are_measured(self):
         with self.assertRaisesRegex(ValueError, "no verdict yet: b"):
-            paired.share_out({"a": paired.decide(pairs(6)), "b": paired.decide(pairs(5))})
+            paired.share_out({"a": paired.decide(pairs(6)).as_dict(), "b": paired.decide(pairs(5)).as_dict()})
 
 
 if __name__ == "__main__":
