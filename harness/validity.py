@@ -4,8 +4,8 @@ import json
 from math import isfinite
 from pathlib import Path
 
-NEEDED = ("scenario", "kind", "utc", "commit", "dirty", "sut", "profile", "placement", "declared", "offered_pps",
-          "hops", "ledger", "valid", "problems")
+NEEDED = {"scenario": str, "kind": str, "utc": str, "commit": str, "dirty": bool, "valid": bool, "problems": list,
+          "hops": list, "ledger": list, "sut": dict, "profile": dict, "placement": dict, "declared": dict}
 
 
 class Unusable(ValueError):
@@ -20,9 +20,9 @@ def load(path: Path) -> dict:
         raise Unusable(f"{path}: {error}") from error
     if not isinstance(run, dict) or run.get("schema") != 1:
         raise Unusable(f"{path}: not a result.json of schema 1")
-    missing = [key for key in NEEDED if key not in run]
-    if missing:
-        raise Unusable(f"{path}: a result.json without {', '.join(missing)}")
+    missing = [key for key, kind in NEEDED.items() if not isinstance(run.get(key), kind)]
+    if missing or not all(isinstance(hop, dict) for hop in run["hops"]):
+        raise Unusable(f"{path}: a result.json without {', '.join(missing) or 'hops'}")
     return run
 
 
@@ -32,8 +32,8 @@ def faults(run: dict, kind: str) -> list[str]:
         return [f"this is a run of kind {run['kind']} with {len(run['hops'])} hops, not one of kind {kind}"]
     if not run["problems"] and run["valid"] is not True:
         return ["the run is not valid, and does not say why"]
-    if not run["problems"] and not is_rate(run["offered_pps"]):
-        return [f"the generator offered {run['offered_pps']} packets/s"]
+    if not run["problems"] and not is_rate(run.get("offered_pps")):
+        return [f"the generator offered {run.get('offered_pps')} packets/s"]
     return list(run["problems"])
 
 

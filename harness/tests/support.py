@@ -27,11 +27,13 @@ def program(name: str, *arguments, **options) -> subprocess.CompletedProcess:
                           capture_output=True, check=False, **options)
 
 
-def schema(name: str):
-    """A validator of harness/schema/NAME.schema.json."""
+def schema(name: str, part: str | None = None):
+    """A validator of harness/schema/NAME.schema.json, or of one of its definitions."""
     import jsonschema
     found = load(HARNESS / "schema" / f"{name}.schema.json")
     jsonschema.Draft202012Validator.check_schema(found)
+    if part:
+        found = {"$ref": f"#/$defs/{part}", "$defs": found["$defs"]}
     return jsonschema.Draft202012Validator(found)
 
 

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import load, program, relay_run
+from support import load, program, relay_run, schema
 
 import budget
 
@@ -24,7 +24,9 @@ PERF = """# started on Fri Nov 20 18:00:00 2026
 """
 
 
-class Sitting(unittest.TestCase):
+class Scratch(unittest.TestCase):
+    """A sitting on disk; test_validity.py damages it."""
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
@@ -41,13 +43,18 @@ class Sitting(unittest.TestCase):
 
     def judge(self, *options: str):
         answer = program("budget.py", self.sitting, self.baseline, *options)
-        return answer.returncode, load(self.sitting / "budget.json"), answer.stdout + answer.stderr
+        self.assertEqual(answer.stderr, "")
+        document = load(self.sitting / "budget.json")
+        schema("budget").validate(document)
+        return answer.returncode, document, answer.stdout
 
     def accepted(self) -> None:
         for number in (1, 2, 3):
             self.put(number)
         self.assertEqual(self.judge("--accept")[0], 0)
 
+
+class Sitting(Scratch):
     def test_without_a_baseline_there_is_no_verdict(self):
         self.put(1)
         code, document, text = self.judge()
@@ -144,6 +151,16 @@ class Sitting(unittest.TestCase):
                               {"a": {"value": 100}, "b": {"value": 1}, "c": {"value": 100, "tolerance": 0.2}})
         self.assertEqual({name: item["verdict"] for name, item in judged.items()},
                          {"a": "REGRESSION", "b": "PASS", "c": "PASS"})
+
+    def test_the_schema_refuses_what_is_wrong(self):
+        self.accepted()
+        _, document, _ = self.judge()
+        for change in ({"verdict": "MORE"}, {"reasons": ["why"]}, {"rounds": []}, {"figures": {}}, {"unit": "all"},
+                       {"rounds": [{"sleeps": 1}]}, {"figures": {"sleeps": {"value": 1}}}, {"surprise": 1}):
+            with self.subTest(change):
+                self.assertFalse(schema("budget").is_valid({**document, **change}))
+        self.assertFalse(schema("budget").is_valid({"schema": 1, "verdict": "PASS"}))
+        self.assertFalse(schema("budget").is_valid({"schema": 1, "verdict": "PASS", "reasons": ["why"]}))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import control_run, load, program, relay_run
+from support import control_run, load, program, relay_run, schema
 import compare
 
-BASE, HEAD = "b" * 64, "h" * 64
+BASE, HEAD = "b" * 64, "e" * 64
 NOISE = (0.004, -0.006, 0.002, 0.009, -0.003, -0.008)
 
 
@@ -18,7 +18,9 @@ def run_of(who: str, egress: float, **changes) -> dict:
     return run
 
 
-class Sitting(unittest.TestCase):
+class Scratch(unittest.TestCase):
+    """A sitting on disk; test_validity.py damages it."""
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
@@ -41,13 +43,19 @@ class Sitting(unittest.TestCase):
 
     def ask(self, metric: str = "egress_pps") -> list[str]:
         answer = program("compare.py", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
-        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertEqual((answer.returncode, answer.stderr), (0, ""))
+        schema("compare", "scenario").validate(load(self.folder / "verdict.json"))
         return answer.stdout.splitlines()
 
-    def finish(self) -> tuple[int, dict, str]:
-        answer = program("compare.py", "finish", self.sitting, "--base", "one", "--head", "other")
-        return answer.returncode, load(self.sitting / "compare.json"), answer.stdout
+    def finish(self, *options: str) -> tuple[int, dict, str]:
+        answer = program("compare.py", "finish", self.sitting, "--base", "one", "--head", "other", *options)
+        self.assertEqual(answer.stderr, "")
+        document = load(self.sitting / "compare.json")
+        schema("compare").validate(document)
+        return answer.returncode, document, answer.stdout
 
+
+class Sitting(Scratch):
     def test_asks_for_pairs_in_an_order_that_favours_nobody(self):
         plan = [line.split() for line in self.ask()]
         self.assertEqual([line[:2] for line in plan], [["first", f"{i:02}"] for i in range(1, 7)])
@@ -159,8 +167,28 @@ class Sitting(unittest.TestCase):
 
     def test_nothing_measured_is_an_error(self):
         answer = program("compare.py", "finish", self.sitting, "--base", "a", "--head", "b")
-        self.assertNotEqual(answer.returncode, 0)
+        self.assertEqual(answer.returncode, 5)
         self.assertIn("no verdict", answer.stderr)
+
+
+class Schema(Scratch):
+    def test_it_refuses_what_is_wrong(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.ask()
+        _, document, _ = self.finish()
+        for change in ({"verdict": "MORE"}, {"verdict": "FINE"}, {"scenarios": {}}, {"surprise": 1}, {"schema": 2}):
+            with self.subTest(change):
+                self.assertFalse(schema("compare").is_valid({**document, **change}))
+        verdict = document["scenarios"]["flood"]
+        for change in ({"verdict": "MORE"}, {"pairs": 5}, {"looks": []}, {"estimate": None}, {"reasons": []},
+                       {"builds": {"base": "one", "head": "other"}}, {"profile": None},
+                       {"blocks_raw": {"first": [], "confirmation": []}}):
+            with self.subTest(change):
+                self.assertFalse(schema("compare").is_valid(
+                    {**document, "scenarios": {"flood": {**verdict, **change}}}))
+        self.assertTrue(schema("compare", "scenario").is_valid({**verdict, "verdict": "MORE"}))
+        self.assertTrue(schema("compare").is_valid(
+            {**document, "verdict": "WAIVED", "scenarios": {"flood": {**verdict, "verdict": "WAIVED"}}}))
 
 
 if __name__ == "__main__":

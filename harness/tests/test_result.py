@@ -380,7 +380,7 @@ class Schemas(unittest.TestCase):
                 self.described(value, path)
 
     def test_every_property_has_a_description(self):
-        for name in ("result", "verdict", "fastpath", "sweep"):
+        for name in ("result", "verdict", "fastpath", "sweep", "compare", "budget"):
             self.described(schema(name).schema, name)
 
     def test_they_refuse_what_is_wrong(self):
