@@ -192,8 +192,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
 
 
 def load_runs(sitting: Path, kind: str) -> list[dict]:
-    return [validity.load(path)
-            for path in sorted(sitting.glob(f"rounds/*/{kind}/result.json"))]
+    return [validity.load(place / kind / "result.json") for place in sorted(sitting.glob("rounds/*"))]
 
 
 def write_json(path: Path, value: dict) -> None:

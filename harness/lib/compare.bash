@@ -100,7 +100,7 @@ compare_progress() {
 }
 
 command_compare() {
-	local status=0 name summary asked=()
+	local status=0 name asked=()
 	parse_options '--scenario --budget --builds' "$@"
 	compare_choose_scenarios
 	FREE_MB=200
@@ -116,16 +116,21 @@ command_compare() {
 	for name in "${CHOSEN[@]}"; do
 		asked+=(--scenario "$name")
 	done
-	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" "${asked[@]}" || status=$?
+	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
+		"${asked[@]}" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
-	# once, should both name the same file
-	[[ ${GITHUB_STEP_SUMMARY:-} != "$MARKDOWN" ]] || MARKDOWN=
-	for summary in "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}"; do
-		[[ -z $summary ]] || cat "$SITTING/compare.md" >>"$summary" || note "could not write $summary"
-	done
+	compare_summarize "$SITTING/compare.md"
 	say $'\n'"results: $SITTING"
 	exit "$status"
+}
+
+# compare_summarize FILE: to --markdown and to the job's summary, once should both be the same file.
+compare_summarize() {
+	local summary
+	while IFS= read -r summary; do
+		[[ -z $summary ]] || cat "$1" >>"$summary" || note "could not write $summary"
+	done < <(printf '%s\n' "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}" | sort -u)
 }
 
 # The scenarios that say what to compare, unless some were named.

@@ -28,6 +28,10 @@ need_perf() {
 	assert_said "scenario short does not say what to compare"
 	refused compare --builds one
 	assert_said '--builds needs two files'
+	sed -i '/^compare = /d' "$BENCH_SCENARIOS/paired.conf"
+	refused compare
+	assert_said "no scenario in .* says what to compare"
+	scenario paired compare=cpu_ns_per_packet
 	refused compare --rounds 3
 	assert_said "this command does not take '--rounds'"
 	need_root
@@ -47,12 +51,58 @@ need_perf() {
 	[[ $stderr == *'the relay of r1 did not'* ]]
 }
 
+# sourced SCRIPT: with the functions of compare, in a shell as bench's.
+sourced() {
+	# shellcheck disable=SC2016 # for the script
+	run --separate-stderr bash -c 'set -Eeuo pipefail
+		HARNESS=$1 WORK=$2
+		source "$HARNESS/lib/common.bash"
+		source "$HARNESS/lib/compare.bash"
+		'"$1" - "$HARNESS" "$WORK"
+}
+
+@test "compare: pairs that cannot be judged end it, and are not passed over" {
+	# shellcheck disable=SC2016 # for the script
+	sourced '
+		declare -A SCENARIO=([window_ms]=100)
+		SITTING=$WORK/sitting
+		scenario_load() { :; }
+		topology_ready() { :; }
+		compare_ask() { return 1; }
+		compare_scenario paired
+		echo "went on"'
+	assert_failure 5
+	assert_output ''
+	assert_said 'the pairs of paired could not be judged'
+}
+
+@test "compare: the table goes to --markdown and to the summary of the job, once if they are the same" {
+	# shellcheck disable=SC2016 # for the script
+	sourced '
+		echo table >"$WORK/compare.md"
+		echo "# mine" >"$WORK/job summary"
+		MARKDOWN="$WORK/job summary" GITHUB_STEP_SUMMARY="$WORK/job summary"
+		compare_summarize "$WORK/compare.md"
+		MARKDOWN=$WORK/other
+		compare_summarize "$WORK/compare.md"
+		unset GITHUB_STEP_SUMMARY
+		MARKDOWN=
+		compare_summarize "$WORK/compare.md"
+		MARKDOWN=$WORK
+		compare_summarize "$WORK/compare.md" 2>/dev/null'
+	assert_success
+	assert_equal "$(cat "$WORK/job summary")" $'# mine\ntable\ntable'
+	assert_equal "$(cat "$WORK/other")" table
+}
+
 @test "compare: two builds in turn, each the one that was named, until there is a verdict" {
 	need_root
 	local folder
 	scenario paired compare=cpu_ns_per_packet
 	cp "$PROGRAMS/mcrelay" "$WORK/copy"
 	printf 'x' >>"$WORK/copy" # another program, which does the same
+	export GITHUB_STEP_SUMMARY="$WORK/job summary"
+	printf '# mine\n' >"$GITHUB_STEP_SUMMARY"
 	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" \
 		--budget 0.3 --results "$RESULTS" --markdown "$WORK/summary"
 	# such short runs on a busy machine may tell nothing
@@ -63,7 +113,10 @@ need_perf() {
 	assert_output --regexp '^(PASS|INCONCLUSIVE|UNFIT)
 true
 true$'
+	assert_schema compare "$folder/compare.json"
+	cmp "$folder/compare.md" "$WORK/summary"
 	grep -q 'head against base' "$WORK/summary"
+	assert_equal "$(cat "$GITHUB_STEP_SUMMARY")" $'# mine\n'"$(cat "$WORK/summary")"
 	run jq -rs 'map(.sut.sha256) | unique | length' "$folder"/paired/first/*/{base,head}/result.json
 	assert_output 2
 }
@@ -85,6 +138,7 @@ true$'
 	[[ $status == [03] ]] || fail "exit status $status: $output $stderr"
 	assert_line --regexp 'system calls +[0-9]'
 	assert_line --regexp 'allocations +0.00 '
+	assert_schema budget "$RESULTS"/budget/*/budget.json
 	run perf probe --list
 	refute_output --partial mcrelay_budget
 }

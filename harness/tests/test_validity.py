@@ -299,13 +299,15 @@ class Floor(unittest.TestCase):
             self.invalid(word, [relay_run()] * 10, [control_run()] * 10,
                          lambda rounds, text=damage: (rounds / "04/relay/result.json").write_text(text))
 
-    def test_a_missing_control(self):
-        self.invalid("10 runs of the relays, but 9 controls", [relay_run()] * 10, [control_run()] * 10,
-                     lambda rounds: shutil.rmtree(rounds / "05/control"))
+    def test_a_round_that_is_not_complete(self):
+        for missing in ("05/control", "06/relay"):
+            self.invalid(f"{missing}/result.json: [Errno 2] No such file", [relay_run()] * 10, [control_run()] * 10,
+                         lambda rounds, place=missing: shutil.rmtree(rounds / place))
 
     def machine(self, word: str, *cases) -> None:
         for controls, relays, expected in cases:
-            code, reasons = self.floor([relay_run(offered=pps) for pps in relays], [control_run(pps) for pps in controls])
+            code, reasons = self.floor([relay_run(offered=pps) for pps in relays],
+                                       [control_run(pps) for pps in controls])
             self.assertEqual((code, word in reasons), (expected, expected == 4), reasons)
 
     def test_a_rate_that_the_generator_does_not_reach(self):
@@ -366,11 +368,12 @@ class Budget(test_budget.Scratch):
     def test_perf_did_not_count(self):
         counted = self.raw("perf.csv").read_text()
         for damage, word in (
-                (counted.replace("9360,,raw", "<not counted>,,raw"), "did not count raw_syscalls:sys_enter: <not counted>"),
+                (counted.replace("9360,,raw", "<not counted>,,raw"), "count raw_syscalls:sys_enter: <not counted>"),
                 (counted.replace("3120,,context", "<not supported>,,context"), "did not count context-switches"),
                 (counted.replace("0,,mcrelay_budget:mmap", "# 0,,mmap"), "did not count mcrelay_budget:mmap"),
                 (counted.replace("9360,,raw", "nan,,raw"), "did not count raw_syscalls:sys_enter: nan"),
-                ("", "perf did not count raw_syscalls:sys_enter, context-switches"), ("1,\n", "list index out of range"),
+                ("", "perf did not count raw_syscalls:sys_enter, context-switches"),
+                ("1,\n", "list index out of range"),
                 ("\0,,x\n", "did not count")):
             with self.subTest(word):
                 self.raw("perf.csv").write_text(damage)

@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# The paired verdict as bats tests, one per scenario that says what to compare, for runners that want TAP or JUnit:
+#   sudo BENCH_COMPARE_OPTIONS="--budget 15" bats --report-formatter junit --output results harness/gates/paired.bats
+# One sitting measures all of them before the first test: they share its error, and none is measured in vain.
+# Inconclusive and unfit are neither pass nor failure: they are reported as skipped, with the reason.
+
+setup_file() {
+	local options status=0
+	read -ra options <<<"${BENCH_COMPARE_OPTIONS:-}"
+	"$BATS_TEST_DIRNAME/../bench" compare "${options[@]}" >"$BATS_FILE_TMPDIR/out" 2>&1 || status=$?
+	printf '%s\n' "$status" >"$BATS_FILE_TMPDIR/status"
+}
+
+# paired SCENARIO: what the sitting says of it.
+paired() {
+	local compare word reasons
+	cat "$BATS_FILE_TMPDIR/out" # bats shows it when the test fails
+	compare=$(sed -n 's/^results: //p' "$BATS_FILE_TMPDIR/out")/compare.json
+	if [[ ! -s $compare ]]; then
+		[[ $(<"$BATS_FILE_TMPDIR/status") != 4 ]] || skip "unfit: $(tail -n 1 "$BATS_FILE_TMPDIR/out")"
+		echo "no verdict was reached"
+		return 1
+	fi
+	word=$(jq -r --arg name "$1" '.scenarios[$name].verdict' "$compare")
+	reasons=$(jq -r --arg name "$1" '.scenarios[$name].reasons // [] | join("; ")' "$compare")
+	case $word in
+	PASS | WAIVED) ;;
+	INCONCLUSIVE | UNFIT) skip "${word,,}: $reasons" ;;
+	null)
+		[[ ${BENCH_COMPARE_OPTIONS:-} != *--scenario* ]] || skip "not among the scenarios that were asked for"
+		echo "$1 was not compared"
+		return 1
+		;;
+	*) return 1 ;;
+	esac
+}
+
+@test "fanout-3-flood is not slower than base" {
+	paired fanout-3-flood
+}
+
+@test "single-hop is not slower than base" {
+	paired single-hop
+}
+
+@test "every scenario that says what to compare has a test here" {
+	local file name
+	for file in "${BENCH_SCENARIOS:-$BATS_TEST_DIRNAME/../scenarios}"/*.conf; do
+		name=$(basename "$file" .conf)
+		if grep -q '^compare *=' "$file" && ! grep -qx "	paired $name" "$BATS_TEST_FILENAME"; then
+			echo "no test of $name"
+			return 1
+		fi
+	done
+}

@@ -1,0 +1,103 @@
+"""gates/*.bats: what they make of a verdict. In the place of bench stands a script that has measured already."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import HARNESS
+
+
+@unittest.skipUnless(shutil.which("bats") and shutil.which("jq"), "needs bats and jq")
+class Gates(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        shutil.copytree(HARNESS / "gates", self.folder / "gates")
+        shutil.copytree(HARNESS / "scenarios", self.folder / "scenarios")
+
+    def bench(self, status: int, said: str) -> None:
+        """A bench that notes how it was called."""
+        program = self.folder / "bench"
+        (self.folder / "said").write_text(said)
+        program.write_text(f"#!/bin/sh\necho \"$@\" >>'{self.folder}/calls'\ncat '{self.folder}/said'\n"
+                           f"exit {status}\n")
+        program.chmod(0o755)
+
+    def compared(self, status: int, **verdicts: str) -> None:
+        (self.folder / "compare.json").write_text(json.dumps({"scenarios": {
+            name.replace("_", "-"): {"verdict": verdict, "reasons": [f"why {verdict}"]}
+            for name, verdict in verdicts.items()}}))
+        self.bench(status, f"the table\n\nresults: {self.folder}\n")
+
+    def run_gate(self, name: str, **environment: str) -> tuple[int, list[str]]:
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("BATS", "BENCH"))}
+        done = subprocess.run(["bats", "--tap", self.folder / "gates" / name], text=True, capture_output=True,
+                              check=False, env={**own, **environment})
+        return done.returncode, done.stdout.splitlines()
+
+    def said(self, name: str, **environment: str) -> list[str]:
+        return [line for line in self.run_gate(name, **environment)[1] if line.startswith(("ok", "not ok"))]
+
+    def test_a_pass_and_a_waiver(self):
+        self.compared(0, fanout_3_flood="PASS", single_hop="WAIVED")
+        code, lines = self.run_gate("paired.bats", BENCH_COMPARE_OPTIONS="--budget 15")
+        self.assertEqual((code, lines), (0, [
+            "1..3", "ok 1 fanout-3-flood is not slower than base", "ok 2 single-hop is not slower than base",
+            "ok 3 every scenario that says what to compare has a test here"]))
+        self.assertEqual((self.folder / "calls").read_text(), "compare --budget 15\n")  # once
+
+    def test_a_regression_shows_the_table_and_the_other_scenario_its_own_verdict(self):
+        self.compared(3, fanout_3_flood="UNFIT", single_hop="REGRESSION")
+        code, lines = self.run_gate("paired.bats")
+        self.assertEqual(code, 1)
+        self.assertIn("ok 1 fanout-3-flood is not slower than base # skip unfit: why UNFIT", lines)
+        self.assertIn("not ok 2 single-hop is not slower than base", lines)
+        self.assertIn("# the table", lines)
+
+    def test_inconclusive_is_skipped_and_invalid_fails(self):
+        self.compared(5, fanout_3_flood="INCONCLUSIVE", single_hop="INVALID")
+        lines = self.said("paired.bats")
+        self.assertTrue(lines[0].endswith("# skip inconclusive: why INCONCLUSIVE"))
+        self.assertTrue(lines[1].startswith("not ok 2"))
+
+    def test_a_scenario_that_was_not_compared(self):
+        self.compared(0, single_hop="PASS")
+        self.assertTrue(self.said("paired.bats")[0].startswith("not ok 1"))
+        self.assertIn("# skip not among", self.said("paired.bats", BENCH_COMPARE_OPTIONS="--scenario single-hop")[0])
+
+    def test_a_sitting_without_a_verdict(self):
+        for status, word in ((4, "ok"), (5, "not ok"), (64, "not ok"), (1, "not ok"), (0, "not ok")):
+            self.bench(status, "bench: another bench is measuring on this machine\n")
+            for line in self.said("paired.bats")[:2]:
+                self.assertTrue(line.startswith(word), line)
+                self.assertEqual("# skip unfit: bench: another bench" in line, status == 4)
+
+    def test_a_scenario_without_a_test(self):
+        self.compared(0, fanout_3_flood="PASS", single_hop="PASS")
+        (self.folder / "scenarios/new.conf").write_text("compare = egress_pps\n")
+        _, lines = self.run_gate("paired.bats")
+        self.assertIn("not ok 3 every scenario that says what to compare has a test here", lines)
+        self.assertIn("# no test of new", lines)
+
+    def test_budget(self):
+        for status, said, expected in ((0, "PASS\n", "ok 1"), (3, "REGRESSION\n", "not ok 1"),
+                                       (5, "INVALID: x\n", "not ok 1"),
+                                       (4, "INCONCLUSIVE: no file y\n", "# skip INCONCLUSIVE: no file y"),
+                                       (4, "bench: there is no perf\n", "# skip bench: there is no perf")):
+            self.bench(status, said)
+            self.assertIn(expected, self.said("budget.bats")[0])
+
+    def test_floor(self):
+        for status, expected in ((0, "ok 1"), (3, "not ok 1"), (5, "not ok 1"),
+                                 (4, "# skip inconclusive:   - noise")):
+            self.bench(status, "INCONCLUSIVE\n  - noise\n")
+            self.assertIn(expected, self.said("floor.bats")[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
