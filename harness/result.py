@@ -27,6 +27,7 @@ NS_PER_MS = 1_000_000
 SAMPLE_COLUMNS = ("time_ns", "interface_rx", "received", "exhaustion_frames", "matched",
                   "egress_sent", "cpu_ns")
 SAMPLE_COUNTERS = ("recv_packets", "exhaustion_frames", "matched", "egress_sent")
+ERRORS = ("[EMERGENCY:", "[ALERT:", "[CRITICAL:", "[ERROR:")  # the levels of the relay's log from error on
 QUANTILES = ("p50", "p99", "p99_9", "max")
 WORK_COUNTERS = ("system_calls", "submits", "sqes", "waits", "bursts", "gso_sends")
 AGGREGATION = ("generic-receive-offload", "rx-udp-gro-forwarding")
@@ -318,7 +319,7 @@ def hop_problems(hop: str, run: dict, raw: Path) -> list[str]:
     if status != "0":
         problems.append(f"{hop}: {'the relay' if relay else 'smcrouted'} ended with exit code {status}")
     for line in (raw / f"{hop}.log").read_text(errors="replace").splitlines():
-        if line.startswith("[ERROR") or not relay:
+        if line.startswith(ERRORS) or not relay:
             problems.append(f"{hop}: {line}")
             break
     return problems

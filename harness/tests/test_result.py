@@ -207,6 +207,11 @@ class Problems(Recorded):
         with open(self.raw / "r1.log", "a", encoding="ascii") as log:
             log.write("[ERROR:Stats] cannot write\n[ERROR:Stats] again\n")
         self.assertEqual(self.problems(), "r1: [ERROR:Stats] cannot write")
+        for level in ("EMERGENCY", "ALERT", "CRITICAL"):
+            (self.raw / "r1.log").write_text(f"[INFO:Main] ready\n[{level}:Main] no\n")
+            self.assertEqual(self.problems(), f"r1: [{level}:Main] no")
+        (self.raw / "r1.log").write_text("[INFO:Main] ready\n[WARNING:Main] well\n[NOTICE:Main] so\n")
+        self.assertTrue(self.build()["valid"])
 
     def test_relay_exit_code(self):
         (self.raw / "r1.exit").write_text("137\n")
