@@ -4,6 +4,7 @@
 declare -A COMPARED=() # base, head -> program
 declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
+declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
 readonly COMPARE_WINDOW_MS=2000
 
 # The commit that a change is compared with unless another one is named: where its branch left the main
@@ -57,8 +58,9 @@ compare_make() {
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {
-	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
+	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0 common
 	scenario_load "$name"
+	common=${SCENARIO[relay_options]:-}
 	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	topology_ready
 	mkdir -p "$dir"
@@ -70,6 +72,7 @@ compare_scenario() {
 			count=$((count + 1))
 			for who in $who; do
 				RELAY=${COMPARED[$who]} RELAY_SHA256=${SHA256[$who]}
+				SCENARIO[relay_options]="$common ${BUILD_OPTIONS[$who]}"
 				measure relay "$dir/$block/$number/$who"
 			done
 		done <<<"$plan"
@@ -99,13 +102,14 @@ compare_progress() {
 
 command_compare() {
 	local status=0 name summary
-	parse_options '--scenario --budget --builds' "$@"
+	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
 	compare_choose_scenarios
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
 	for name in base head; do
 		SHA256[$name]=$(sut_sha256 "${COMPARED[$name]}")
+		SOURCE[$name]+=${BUILD_OPTIONS[$name]:+ with ${BUILD_OPTIONS[$name]}}
 	done
 	for name in "${CHOSEN[@]}"; do
 		COMPARE_BEGUN=$SECONDS
