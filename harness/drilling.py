@@ -80,4 +80,5 @@ def prepare() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _: sys.exit(128 + got))
     if not os.access(SLOW_RELAY, os.X_OK):
-        sys.exit(f"drill: no program {SLOW_RELAY}; run: make drill")
+        print(f"drill: no program {SLOW_RELAY}; run: make drill", file=sys.stderr)
+        sys.exit(64)

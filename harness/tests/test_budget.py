@@ -1,7 +1,6 @@
 """budget.py: from perf's counts to a verdict."""
 
 import json
-import shutil
 import tempfile
 import unittest
 from pathlib import Path
