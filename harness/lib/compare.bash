@@ -5,7 +5,7 @@ declare -A COMPARED=() # base, head -> program
 declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
 declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
-readonly COMPARE_WINDOW_MS=2000
+readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
 # The commit that a change is compared with unless another one is named: where its branch left the main
 # one; on the main branch itself, the commit before, or the last one while there are changes on top.
@@ -61,7 +61,7 @@ compare_scenario() {
 	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0 common
 	scenario_load "$name"
 	common=${SCENARIO[relay_options]:-}
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	compare_windows
 	topology_ready
 	mkdir -p "$dir"
 	while plan=$(compare_ask "$dir") && [[ -n $plan ]]; do
@@ -78,6 +78,14 @@ compare_scenario() {
 		done <<<"$plan"
 	done
 	progress_end
+}
+
+# More pairs tell more than longer ones, and a control only has to show what the generator can do.
+compare_windows() {
+	local ms
+	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
+	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
 }
 
 compare_ask() {
@@ -174,7 +182,7 @@ command_noise() {
 	FREE_MB=500
 	sitting_begin "${ARGUMENTS[0]}" noise "$@"
 	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	compare_windows
 	for ((number = 1; number <= runs; number++)); do
 		progress "${SCENARIO[name]}: run $number of $runs"
 		# as often as compare does: beside every second pair
