@@ -1,7 +1,5 @@
 #!/usr/bin/python3
 """budget.py SITTING BASELINE [--accept]: work per 1,000 packets against what is budgeted.
-budget.py SITTING BASELINE --drill: the same for SITTING/N/{drill.json,rounds/...}, each a known regression as a
-setting of the relay: a table of what the budget says of each; exits with 0 when that is what it has to say, else 3.
 
 SITTING holds rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
 table, exits with 0 PASS, 3 REGRESSION, 4 when there is nothing to compare with, 5 INVALID. Each figure is the median of
@@ -117,29 +115,6 @@ def worst(judged: dict[str, dict]) -> str:
     return f"{name}: {item['value']:,.1f} instead of {item['budget']:,.1f}"
 
 
-def drill(sitting: Path, baseline: Path) -> int:
-    budgets = json.loads(baseline.read_text(encoding="utf-8"))["budgets"]
-    found = []
-    for place in sorted(sitting.glob("[0-9]*"), key=lambda path: int(path.name)):
-        what = json.loads((place / "drill.json").read_text(encoding="utf-8"))
-        folder = place / "rounds/01/relay"
-        run = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        judged = judge(figures(folder), budgets)
-        words = {item["verdict"] for item in judged.values()}
-        verdict = INVALID if run["problems"] else next(w for w in (INVALID, REGRESSION, PASS) if w in words)
-        right = what["expected"] in ("-", verdict.lower())
-        found.append({**what, "verdict": verdict, "right": right, "worst": worst(judged), "figures": judged,
-                      "problems": run["problems"]})
-    good = bool(found) and all(item["right"] for item in found)
-    write_json(sitting / "drill.json", {"schema": 1, "verdict": PASS if good else REGRESSION, "drills": found})
-    print(table(["drill", "settings", "has to be", "is", "by"],
-                [[item["name"], item["options"], item["expected"], item["verdict"] +
-                  ("" if item["right"] else " (wrong)"), item["worst"]] for item in found], False) + "\n")
-    print(paint("the gate catches what it is there to catch", PASS) if good else
-          paint("the gate is not to be trusted: see above", REGRESSION))
-    return EXIT[PASS if good else REGRESSION]
-
-
 def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     """The runs of a sitting and their figures; why they are none, a line each."""
     places = sorted((sitting / "rounds").glob("*/relay"))
@@ -178,10 +153,7 @@ def main() -> int:
     parser.add_argument("sitting", type=Path)
     parser.add_argument("baseline", type=Path)
     parser.add_argument("--accept", action="store_true")
-    parser.add_argument("--drill", action="store_true")
     args = parser.parse_args()
-    if args.drill:
-        return drill(args.sitting, args.baseline)
     try:
         runs, rounds = measurement(args.sitting)
         budgets = budgets_of(args.baseline, runs[0]["scenario"])

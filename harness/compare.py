@@ -56,13 +56,15 @@ def value_of(run: dict, metric: str) -> float | None:
 
 
 def asked(run: dict) -> dict:
-    """What a run was told to do, and where: base and head have to share it."""
-    return {"load": run["declared"], "options": run["sut"]["options"], "placement": run["placement"],
+    """What a run was told to do, and where. Only options may differ between base and head, by --base-options and
+    --head-options, and not from pair to pair."""
+    load_of = {key: value for key, value in run["declared"].items() if key != "relay_options"}
+    return {"load": load_of, "options": run["sut"]["options"], "placement": run["placement"],
             "machine": run["profile"]["id"]}
 
 
 def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
-    """Why a run does not count beside the first one of the sitting."""
+    """Why a run does not count beside the first pair of the sitting."""
     reasons = validity.faults(run, KIND[who])
     if run["scenario"] != scenario:
         reasons.append(f"this is a run of {run['scenario']}, not of {scenario}")
@@ -71,8 +73,8 @@ def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, ex
     if run["sut"]["sha256"] != expected[who]:
         reasons.append(f"another program ran than the one that was built "
                        f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
-    reasons += [f"its {what} is not that of the first run" for what, value in asked(run).items()
-                if value != asked(first)[what]]
+    reasons += [f"not the {what} of the first run" for what, value in asked(run).items()
+                if value != asked(first[who if what == "options" else "base"])[what]]
     if not reasons and value_of(run, metric) is None:
         reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
     return reasons
@@ -85,7 +87,7 @@ def invalid_reasons(pairs: list[dict], scenario: str, metric: str, expected: dic
         for who in KIND:
             if pair[who]:
                 reasons += [f"pair {pair['pair']}, {who}: {reason}" for reason in
-                            run_reasons(who, pair[who], pairs[0]["base"], scenario, metric, expected)]
+                            run_reasons(who, pair[who], pairs[0], scenario, metric, expected)]
         if number % 2 == 0 and not pair["control"]:
             missing.append(f"pair {pair['pair']}: no control beside it")
     return reasons + missing

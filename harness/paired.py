@@ -36,13 +36,13 @@ METRICS = {"egress_pps": 1, "cpu_ns_per_packet": -1}  # 1: more is better, -1: l
 
 CONTROL_SPREAD_MAX, CONTROL_DRIFT_MAX = 0.10, 0.05
 LINK_BOUND = 0.90      # a relay at this share of the control: generator or link is the limit
-POWER = 0.95           # of the smallest visible loss
+POWER = 0.99           # of the bound in visible_loss()
 FAMILY_ERROR = 0.005   # of all scenarios together, see share_out()
 
 
 @dataclass(frozen=True)
 class Rule:
-    estimator: str = "trimmed-20"
+    estimator: str = "trimmed-30"
     tolerance: float = 0.05
     looks: tuple[int, ...] = (6, 12, 24, 48)
     error: float = 0.01
@@ -175,7 +175,7 @@ def joint_p_value(first: list[Look], confirmation: list[Look], rule: Rule) -> fl
 
 def visible_loss(observations: np.ndarray, rule: Rule) -> float | None:
     """The smallest loss that a sitting with this noise proves, at its last look at the latest, in 95 of 100
-    cases. The noise of the pairs at hand stands for that of as many pairs as the sitting may take. Such a
+    cases; the bound is at 99 % for that, since this sitting and that one only estimate their noise. The noise of the pairs at hand stands for that of as many pairs as the sitting may take. Such a
     loss lies below the limit by what the bound reaches beyond the estimate, and once more by what the
     estimate itself may err."""
     noise = np.resize(observations, rule.looks[-1])

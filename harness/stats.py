@@ -166,6 +166,7 @@ def trimmed(title: str, share: float) -> Estimator:
 ESTIMATORS = {
     "hodges-lehmann": Estimator("Hodges-Lehmann, signed-rank bounds", hodges_lehmann, signed_rank_p),
     "median": Estimator("median, order-statistic bounds", sample_median, sign_p),
+    "trimmed-30": trimmed("mean without the outer 30 % on each side, t bounds", 0.30),
     "trimmed-20": trimmed("mean without the outer 20 % on each side, t bounds", 0.20),
     "trimmed-10": trimmed("mean without the outer 10 % on each side, t bounds", 0.10),
     "student": trimmed("mean, Student's t", 0.0),

@@ -50,9 +50,10 @@ budget_end() {
 
 command_budget() {
 	local round status=0
-	parse_options '--rounds --accept' "$@"
+	parse_options '--rounds --accept --relay-options' "$@"
 	ROUNDS=${ROUNDS:-3}
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
+	[[ -z $ACCEPT || -z ${OVERRIDES[relay_options]:-} ]] || refuse "--accept is for the relay as it is, without --relay-options"
 	stages_need_perf
 	sitting_begin budget budget "$@"
 	budget_probes
@@ -64,44 +65,6 @@ command_budget() {
 	progress_end
 	"$HARNESS/budget.py" "$SITTING.partial" "$ROOT/baselines/budgets.json" ${ACCEPT:+--accept} || status=$?
 	[[ -s $SITTING.partial/budget.json ]] || die "$EXIT_INVALID" "no verdict was reached"
-	sitting_keep
-	say $'\n'"results: $SITTING"
-	exit "$status"
-}
-
-# name|options of the relay|what the budget has to say: pass, regression, or - where the design may not care
-readonly DRILLS='
-as it is||pass
-a log line per packet|--log-packets|regression
-batches of 32 instead of 64|--send-batch 32|regression
-one send per packet|--gso off|regression
-io_uring depth 64 instead of 1024|--queue-depth 64|-
-SO_SNDBUF 212992 instead of 4194304|--socket-sndbuf 212992|-
-reaping one turn late|--egress-reap deferred|-'
-
-# The gate, shown what it is there to catch: known regressions as settings of the relay, judged by the
-# budget of the present program.
-command_drill() {
-	local name options expected common number=0 status=0
-	parse_options '' "$@"
-	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
-	stages_need_perf
-	sitting_begin budget drill "$@"
-	budget_probes
-	WATCHED=budget
-	common=${SCENARIO[relay_options]:-}
-	while IFS='|' read -r name options expected; do
-		[[ -n $name ]] || continue
-		number=$((number + 1))
-		progress "drill: $name"
-		SCENARIO[relay_options]="$common $options"
-		measure relay "$SITTING.partial/$number/rounds/01/relay"
-		jq -n --arg name "$name" --arg options "$options" --arg expected "$expected" \
-			'{name: $name, options: $options, expected: $expected}' >"$SITTING.partial/$number/drill.json"
-	done <<<"$DRILLS"
-	progress_end
-	"$HARNESS/budget.py" "$SITTING.partial" "$ROOT/baselines/budgets.json" --drill || status=$?
-	[[ -s $SITTING.partial/drill.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	say $'\n'"results: $SITTING"
 	exit "$status"

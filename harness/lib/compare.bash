@@ -4,7 +4,8 @@
 declare -A COMPARED=() # base, head -> program
 declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
-readonly COMPARE_WINDOW_MS=2000
+declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
+readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
 # The commit that a change is compared with unless another one is named: where its branch left the main
 # one; on the main branch itself, the commit before, or the last one while there are changes on top.
@@ -57,9 +58,10 @@ compare_make() {
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {
-	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
+	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0 common
 	scenario_load "$name"
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	common=${SCENARIO[relay_options]:-}
+	compare_windows
 	topology_ready
 	mkdir -p "$dir"
 	while true; do
@@ -72,11 +74,20 @@ compare_scenario() {
 			count=$((count + 1))
 			for who in $who; do
 				RELAY=${COMPARED[$who]} RELAY_SHA256=${SHA256[$who]}
+				SCENARIO[relay_options]="$common ${BUILD_OPTIONS[$who]}"
 				measure relay "$dir/$block/$number/$who"
 			done
 		done <<<"$plan"
 	done
 	progress_end
+}
+
+# More pairs tell more than longer ones, and a control only has to show what the generator can do.
+compare_windows() {
+	local ms
+	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
+	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
 }
 
 compare_ask() {
@@ -101,13 +112,14 @@ compare_progress() {
 
 command_compare() {
 	local status=0 name asked=()
-	parse_options '--scenario --budget --builds' "$@"
+	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
 	compare_choose_scenarios
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
 	for name in base head; do
 		SHA256[$name]=$(sut_sha256 "${COMPARED[$name]}")
+		SOURCE[$name]+=${BUILD_OPTIONS[$name]:+ with ${BUILD_OPTIONS[$name]}}
 	done
 	for name in "${CHOSEN[@]}"; do
 		COMPARE_BEGUN=$SECONDS
@@ -183,7 +195,7 @@ command_noise() {
 	FREE_MB=500
 	sitting_begin "${ARGUMENTS[0]}" noise "$@"
 	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	compare_windows
 	for ((number = 1; number <= runs; number++)); do
 		progress "${SCENARIO[name]}: run $number of $runs"
 		# as often as compare does: beside every second pair

@@ -80,6 +80,8 @@ declare -A OVERRIDES=() # key -> value, from the command line
 scenario_override_all() {
 	local key
 	for key in "${!OVERRIDES[@]}"; do
+		# options come on top of those that the scenario has
+		[[ $key != relay_options ]] || OVERRIDES[$key]="${SCENARIO[$key]:-} ${OVERRIDES[$key]}"
 		scenario_override "--${key%_bytes}" "$key" "${OVERRIDES[$key]}"
 	done
 }

@@ -1,7 +1,6 @@
 """budget.py: from perf's counts to a verdict."""
 
 import json
-import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -112,39 +111,6 @@ class Sitting(Scratch):
         code, document, text = self.judge()
         self.assertEqual((code, document["verdict"]), (5, "INVALID"))
         self.assertIn("the ledger is open", text)
-
-    def drill(self, number: int, name: str, expected: str, **changes) -> None:
-        self.put(1, **changes)
-        place = self.sitting / str(number)
-        place.mkdir()
-        (self.sitting / "rounds").rename(place / "rounds")
-        (place / "drill.json").write_text(json.dumps({"name": name, "options": "", "expected": expected}))
-
-    def run_drill(self):
-        answer = program("budget.py", self.sitting, self.baseline, "--drill")
-        return answer.returncode, answer.stdout
-
-    def test_a_drill_that_catches_what_it_has_to(self):
-        self.accepted()
-        shutil.rmtree(self.sitting / "rounds")
-        self.drill(1, "as it is", "pass")
-        self.drill(2, "a log line per packet", "regression", writes=200_000)
-        self.drill(3, "whatever", "-", turns=6240)
-        code, text = self.run_drill()
-        self.assertEqual(code, 0, text)
-        self.assertIn("writes: 1,000.0 instead of 0.0", text)
-        self.assertEqual([item["verdict"] for item in load(self.sitting / "drill.json")["drills"]],
-                         ["PASS", "REGRESSION", "REGRESSION"])
-
-    def test_a_gate_that_misses_or_cries_wolf_fails_the_drill(self):
-        for expected, changes in (("regression", {}), ("pass", {"writes": 200_000}),
-                                  ("pass", {"problems": ["the ledger is open"]})):
-            with self.subTest(expected):
-                self.accepted()
-                shutil.rmtree(self.sitting / "rounds")
-                self.drill(1, "one", expected, **changes)
-                self.assertEqual(self.run_drill()[0], 3)
-                shutil.rmtree(self.sitting / "1")
 
     def test_tolerances_of_the_baseline_count(self):
         judged = budget.judge({"a": 105.1, "b": 1.9, "c": 110.0},

@@ -130,7 +130,7 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(decision.verdict, verdict)
 
     def test_every_estimator(self):
-        for estimator in ("hodges-lehmann", "median", "trimmed-20", "trimmed-10", "student"):
+        for estimator in ("hodges-lehmann", "median", "trimmed-30", "trimmed-20", "trimmed-10", "student"):
             rule = Rule(estimator, looks=(12, 24, 48))
             with self.subTest(estimator):
                 self.assertEqual(paired.decide(pairs(12), rule=rule).verdict, PASS)
@@ -171,20 +171,20 @@ class Verdicts(unittest.TestCase):
 
 class VisibleLoss(unittest.TestCase):
     def test_above_the_tolerance_and_grows_with_the_noise(self):
-        losses = [paired.decide(pairs(48, noise=noise)).smallest_visible_loss
+        losses = [paired.visible_loss(np.array(pairs(48, noise=noise)), paired.RULE)
                   for noise in (0.0, 0.01, 0.02, 0.04)]
         self.assertAlmostEqual(losses[0], 0.05)
         self.assertEqual(losses, sorted(losses))
         self.assertLess(losses[-1], 0.10)
 
     def test_such_a_loss_is_found_in_95_of_100_sittings(self):
-        noise, found, sittings = np.random.default_rng(3), 0, 200
+        noise, found, sittings = np.random.default_rng(3), 0, 2000
         for _ in range(sittings):
             quiet = 0.05 * noise.standard_normal((2, 48))
             seen = paired.visible_loss(quiet[0], paired.RULE)
             side, _, _ = paired.examine("first", quiet[1] + math.log(1 - seen), 0.01, paired.RULE)
             found += side == -1
-        self.assertGreaterEqual(found / sittings, 0.91)  # three standard errors
+        self.assertGreaterEqual(found / sittings, 0.935)  # three standard errors
 
 
 class PValue(unittest.TestCase):

@@ -168,7 +168,7 @@ class Centres(unittest.TestCase):
             np.testing.assert_allclose(
                 centre("student", samples, 0.995)[1:],
                 scipy.stats.t.interval(0.99, n - 1, samples.mean(), scipy.stats.sem(samples)))
-            for share, name in ((0.2, "trimmed-20"), (0.1, "trimmed-10")):
+            for share, name in ((0.3, "trimmed-30"), (0.2, "trimmed-20"), (0.1, "trimmed-10")):
                 if n * share < 1:
                     continue  # scipy fails where nothing is cut
                 theirs = scipy.stats.mstats.trimmed_mean_ci(samples, (share, share), alpha=0.01)
@@ -188,7 +188,7 @@ class Centres(unittest.TestCase):
                 places=12)
 
     def test_too_few_samples_bound_nothing(self):
-        for name, least in (("hodges-lehmann", 7), ("median", 7), ("trimmed-20", 2), ("student", 2)):
+        for name, least in (("hodges-lehmann", 7), ("median", 7), ("trimmed-30", 2), ("trimmed-20", 2), ("student", 2)):
             with self.subTest(name):
                 self.assertEqual(centre(name, self.samples(least - 1), BOUND)[1:], (-math.inf, math.inf))
                 self.assertTrue(all(map(math.isfinite, centre(name, self.samples(least), BOUND))))

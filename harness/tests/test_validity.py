@@ -95,7 +95,16 @@ class Compare(test_compare.Scratch):
             run = run_of("head", 300_000)
             change(run)
             self.put("first", 4, "head", run)
-            self.invalid(f"pair 04, head: its {word} is not that of the first run")
+            self.invalid(f"pair 04, head: not the {word} of the first run")
+
+    def test_builds_with_options_of_their_own(self):
+        self.pairs("first", 1, 6, 1.0)
+        for number in range(1, 7):
+            run = run_of("head", 300_000)
+            run["sut"]["options"] += " --gso off"
+            run["declared"]["relay_options"] += " --gso off"
+            self.put("first", number, "head", run)
+        self.assertEqual(self.verdict()[:2], (0, "PASS"))
 
     def test_a_run_of_another_scenario_or_kind(self):
         self.pairs("first", 1, 6, 1.0)

@@ -1,0 +1,84 @@
+"""What drill.py and live share: bench as a child, and a relay that is slower by a wanted share.
+
+The synthetic loss comes from build/drill/mcrelay (`make drill`), which spins for --drill-delay-ns per packet. A delay
+costs more than it says, by the reading of a clock; so it is calibrated: what a packet costs is measured without and
+with a delay, in turn, and the delay corrected by what that one cost too much.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+HARNESS = Path(__file__).resolve().parent
+ROOT = HARNESS.parent
+BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
+RELAY, SLOW_RELAY = BUILD / "mcrelay", BUILD / "drill/mcrelay"
+CALIBRATION_RUNS = 3
+
+
+def bench(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Runs bench with results in a scratch folder; (exit status, what it said last). Its progress goes on to our
+    stderr."""
+    with subprocess.Popen([HARNESS / "bench", *map(str, arguments)], text=True, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, env=os.environ | (environment or {})) as child:
+        last = ""
+        try:
+            for line in child.stderr:
+                last = line.rstrip() or last
+                if sys.stderr.isatty():
+                    print(f"\r\033[K  {last[:110]}", end="", file=sys.stderr, flush=True)
+            child.wait()
+        except BaseException:
+            child.terminate()  # it undoes what it did
+            child.wait()
+            raise
+        finally:
+            if sys.stderr.isatty():
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return child.returncode, last.removeprefix("bench: ")
+
+
+def only(folder: str, name: str) -> dict | None:
+    """The one document of this name in a scratch folder of results."""
+    found = [path for path in Path(folder).glob(f"*/*/{name}") if not path.parent.name.endswith(".partial")]
+    return json.loads(found[0].read_text(encoding="utf-8")) if found else None
+
+
+def cost_ns(scenario: str, delay_ns: int) -> float:
+    """Of a packet, in nanoseconds of the relay's time: of a flooded one all the time there is."""
+    with tempfile.TemporaryDirectory(prefix="mcrelay-drill-") as results:
+        status, words = bench("run", scenario, "--relay", SLOW_RELAY, "--results", results,
+                              "--relay-options", f"--drill-delay-ns {delay_ns}")
+        result = only(results, "result.json")
+    if status != 0 or result is None:
+        sys.exit(f"drill: calibrating with {scenario}: {words}")
+    hop = result["hops"][0]
+    if result["declared"].get("compare") == "egress_pps":
+        return 1e9 / hop["matched_pps"]
+    return hop["cpu_ns_per_packet"]
+
+
+def calibrate(scenario: str, loss: float) -> int:
+    """The --drill-delay-ns that makes this scenario's figure worse by `loss` (0.1: 10 %)."""
+    plain, delayed = [cost_ns(scenario, 0)], []
+    wanted = plain[0] * loss / (1.0 - loss)
+    for _ in range(CALIBRATION_RUNS):
+        delayed.append(cost_ns(scenario, max(1, round(wanted))))
+        plain.append(cost_ns(scenario, 0))
+    before = median(plain)
+    surplus = median(delayed) - before - wanted
+    return max(1, round(before * loss / (1.0 - loss) - surplus))
+
+
+def prepare() -> None:
+    """Once, at the beginning. Whatever ends us by a signal ends bench, too, and waits for it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    if not os.access(SLOW_RELAY, os.X_OK):
+        print(f"drill: no program {SLOW_RELAY}; run: make drill", file=sys.stderr)
+        sys.exit(64)

@@ -1,0 +1,181 @@
+"""drill.py and live: what they make of the gates' answers. The gates are played by a bench that answers as told."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from support import HARNESS, load, program, schema
+
+import drill
+import drilling
+
+
+class Judge(unittest.TestCase):
+    def test_a_duty_is_kept_missed_or_could_not_be_told(self):
+        self.assertIs(drill.judge("REGRESSION", "REGRESSION"), True)
+        self.assertIs(drill.judge("REGRESSION", "PASS"), False)
+        self.assertIs(drill.judge("PASS", "REGRESSION"), False)
+        self.assertIs(drill.judge("PASS", "INVALID"), False)
+        self.assertIs(drill.judge("REGRESSION", "INVALID"), False)
+        self.assertIs(drill.judge("PASS", "INCONCLUSIVE"), None)
+
+    def test_without_a_duty_every_answer_will_do_but_invalid(self):
+        for word in ("PASS", "REGRESSION", "INCONCLUSIVE"):
+            self.assertIs(drill.judge(None, word), True)
+        self.assertIs(drill.judge(None, "INVALID"), False)
+
+    def test_one_wrong_answer_is_worse_than_one_that_is_missing(self):
+        self.assertEqual(drill.overall([True, None, False]), "REGRESSION")
+        self.assertEqual(drill.overall([True, None]), "INCONCLUSIVE")
+        self.assertEqual(drill.overall([True]), "PASS")
+
+    def test_every_drill_names_gates_and_scenarios_that_there_are(self):
+        for one in drill.DRILLS:
+            with self.subTest(one.name):
+                self.assertLessEqual(set(one.must) | set(one.short) | set(one.gates), set(drill.GATES))
+                self.assertTrue((HARNESS / f"scenarios/{one.scenario}.conf").exists())
+                self.assertLessEqual(set(one.asked(True)), set(one.asked(False)))
+
+    def test_the_relay_against_itself_is_part_of_the_short_drill(self):
+        same = [one for one in drill.DRILLS if not one.options and not one.loss and "paired" in one.asked(True)]
+        slower = [one for one in drill.DRILLS if one.loss and "paired" in one.asked(True)]
+        self.assertTrue(same and slower)
+
+
+class Calibration(unittest.TestCase):
+    def test_the_reading_of_the_clock_is_taken_off(self):
+        """A relay of 900 ns a packet, where every delay costs 30 ns more than it says."""
+        with mock.patch.object(drilling, "cost_ns", lambda _, delay: 900.0 + (delay + 30 if delay else 0)):
+            delay = drilling.calibrate("single-hop", 0.1)
+        self.assertAlmostEqual(900.0 / (900.0 + delay + 30), 0.9, delta=0.001)
+
+    def test_it_is_never_nothing(self):
+        with mock.patch.object(drilling, "cost_ns", lambda _, delay: 900.0 + (delay + 500 if delay else 0)):
+            self.assertEqual(drilling.calibrate("single-hop", 0.01), 1)
+
+
+class Main(unittest.TestCase):
+    """The whole, with a bench that takes its exit status and documents from a table."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.results = Path(scratch.name)
+        self.status = {"run": 5, "gate": 0, "budget": 0, "compare": 0}
+        self.asked: list[tuple] = []
+
+    def bench(self, *arguments, environment=None):
+        command = arguments[0]
+        self.asked.append(arguments)
+        status = self.status[command]
+        if command == "gate" and environment and "BENCH_BASELINES" in environment:
+            status = self.status.get("deleted", 5)
+        drilled = "--head-options" in arguments or (command in ("gate", "budget") and "--relay-options" in arguments)
+        if drilled and command in ("compare", "budget", "gate"):
+            status = self.status.get("drilled", 3)
+        return status, f"{command} has spoken"
+
+    def drill(self, *options: str) -> tuple[int, dict, str]:
+        out = io.StringIO()
+        with mock.patch.object(drill, "bench", self.bench), mock.patch.object(drilling, "prepare"), \
+                mock.patch.object(drilling, "calibrate", lambda *_: 100), mock.patch.object(drill, "has_perf", lambda: True), \
+                mock.patch.object(drill, "wrong_binary", lambda _: (("run",), {})), \
+                mock.patch("sys.argv", ["drill", "--results", str(self.results), *options]), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+            code = drill.main()
+        [path] = self.results.glob("drill/*/drill.json")
+        document = load(path)
+        schema("drill").validate(document)
+        self.assertIn(document["verdict"], path.with_name("drill.md").read_text())
+        path.unlink()
+        path.with_name("drill.md").unlink()
+        path.parent.rmdir()
+        return code, document, out.getvalue()
+
+    def test_gates_that_answer_as_they_have_to(self):
+        with mock.patch.dict(drill.FAULTS, {name: lambda _: (("run",), {}) for name in drill.FAULTS}):
+            code, document, text = self.drill("--short")
+        self.assertEqual((code, document["verdict"]), (0, "PASS"), text)
+        self.assertEqual(len(document["faults"]), len(drill.FAULTS))
+        self.assertIn("the gates answer as they have to", text)
+
+    def test_a_gate_that_misses_a_loss(self):
+        self.status["drilled"] = 0
+        code, document, text = self.drill("--only", "a log line per packet")
+        self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
+        self.assertIn("PASS, WRONG", text)
+
+    def test_a_gate_that_cries_wolf(self):
+        self.status["compare"] = 3
+        code, document, _ = self.drill("--only", "as it is, flooded")
+        self.assertEqual((code, document["drills"][0]["gates"]["paired"]["right"]), (3, False))
+
+    def test_a_gate_that_cannot_tell(self):
+        self.status["compare"] = 4
+        self.assertEqual(self.drill("--only", "as it is, flooded")[0], 4)
+
+    def test_a_broken_measurement_that_passes(self):
+        self.status["run"] = 0
+        with mock.patch.dict(drill.FAULTS, {name: lambda _: (("run",), {}) for name in drill.FAULTS}):
+            code, document, text = self.drill("--short")
+        self.assertEqual((code, document["faults"][0]["right"]), (3, False))
+        self.assertIn("PASS, WRONG", text)
+
+    def test_a_setting_that_costs_nothing_is_only_told(self):
+        self.status["drilled"] = 0
+        code, document, _ = self.drill("--only", "io_uring depth 64")
+        self.assertEqual(code, 0)
+        self.assertEqual(document["drills"][0]["gates"]["paired"]["verdict"], "PASS")
+
+    def test_both_are_told_what_both_need(self):
+        self.drill("--only", "a pool for 1:1")
+        [arguments] = self.asked
+        self.assertEqual(arguments[arguments.index("--base-options") + 1], "--ingress uring")
+        self.assertEqual(arguments[arguments.index("--head-options") + 1], "--ingress uring --buffer-pool-small 340")
+
+
+class CommandLine(unittest.TestCase):
+    def test_what_it_cannot_understand(self):
+        for options in (("--bogus",), ("short",), ("--only", "nothing like it")):
+            with self.subTest(options), tempfile.TemporaryDirectory() as build:
+                (Path(build) / "drill").mkdir()
+                slow = Path(build) / "drill/mcrelay"
+                slow.touch(mode=0o755)
+                with mock.patch.dict(os.environ, BUILD=build):
+                    answer = program("drill.py", *options)
+                self.assertEqual((answer.returncode, answer.stdout), (64, ""))
+                self.assertIn("see 'harness/bench help'", answer.stderr)
+
+    def test_without_the_relay_that_can_be_slowed_down(self):
+        with tempfile.TemporaryDirectory() as build, mock.patch.dict(os.environ, BUILD=build):
+            answer = program("drill.py", "--short")
+        self.assertEqual(answer.returncode, 64)
+        self.assertIn("run: make drill", answer.stderr)
+
+
+class Live(unittest.TestCase):
+    def test_a_record_becomes_a_table(self):
+        with tempfile.TemporaryDirectory() as folder:
+            record = Path(folder) / "record.ndjson"
+            lines = [{"scenario": "single-hop", "loss": loss, "verdict": verdict, "estimate": estimate, "seconds": seconds}
+                     for loss, verdict, estimate, seconds in ((0.0, "PASS", 0.01, 90), (0.0, "UNFIT", None, 120),
+                                                              (0.1, "REGRESSION", -0.1, 60), (0.0, None, None, 3))]
+            record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            answer = program("live", "--report", record)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn("| single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
+        self.assertIn("| single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
+
+    def test_what_it_cannot_understand(self):
+        for options in ((), ("single-hop",), ("single-hop", "file", "--same", "-1"), ("single-hop", "file", "--loss", "2")):
+            with self.subTest(options):
+                self.assertEqual(program("live", *options).returncode, 64)
+
+
+if __name__ == "__main__":
+    unittest.main()
