@@ -2,8 +2,9 @@
 """compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
-compare.py finish SITTING --base TEXT --head TEXT [--markdown FILE]: the verdict over all scenarios of a sitting,
-SITTING/compare.json, and as a table; exits with 0 PASS, 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+compare.py finish SITTING --base TEXT --head TEXT [--waivers FILE]: the verdict over all scenarios of a sitting,
+SITTING/compare.json, and as a table; exits with 0 PASS or WAIVED (a loss that FILE allows for a time), 3 REGRESSION,
+4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
 compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
 SITTING/noise.json, as harness/power reads it.
@@ -17,15 +18,18 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import paired
+import waivers
+from documents import Faulty
 from floor import OFFERED_MIN, write_json
 from report import machine, paint, table
 
 INVALID, TIME = "INVALID", "the time that --budget gave is over"
-EXIT = paired.EXIT | {INVALID: 5}
-WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, paired.PASS)
+EXIT = paired.EXIT | {waivers.WAIVED: 0, INVALID: 5}
+WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, waivers.WAIVED, paired.PASS)
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 
 
@@ -141,6 +145,19 @@ def final(verdicts: dict[str, dict]) -> dict[str, dict]:
     return decided
 
 
+def waive(decided: dict[str, dict], found: dict[str, dict], day: date) -> dict[str, dict]:
+    """A loss that is proven, and cannot be larger than a waiver in force allows."""
+    result = {}
+    for name, verdict in decided.items():
+        loss = None
+        if verdict["verdict"] == paired.REGRESSION:
+            loss = 1.0 if verdict["lower"] is None else -verdict["lower"]
+        covered, said = waivers.judge(found.get(name), loss, day)
+        result[name] = verdict | {"verdict": waivers.WAIVED if covered else verdict["verdict"],
+                                  "reasons": [*verdict["reasons"], *said]}
+    return result
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
@@ -177,7 +194,12 @@ def finish(args: argparse.Namespace) -> int:
                 for path in sorted(sitting.glob("*/verdict.json"))}
     if not verdicts:
         sys.exit(f"compare.py: no verdict in {sitting}")
-    decided = final(verdicts)
+    try:
+        found = waivers.load(Path(args.waivers)) if args.waivers else {}
+    except Faulty as fault:
+        print(f"compare.py: {fault}", file=sys.stderr)
+        return EXIT[INVALID]
+    decided = waive(final(verdicts), found, waivers.today())
     words = {verdict["verdict"] for verdict in decided.values()}
     document = {"schema": 1, "base": args.base, "head": args.head,
                 "verdict": next(word for word in WORST_FIRST if word in words), "scenarios": decided}
@@ -216,6 +238,7 @@ def main() -> int:
     command.set_defaults(run=ask)
     other = commands.add_parser("finish")
     other.add_argument("sitting")
+    other.add_argument("--waivers")
     other.set_defaults(run=finish)
     recorder = commands.add_parser("noise")
     recorder.add_argument("sitting")

@@ -100,7 +100,9 @@ compare_progress() {
 command_compare() {
 	local status=0 name summary
 	parse_options '--scenario --budget --builds' "$@"
+	baseline_check
 	compare_choose_scenarios
+	compare_find_base
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
@@ -111,7 +113,8 @@ command_compare() {
 		COMPARE_BEGUN=$SECONDS
 		compare_scenario "$name"
 	done
-	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" || status=$?
+	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
+		--waivers "$BASELINES/waivers.json" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	for summary in "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}"; do
@@ -136,11 +139,34 @@ compare_choose_scenarios() {
 	done
 }
 
-# What is compared, built where it has to be.
-compare_programs() {
-	local who base
+# The commit to compare with, in BASE; none with --builds.
+compare_find_base() {
+	BASE=
 	if ((${#BUILDS[@]})); then
 		((${#ARGUMENTS[@]} == 0)) || refuse "a commit and --builds exclude each other"
+		return
+	fi
+	((${#ARGUMENTS[@]} <= 1)) || refuse "compare takes one commit at most"
+	BASE=${ARGUMENTS[0]:-$(compare_default_base)}
+	BASE=$(host_git rev-parse -q --verify "$BASE^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
+	[[ -n ${BENCH_SCENARIOS:-} ]] || compare_check_scenarios
+}
+
+# What was compared at BASE still is: a change that takes a scenario out of the comparison has not passed it.
+compare_check_scenarios() {
+	local file
+	while IFS= read -r file; do
+		[[ $file == *.conf ]] || continue
+		host_git show "$BASE:$file" | grep '^compare *=' >/dev/null || continue # to its end: no broken pipe
+		grep -qs '^compare *=' "$SCENARIOS/${file##*/}" || die "$EXIT_INVALID" \
+			"INVALID: scenario $(basename "$file" .conf) is compared at ${BASE:0:12} and gone here; restore $file"
+	done < <(host_git ls-tree --name-only "$BASE" harness/scenarios/)
+}
+
+# What is compared, built where it has to be.
+compare_programs() {
+	local who
+	if ((${#BUILDS[@]})); then
 		for who in base head; do
 			SOURCE[$who]=${BUILDS[$([[ $who == base ]] && echo 0 || echo 1)]}
 			COMPARED[$who]=$(readlink -e "${SOURCE[$who]}") || refuse "--builds: no file '${SOURCE[$who]}'"
@@ -148,10 +174,7 @@ compare_programs() {
 		done
 		return
 	fi
-	((${#ARGUMENTS[@]} <= 1)) || refuse "compare takes one commit at most"
-	base=${ARGUMENTS[0]:-$(compare_default_base)}
-	base=$(host_git rev-parse -q --verify "$base^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
-	compare_build base "$base"
+	compare_build base "$BASE"
 	if host_dirty; then
 		compare_build_tree head
 	else

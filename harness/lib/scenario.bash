@@ -125,8 +125,8 @@ scenario_check() {
 		"$file: fanout: topology ${SCENARIO[topology]} has no number of outputs; fanout has"
 	[[ -r $HARNESS/topologies/${SCENARIO[topology]}.bash ]] || die "$EXIT_USAGE" \
 		"$file: topology: no file harness/topologies/${SCENARIO[topology]}.bash"
-	[[ -z ${SCENARIO[baseline]:-} || -r $ROOT/baselines/${SCENARIO[baseline]}.json ]] ||
-		die "$EXIT_INVALID" "$file: baseline: no file baselines/${SCENARIO[baseline]}.json"
+	[[ -z ${SCENARIO[baseline]:-} || -r $BASELINES/${SCENARIO[baseline]}.json ]] ||
+		die "$EXIT_INVALID" "$file: baseline: no file ${BASELINES##*/}/${SCENARIO[baseline]}.json"
 }
 
 # The scenario, and what was asked for instead of its file's values, as JSON objects of strings.
