@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -93,8 +94,8 @@ def find_baseline(baselines: Path, name: str, capture: dict) -> dict | None:
     others = [folder for folder in stored.profile_folders(baselines) if (folder / f"{name}.json").exists()]
     if not path.parent.is_dir() and others:
         baseline = stored.load(others[-1] / f"{name}.json", baselines)
-        raise Refused(f"no baseline of {profile['id']}; that of {others[-1].name} was measured under other conditions: "
-                      f"{'; '.join(conditions_differ(baseline, capture))}")
+        raise Refused(f"no baseline of {profile['id']}; that of {others[-1].name} was measured under other "
+                      f"conditions: {'; '.join(conditions_differ(baseline, capture))}")
     return None
 
 
@@ -120,8 +121,8 @@ def capture(args: argparse.Namespace) -> int:
     validate(document, "captures", "captures.json")
     write_json(args.sitting / "captures.json", document)
     found = document["scenarios"]
-    rows = [[name, LABELS[metric], str(one["runs"]), *summary_cells(metric, captures.figure(samples)), one["verdict"]]
-            for name, one in found.items() for metric, samples in one["metrics"].items()]
+    rows = [[name, LABELS[metric], str(one["runs"]), *summary_cells(metric, captures.figure(samples)),
+             one["verdict"]] for name, one in found.items() for metric, samples in one["metrics"].items()]
     say(table(["scenario", "figure", "runs", "median", "spread", "low", "high", "capture"], rows, False) + "\n")
     for name, one in found.items():
         for reason in one["reasons"]:
@@ -207,8 +208,15 @@ def beyond(before: dict, after: dict) -> str:
     return "yes" if abs(change) > max(spreads) else "no"
 
 
-def compare_with(baseline: dict, proposal: Proposal, waiver: dict | None) -> tuple[str, list[str], list[list[str]]]:
-    """(word, reasons, rows without the scenario's name)"""
+@dataclass(frozen=True)
+class Outcome:
+    word: str
+    reasons: list[str]
+    rows: list[list[str]]  # of the table, without the scenario's name
+    sources: list[str] = field(default_factory=list)
+
+
+def compare_with(baseline: dict, proposal: Proposal, waiver: dict | None) -> Outcome:
     after = proposal.figures()
     before = baseline["metrics"]
     rows, losses, reasons = [], {}, []
@@ -220,14 +228,15 @@ def compare_with(baseline: dict, proposal: Proposal, waiver: dict | None) -> tup
                 raise Refused(f"{LABELS[metric]}: not in {where}; what cannot be measured cannot be compared")
             continue
         change = change_of(before[metric]["median"], after[metric]["median"])
-        rows.append([LABELS[metric], figure(metric, before[metric]["median"]), figure(metric, after[metric]["median"]),
-                     signed(change), beyond(before[metric], after[metric])])
+        rows.append([LABELS[metric], figure(metric, before[metric]["median"]),
+                     figure(metric, after[metric]["median"]), signed(change),
+                     beyond(before[metric], after[metric])])
         if change is not None and -change * BETTER.get(metric, 0) > TOLERANCE:
             losses[metric] = -change * BETTER[metric]
     covered, said = waivers.judge(waiver, max(losses.values(), default=None), waivers.today())
     reasons += [f"{LABELS[metric]}: worse by {loss:.1%}" for metric, loss in losses.items()] + said
     word = "PASS" if not losses else waivers.WAIVED if covered else "REGRESSION"
-    return word, reasons, rows
+    return Outcome(word, reasons, rows)
 
 
 def chosen(args: argparse.Namespace, known: dict[str, list[dict]]) -> list[str]:
@@ -237,21 +246,32 @@ def chosen(args: argparse.Namespace, known: dict[str, list[dict]]) -> list[str]:
     return names
 
 
-def examine(name: str, args: argparse.Namespace, known: dict, waived: dict) -> tuple[str, list[str], list[list[str]]]:
+def program(source: dict) -> str:
+    return f"commit {source['commit']}, relay {source['relay_sha256'][:12]}, {source['utc']}"
+
+
+def proposed(proposal: Proposal) -> str:
+    newest = proposal.newest
+    return (f"proposed: {program(newest | {'relay_sha256': newest['sut']['sha256']})}, "
+            f"{proposal.runs} runs in {len(proposal.sittings)} sittings")
+
+
+def examine(name: str, args: argparse.Namespace, known: dict, waived: dict) -> Outcome:
     proposal = captures.propose(known.get(name, []))
     try:
         if proposal.problem:
             raise Refused(proposal.problem)
         baseline = find_baseline(args.baselines, name, proposal.newest)
         if baseline is None:
-            return "new", [], [[LABELS[metric], "", figure(metric, figures["median"]), "", ""]
-                               for metric, figures in proposal.figures().items()]
+            return Outcome("new", [], [[LABELS[metric], "", figure(metric, figures["median"]), "", ""]
+                                       for metric, figures in proposal.figures().items()], [proposed(proposal)])
         differ = conditions_differ(baseline, proposal.newest)
         if differ:
             raise Refused(f"the baseline was measured under other conditions: {'; '.join(differ)}")
-        return compare_with(baseline, proposal, waived.get(name))
+        outcome = compare_with(baseline, proposal, waived.get(name))
+        return replace(outcome, sources=[f"in force: {program(baseline['source'])}", proposed(proposal)])
     except Refused as refusal:
-        return "refused", [str(refusal)], []
+        return Outcome("refused", [str(refusal)], [])
 
 
 EXITS = {"PASS": OK, "new": OK, waivers.WAIVED: OK, "refused": REFUSED, "REGRESSION": WORSE}
@@ -264,16 +284,16 @@ def diff(args: argparse.Namespace) -> int:
     waived = waivers.load(args.baselines / "waivers.json")
     rows, lines, words = [], [], set()
     for name in chosen(args, known):
-        word, reasons, cells = examine(name, args, known, waived)
-        words.add(word)
-        rows += [[name, *row, word] for row in cells]
-        lines.append(f"{'- ' if args.markdown else '  '}{name}: {word}{''.join(f'; {reason}' for reason in reasons)}")
+        one = examine(name, args, known, waived)
+        words.add(one.word)
+        rows += [[name, *row, one.word] for row in one.rows]
+        lines += [f"{name}: {'; '.join([one.word, *one.reasons])}", *(f"{name}: {text}" for text in one.sources)]
     if rows:
         say(table(["scenario", "figure", "in force", "proposed", "change", "beyond both spreads", ""], rows,
                   args.markdown) + "\n")
     worst = next(word for word in WORST_FIRST if word in words)
     say(f"**{worst}**" if args.markdown else paint(worst, WORD_COLOURS.get(worst, worst)))
-    say("\n".join(lines))
+    say("\n".join(f"{'- ' if args.markdown else '  '}{line}" for line in lines))
     return EXITS[worst]
 
 
@@ -306,8 +326,8 @@ def acceptable(name: str, known: dict) -> Proposal:
         raise Refused(f"{name}: {proposal.problem}")
     for one in proposal.sittings:
         if one["dirty"] or one["commit"] == "unknown":
-            raise Refused(f"{name}: sitting {one['sitting']} was captured from a source tree with changes that are in "
-                          f"no commit; commit them and capture again")
+            raise Refused(f"{name}: sitting {one['sitting']} was captured from a source tree with changes that are "
+                          f"in no commit; commit them and capture again")
     return proposal
 
 

@@ -52,7 +52,8 @@ def contradictions(baseline: dict) -> list[str]:
     if sum(sitting["runs"] for sitting in baseline["sittings"]) != baseline["runs"]:
         found.append("runs is not the sum of the sittings' runs")
     after = baseline["changes"][-1]["after"]
-    if after.keys() != baseline["metrics"].keys() or not all(same(after[k], v) for k, v in medians(baseline).items()):
+    if after.keys() != baseline["metrics"].keys() or not all(same(after[name], value)
+                                                             for name, value in medians(baseline).items()):
         found.append("the last entry of changes is not what the metrics are")
     return found
 

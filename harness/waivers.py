@@ -48,5 +48,5 @@ def judge(waiver: dict | None, loss: float | None, day: date) -> tuple[bool, lis
     size = f"{waiver['size'] * 100:g} %"
     if loss < waiver["size"]:
         return True, [f"waived until {waiver['expires']}: {waiver['reason']} (loss of up to {size} allowed)"]
-    return False, [f"the waiver until {waiver['expires']} allows a loss of up to {size} and does not reach this one, "
-                   f"which may be {loss * 100:.1f} %"]
+    return False, [f"the waiver until {waiver['expires']} allows a loss of up to {size} and does not reach this "
+                   f"one, which may be {loss * 100:.1f} %"]

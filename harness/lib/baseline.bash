@@ -88,8 +88,8 @@ baseline_accept() {
 	((${#ARGUMENTS[@]})) || captured=(--captured)
 	baseline_names
 	baseline_check --incomplete
-	baseline_print accept "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" "${captured[@]}" --reason="$REASON" \
-		--by="$(baseline_person)"
+	baseline_print accept "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" "${captured[@]}" \
+		--reason="$REASON" --by="$(baseline_person)"
 }
 
 # baseline_print ARGUMENT...: baseline.py, whose exit status is ours; what it refuses is said as bench says it.
