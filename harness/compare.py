@@ -2,9 +2,9 @@
 """compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
-compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]...: the verdict over all scenarios of a sitting,
-those that were to be measured and those that were, SITTING/compare.json, and as a table; exits with 0 PASS,
-3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE]: the verdict over all
+scenarios of a sitting, those that were to be measured and those that were, SITTING/compare.json, and as a table;
+exits with 0 PASS or WAIVED (a loss that FILE allows for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
 compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
 SITTING/noise.json, as harness/power reads it.
@@ -18,16 +18,19 @@ import argparse
 import json
 import sys
 from dataclasses import fields, replace
+from datetime import date
 from pathlib import Path
 
 import paired
 import validity
+import waivers
+from documents import Faulty
 from floor import OFFERED_MIN, write_json
 from report import machine, paint, table
 
 INVALID, TIME = "INVALID", "the time that --budget gave is over"
-EXIT = paired.EXIT | {INVALID: 5}
-WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, paired.PASS)
+EXIT = paired.EXIT | {waivers.WAIVED: 0, INVALID: 5}
+WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, waivers.WAIVED, paired.PASS)
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
 KIND = {"base": "relay", "head": "relay", "control": "control"}
@@ -175,6 +178,19 @@ def final(verdicts: dict[str, dict]) -> dict[str, dict]:
         for name, verdict in verdicts.items()})
 
 
+def waive(decided: dict[str, dict], found: dict[str, dict], day: date) -> dict[str, dict]:
+    """A loss that is proven, and cannot be larger than a waiver in force allows."""
+    result = {}
+    for name, verdict in decided.items():
+        loss = None
+        if verdict["verdict"] == paired.REGRESSION:
+            loss = 1.0 if verdict["lower"] is None else -verdict["lower"]
+        covered, said = waivers.judge(found.get(name), loss, day)
+        result[name] = verdict | {"verdict": waivers.WAIVED if covered else verdict["verdict"],
+                                  "reasons": [*verdict["reasons"], *said]}
+    return result
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
@@ -228,8 +244,13 @@ def finish(args: argparse.Namespace) -> int:
     if not names:
         print(f"compare.py: no verdict in {sitting}", file=sys.stderr)
         return EXIT[INVALID]
+    try:
+        found = waivers.load(Path(args.waivers)) if args.waivers else {}
+    except Faulty as fault:
+        print(f"compare.py: {fault}", file=sys.stderr)
+        return EXIT[INVALID]
     verdicts = {name: verdict_of(sitting / name) for name in names}
-    decided = final(verdicts)
+    decided = waive(final(verdicts), found, waivers.today())
     words = {verdict["verdict"] for verdict in decided.values()}
     document = {"schema": 1, "base": args.base, "head": args.head,
                 "verdict": next(word for word in WORST_FIRST if word in words), "scenarios": decided}
@@ -269,6 +290,7 @@ def main() -> int:
     other = commands.add_parser("finish")
     other.add_argument("sitting")
     other.add_argument("--scenario", action="append", default=[], help="that was to be measured")
+    other.add_argument("--waivers")
     other.set_defaults(run=finish)
     recorder = commands.add_parser("noise")
     recorder.add_argument("sitting")

@@ -18,7 +18,7 @@ HARNESS = Path(__file__).resolve().parent
 ROOT = HARNESS.parent
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 RELAY, SLOW_RELAY = BUILD / "mcrelay", BUILD / "drill/mcrelay"
-CALIBRATION_RUNS = 3
+CALIBRATION_RUNS, CALIBRATION_ROUNDS = 2, 2
 
 
 def bench(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str]:
@@ -52,22 +52,22 @@ def only(folder: str, name: str) -> dict | None:
 def cost_ns(scenario: str, delay_ns: int) -> float:
     """Of a packet, in nanoseconds of the relay's time: of a flooded one all the time there is."""
     with tempfile.TemporaryDirectory(prefix="mcrelay-drill-") as results:
-        status, words = bench("run", scenario, "--relay", SLOW_RELAY, "--results", results,
+        status, words = bench("noise", scenario, CALIBRATION_RUNS, "--relay", SLOW_RELAY, "--results", results,
                               "--relay-options", f"--drill-delay-ns {delay_ns}")
-        result = only(results, "result.json")
-    if status != 0 or result is None:
+        runs = [json.loads(path.read_text(encoding="utf-8"))
+                for path in Path(results).glob("*/*/runs/*/relay/result.json")]
+    if status != 0 or not runs:
         sys.exit(f"drill: calibrating with {scenario}: {words}")
-    hop = result["hops"][0]
-    if result["declared"].get("compare") == "egress_pps":
-        return 1e9 / hop["matched_pps"]
-    return hop["cpu_ns_per_packet"]
+    if runs[0]["declared"]["compare"] == "egress_pps":
+        return median(1e9 / run["hops"][0]["matched_pps"] for run in runs)
+    return median(run["hops"][0]["cpu_ns_per_packet"] for run in runs)
 
 
 def calibrate(scenario: str, loss: float) -> int:
     """The --drill-delay-ns that makes this scenario's figure worse by `loss` (0.1: 10 %)."""
     plain, delayed = [cost_ns(scenario, 0)], []
     wanted = plain[0] * loss / (1.0 - loss)
-    for _ in range(CALIBRATION_RUNS):
+    for _ in range(CALIBRATION_ROUNDS):
         delayed.append(cost_ns(scenario, max(1, round(wanted))))
         plain.append(cost_ns(scenario, 0))
     before = median(plain)

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-COLOURS = {"PASS": "32", "REGRESSION": "31", "INCONCLUSIVE": "33", "INVALID": "35", "VALID": "32"}
+COLOURS = {"PASS": "32", "REGRESSION": "31", "WAIVED": "33", "INCONCLUSIVE": "33", "INVALID": "35", "VALID": "32"}
 PHASE4_KEYS = {  # our row -> key among the baseline's figures
     "generator": "generator_pps", "r1 ingress_pps": "relay1_ingress_pps",
     "r1 egress_pps": "relay1_egress_pps",

@@ -63,7 +63,7 @@ command_budget() {
 		measure relay "$SITTING.partial/rounds/$(printf '%02d' "$round")/relay"
 	done
 	progress_end
-	"$HARNESS/budget.py" "$SITTING.partial" "$ROOT/baselines/budgets.json" ${ACCEPT:+--accept} || status=$?
+	"$HARNESS/budget.py" "$SITTING.partial" "$BASELINES/budgets.json" ${ACCEPT:+--accept} || status=$?
 	[[ -s $SITTING.partial/budget.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	say $'\n'"results: $SITTING"

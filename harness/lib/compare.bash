@@ -61,7 +61,7 @@ compare_scenario() {
 	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0 common
 	scenario_load "$name"
 	common=${SCENARIO[relay_options]:-}
-	compare_windows
+	compare_shape
 	topology_ready
 	mkdir -p "$dir"
 	while true; do
@@ -83,8 +83,9 @@ compare_scenario() {
 }
 
 # More pairs tell more than longer ones, and a control only has to show what the generator can do.
-compare_windows() {
+compare_shape() {
 	local ms
+	scenario_as_compared
 	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
 	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
@@ -113,7 +114,9 @@ compare_progress() {
 command_compare() {
 	local status=0 name asked=()
 	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
+	baseline_check
 	compare_choose_scenarios
+	compare_find_base
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
@@ -129,7 +132,7 @@ command_compare() {
 		asked+=(--scenario "$name")
 	done
 	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
-		"${asked[@]}" || status=$?
+		"${asked[@]}" --waivers "$BASELINES/waivers.json" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	compare_summarize "$SITTING/compare.md"
@@ -161,11 +164,34 @@ compare_choose_scenarios() {
 	done
 }
 
-# What is compared, built where it has to be.
-compare_programs() {
-	local who base
+# The commit to compare with, in BASE; none with --builds.
+compare_find_base() {
+	BASE=
 	if ((${#BUILDS[@]})); then
 		((${#ARGUMENTS[@]} == 0)) || refuse "a commit and --builds exclude each other"
+		return
+	fi
+	((${#ARGUMENTS[@]} <= 1)) || refuse "compare takes one commit at most"
+	BASE=${ARGUMENTS[0]:-$(compare_default_base)}
+	BASE=$(host_git rev-parse -q --verify "$BASE^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
+	[[ -n ${BENCH_SCENARIOS:-} ]] || compare_check_scenarios
+}
+
+# What was compared at BASE still is: a change that takes a scenario out of the comparison has not passed it.
+compare_check_scenarios() {
+	local file
+	while IFS= read -r file; do
+		[[ $file == *.conf ]] || continue
+		host_git show "$BASE:$file" | grep '^compare *=' >/dev/null || continue # to its end: no broken pipe
+		grep -qs '^compare *=' "$SCENARIOS/${file##*/}" || die "$EXIT_INVALID" \
+			"INVALID: scenario $(basename "$file" .conf) is compared at ${BASE:0:12} and gone here; restore $file"
+	done < <(host_git ls-tree --name-only "$BASE" harness/scenarios/)
+}
+
+# What is compared, built where it has to be.
+compare_programs() {
+	local who
+	if ((${#BUILDS[@]})); then
 		for who in base head; do
 			SOURCE[$who]=${BUILDS[$([[ $who == base ]] && echo 0 || echo 1)]}
 			COMPARED[$who]=$(readlink -e "${SOURCE[$who]}") || refuse "--builds: no file '${SOURCE[$who]}'"
@@ -173,10 +199,7 @@ compare_programs() {
 		done
 		return
 	fi
-	((${#ARGUMENTS[@]} <= 1)) || refuse "compare takes one commit at most"
-	base=${ARGUMENTS[0]:-$(compare_default_base)}
-	base=$(host_git rev-parse -q --verify "$base^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
-	compare_build base "$base"
+	compare_build base "$BASE"
 	if host_dirty; then
 		compare_build_tree head
 	else
@@ -188,14 +211,14 @@ compare_programs() {
 # The same program again and again: what `harness/power` replays.
 command_noise() {
 	local runs number
-	parse_options '' "$@"
-	[[ ${#ARGUMENTS[@]} == 2 && ${ARGUMENTS[1]} =~ ^[1-9][0-9]{1,3}$ ]] ||
-		refuse "noise takes the name of a scenario and a number of runs from 10 to 9999"
+	parse_options '--relay-options' "$@"
+	[[ ${#ARGUMENTS[@]} == 2 && ${ARGUMENTS[1]} =~ ^([2-9]|[1-9][0-9]{1,3})$ ]] ||
+		refuse "noise takes the name of a scenario and a number of runs from 2 to 9999"
 	runs=${ARGUMENTS[1]}
 	FREE_MB=500
 	sitting_begin "${ARGUMENTS[0]}" noise "$@"
 	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
-	compare_windows
+	compare_shape
 	for ((number = 1; number <= runs; number++)); do
 		progress "${SCENARIO[name]}: run $number of $runs"
 		# as often as compare does: beside every second pair

@@ -88,8 +88,7 @@ sitting_begin() {
 # sitting_open NAME ARGUMENTS...: the same for a sitting of several scenarios.
 sitting_open() {
 	host_require_root "${@:2}"
-	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
-	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
+	programs_check
 	host_lock
 	undo_begin
 	COMMIT=$(host_commit)
@@ -99,6 +98,11 @@ sitting_open() {
 	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
 	sitting_open_results "$1"
 	host_tune
+}
+
+programs_check() {
+	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
+	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
 }
 
 FREE_MB=32 # the longest gate leaves 5 MB

@@ -57,16 +57,24 @@ scenario_load() {
 	SCENARIO[name]=$1
 }
 
-# scenario_set WHERE KEY VALUE: WHERE is what a complaint begins with.
+# scenario_set WHERE KEY VALUE: WHERE is what a complaint begins with. compare_KEY takes what KEY does.
 scenario_set() {
 	local name rest pattern='' expected=''
 	while IFS='|' read -r name rest; do
-		[[ $name == "$2" ]] || continue
+		[[ $name == "${2#compare_}" ]] || continue
 		pattern=${rest%|*} expected=${rest##*|}
 	done <<<"$SCENARIO_KEYS"
 	[[ -n $pattern ]] || die "$EXIT_USAGE" "${1%: *}: unknown key '$2'"
 	[[ $3 =~ ^(${pattern//\\|/|})$ ]] || die "$EXIT_USAGE" "$1: found '$3', expected $expected"
 	SCENARIO[$2]=$3
+}
+
+# What `bench compare` changes about the scenario: compare_KEY instead of KEY.
+scenario_as_compared() {
+	local key
+	for key in "${!SCENARIO[@]}"; do
+		[[ $key != compare_* ]] || SCENARIO[${key#compare_}]=${SCENARIO[$key]}
+	done
 }
 
 # scenario_override WHERE KEY VALUE: what a command line, or a table of variants, asks for instead.
@@ -127,8 +135,8 @@ scenario_check() {
 		"$file: fanout: topology ${SCENARIO[topology]} has no number of outputs; fanout has"
 	[[ -r $HARNESS/topologies/${SCENARIO[topology]}.bash ]] || die "$EXIT_USAGE" \
 		"$file: topology: no file harness/topologies/${SCENARIO[topology]}.bash"
-	[[ -z ${SCENARIO[baseline]:-} || -r $ROOT/baselines/${SCENARIO[baseline]}.json ]] ||
-		die "$EXIT_INVALID" "$file: baseline: no file baselines/${SCENARIO[baseline]}.json"
+	[[ -z ${SCENARIO[baseline]:-} || -r $BASELINES/${SCENARIO[baseline]}.json ]] ||
+		die "$EXIT_INVALID" "$file: baseline: no file ${BASELINES##*/}/${SCENARIO[baseline]}.json"
 }
 
 # The scenario, and what was asked for instead of its file's values, as JSON objects of strings.

@@ -18,8 +18,9 @@ BATS_TEST_TIMEOUT=60
 setup() {
 	WORK=$BATS_TEST_TMPDIR
 	RESULTS="$WORK/re sults" # a blank, as in many a home
-	export BENCH_SCENARIOS=$WORK/scenarios BUILD=$PROGRAMS
-	mkdir -p "$BENCH_SCENARIOS"
+	export BENCH_SCENARIOS=$WORK/scenarios BENCH_BASELINES=$WORK/baselines BUILD=$PROGRAMS
+	mkdir -p "$BENCH_SCENARIOS" "$BENCH_BASELINES"
+	cp "$ROOT"/baselines/{budgets,phase4}.json "$BENCH_BASELINES"
 	scenario short
 	BENCH_PID='' MOUNTED=()
 }
