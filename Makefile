@@ -11,7 +11,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
             -Wundef -Wformat=2 -Wwrite-strings -Wvla -Wimplicit-fallthrough -Wnull-dereference \
             -Wno-missing-field-initializers -Werror
 PACKAGES := liburing jansson libmnl libbpf libcap-ng libseccomp ck libmicrohttpd
-ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -pthread -Irelay -Itrafficgen \
+# The folder that it is built in does not show in a program: the same sources give the same SHA-256, which is part
+# of a measurement's conditions.
+REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) $(REPRODUCIBLE) -pthread -Irelay -Itrafficgen \
               $(shell pkg-config --cflags $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pthread
 LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))

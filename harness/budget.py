@@ -102,7 +102,8 @@ def accept(path: Path, measured: dict[str, float], run: dict) -> None:
     write_json(path, {
         "schema": 1, "scenario": run["scenario"], "unit": "per 1,000 packets",
         "source": {"commit": run["commit"], "utc": run["utc"], "profile": run["profile"]["id"]},
-        "budgets": {name: known.get(name, {}) | {"value": round(value, 2)} for name, value in measured.items()}})
+        "budgets": {name: {"tolerance": TOLERANCE, "absolute": ABSOLUTE} | known.get(name, {}) | {"value": round(value, 2)}
+                    for name, value in measured.items()}})
 
 
 def worst(judged: dict[str, dict]) -> str:
@@ -144,6 +145,11 @@ def budgets_of(path: Path, scenario: str) -> dict[str, dict] | None:
     return budgets
 
 
+def spread(rounds: list[dict[str, float]], name: str) -> tuple[str, str]:
+    values = [one[name] for one in rounds if name in one]
+    return (text(min(values)), text(max(values))) if values else ("", "")
+
+
 def text(value: float | None) -> str:
     return "" if value is None else f"{value:,.2f}"
 
@@ -174,9 +180,9 @@ def main() -> int:
         "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
     print(load(runs[0]))
     print(machine(runs[0]) + "\n")
-    print(table(["work per 1,000 packets", "measured", "budget", "limit", "verdict"],
-                [[name, text(item["value"]), text(item["budget"]), text(item["limit"]), item["verdict"]]
-                 for name, item in judged.items()], False) + "\n")
+    print(table(["work per 1,000 packets", "median", f"least of {len(rounds)}", "most", "budget", "limit", "verdict"],
+                [[name, text(item["value"]), *spread(rounds, name), text(item["budget"]), text(item["limit"]),
+                  item["verdict"]] for name, item in judged.items()], False) + "\n")
     print(paint(verdict, verdict) + ("" if budgets is not None else f": no file {args.baseline}; "
                                      "write one with --accept, and commit it"))
     return EXIT[verdict]

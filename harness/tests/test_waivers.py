@@ -99,7 +99,7 @@ class Judging(unittest.TestCase):
 
 
 def verdict(word: str, lower: float | None, **more) -> dict:
-    return {"verdict": word, "reasons": [], "estimate": lower, "lower": lower, "upper": lower, "pairs": 12,
+    return {"schema": 1, "confidence": 0.99, "block": "first", "needs": 0, "looks": [], "verdict": word, "reasons": [], "estimate": lower, "lower": lower, "upper": lower, "pairs": 12,
             "smallest_visible_loss": 0.05, "p_value": 1e-9 if word == "REGRESSION" else 1.0, "metric": "egress_pps",
             "profile": None, **more}
 
@@ -111,7 +111,7 @@ class Verdicts(Scratch):
         self.put(*found)
         for name, one in verdicts.items():
             (self.folder / name).mkdir()
-            (self.folder / name / "verdict.json").write_text(json.dumps(one))
+            (self.folder / name / "verdict.json").write_text(json.dumps(one | {"scenario": name}))
         answer = program("compare.py", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
         document = self.folder / "compare.json"
         return answer.returncode, load(document) if document.exists() else {}, answer.stdout + answer.stderr
@@ -151,7 +151,7 @@ class Verdicts(Scratch):
         code, document, _ = self.finish({"flood": verdict("REGRESSION", -0.07), "good": verdict("PASS", 0.0)}, soon())
         self.assertEqual((code, document["verdict"]), (0, "WAIVED"))
         (self.folder / "noisy").mkdir()
-        (self.folder / "noisy" / "verdict.json").write_text(json.dumps(verdict("INCONCLUSIVE", -0.2)))
+        (self.folder / "noisy" / "verdict.json").write_text(json.dumps(verdict("INCONCLUSIVE", -0.2) | {"scenario": "noisy"}))
         answer = program("compare.py", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
         self.assertEqual(answer.returncode, 4)
 
