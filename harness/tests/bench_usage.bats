@@ -123,6 +123,8 @@ bad_scenario() {
 	bad_scenario "sink: found 'guess', expected count or receive" sink=guess
 	bad_scenario "offload_tx-udp-segmentation: found 'maybe', expected on or off" \
 		offload_tx-udp-segmentation=maybe
+	bad_scenario "bad.conf:13: compare_rate_pps: found 'fast', expected packets per second" compare_rate_pps=fast
+	bad_scenario "bad.conf:13: unknown key 'compare_colour'" compare_colour=blue
 	bad_scenario "bad.conf: 'rate_pps' is missing" rate_pps=
 	bad_scenario "topology: no file harness/topologies/moebius.bash" topology=moebius
 	scenario bad
