@@ -49,14 +49,30 @@ class Judge(unittest.TestCase):
 
 class Calibration(unittest.TestCase):
     def test_the_reading_of_the_clock_is_taken_off(self):
-        """A relay of 900 ns a packet, where every delay costs 30 ns more than it says."""
-        with mock.patch.object(drilling, "cost_ns", lambda _, delay: 900.0 + (delay + 30 if delay else 0)):
+        with mock.patch.object(drilling, "cost_ns", lambda _: 900.0):
             delay = drilling.calibrate("single-hop", 0.1)
-        self.assertAlmostEqual(900.0 / (900.0 + delay + 30), 0.9, delta=0.001)
+        self.assertAlmostEqual(900.0 / (900.0 + delay + drilling.CLOCK_NS), 0.9, delta=0.001)
 
     def test_it_is_never_nothing(self):
-        with mock.patch.object(drilling, "cost_ns", lambda _, delay: 900.0 + (delay + 500 if delay else 0)):
-            self.assertEqual(drilling.calibrate("single-hop", 0.01), 1)
+        with mock.patch.object(drilling, "cost_ns", lambda _: 900.0):
+            self.assertEqual(drilling.calibrate("single-hop", 0.001), 1)
+
+    def test_what_a_packet_costs(self):
+        for metric, expected in (("egress_pps", 2000.0), ("cpu_ns_per_packet", 850.0)):
+            def bench(*arguments):
+                results = Path(arguments[arguments.index("--results") + 1])
+                for number in range(3):
+                    place = results / f"single-hop/sitting/runs/000{number}/relay"
+                    place.mkdir(parents=True)
+                    (place / "result.json").write_text(json.dumps({"declared": {"compare": metric}, "hops": [
+                        {"matched_pps": 500_000 + number - 1, "cpu_ns_per_packet": 849 + number}]}))
+                return 0, ""
+            with self.subTest(metric), mock.patch.object(drilling, "bench", bench):
+                self.assertAlmostEqual(drilling.cost_ns("single-hop"), expected)
+
+    def test_a_relay_that_cannot_be_measured(self):
+        with mock.patch.object(drilling, "bench", lambda *_: (5, "no way")), self.assertRaisesRegex(SystemExit, "no way"):
+            drilling.cost_ns("single-hop")
 
 
 class Main(unittest.TestCase):
