@@ -18,7 +18,6 @@ ROOT = HARNESS.parent
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 RELAY, SLOW_RELAY = BUILD / "mcrelay", BUILD / "drill/mcrelay"
 CALIBRATION_RUNS = 8
-CLOCK_NS = 10  # a delay takes so much longer than it says, by reading the clock: measured with 50 to 400 ns
 
 
 def bench(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str]:
@@ -64,7 +63,7 @@ def cost_ns(scenario: str) -> float:
 
 def calibrate(scenario: str, loss: float) -> int:
     """The --drill-delay-ns that makes this scenario's figure worse by `loss` (0.1: 10 %)."""
-    return max(1, round(cost_ns(scenario) * loss / (1.0 - loss) - CLOCK_NS))
+    return max(1, round(cost_ns(scenario) * loss / (1.0 - loss)))
 
 
 def prepare() -> None:

@@ -19,7 +19,7 @@ static inline uint64_t drill_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Spins for `delay_ns` per packet. */
+/* Spins for `delay_ns` per packet, once for a burst. */
 static inline void drill_delay(uint64_t delay_ns, uint64_t packets)
 {
 	const uint64_t end = delay_ns ? drill_now_ns() + delay_ns * packets : 0;
