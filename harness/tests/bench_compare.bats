@@ -67,6 +67,7 @@ sourced() {
 		declare -A SCENARIO=([window_ms]=100)
 		SITTING=$WORK/sitting
 		scenario_load() { :; }
+		scenario_as_compared() { :; }
 		topology_ready() { :; }
 		compare_ask() { return 1; }
 		compare_scenario paired

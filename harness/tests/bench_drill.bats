@@ -16,7 +16,7 @@ load bench_helper
 		rm -r "$RESULTS"
 	done <<-'END'
 		dead-relay|the relay of r1 died during the run
-		offload|gen:out0: tx-udp-segmentation is on running the run
+		offload|gen:out0: tx-udp-segmentation is on during the run
 		lossy-link|ledger of 'gen -> r1' does not close
 	END
 }
