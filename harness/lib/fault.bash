@@ -3,7 +3,7 @@
 # BENCH_FAULT names one:
 #   dead-relay   the relay is killed
 #   offload      the generator's end of its link is told to send aggregates
-#   lossy-link   that link can carry half of what is offered; the rest is lost where no program is told
+#   lossy-link   that link is interrupted for 50 ms; what is sent meanwhile is lost, and no program is told
 
 fault_choose() {
 	[[ -n ${BENCH_FAULT:-} ]] || return 0
@@ -14,16 +14,24 @@ fault_choose() {
 
 # The counters of the links have not been read yet: what is lost now is within the account.
 fault_start() {
-	local bytes=${SCENARIO[payload_bytes]/imix/400} half_kbit
-	half_kbit=$((SCENARIO[rate_pps] * bytes / 250 + 1))
 	case $BENCH_FAULT in
-	dead-relay)
-		(pause 0.3 && kill -KILL "${SUT[r1]%%:*}") {lock_fd}>&- &
-		undo_push process_stop "$(process_identity $!)"
-		;;
+	dead-relay) fault_later kill -KILL "${SUT[r1]%%:*}" ;;
 	offload) run ip netns exec "$(namespace gen)" ethtool -K out0 tx-udp-segmentation on ;;
-	lossy-link) run tc -n "$(namespace gen)" qdisc replace dev out0 root tbf rate "${half_kbit}kbit" burst 64kb limit 256kb ;;
+	lossy-link) fault_later fault_interrupt ;;
 	esac
+}
+
+# fault_later COMMAND...: when traffic flows.
+fault_later() {
+	(pause 0.4 && "$@") {lock_fd}>&- &
+	undo_push process_stop "$(process_identity $!)"
+}
+
+# Without a carrier the kernel takes packets from the sender, throws them away and counts them nowhere.
+fault_interrupt() {
+	ip -n "$(namespace r1)" link set in0 down
+	pause 0.05
+	ip -n "$(namespace r1)" link set in0 up
 }
 
 fault_end() {
