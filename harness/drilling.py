@@ -21,14 +21,16 @@ CALIBRATION_RUNS = 8
 
 
 def bench(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """Runs bench with results in a scratch folder; (exit status, what it said last). Its progress goes on to our
-    stderr."""
+    """Runs bench with results in a scratch folder; (exit status, its complaint, else what it said last). Its
+    progress goes on to our stderr."""
     with subprocess.Popen([HARNESS / "bench", *map(str, arguments)], text=True, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, env=os.environ | (environment or {})) as child:
-        last = ""
+        last = complaint = ""
         try:
             for line in child.stderr:
                 last = line.rstrip() or last
+                if line.startswith("bench: "):
+                    complaint = complaint or last
                 if sys.stderr.isatty():
                     print(f"\r\033[K  {last[:110]}", end="", file=sys.stderr, flush=True)
             child.wait()
@@ -39,7 +41,7 @@ def bench(*arguments: object, environment: dict[str, str] | None = None) -> tupl
         finally:
             if sys.stderr.isatty():
                 print("\r\033[K", end="", file=sys.stderr, flush=True)
-    return child.returncode, last.removeprefix("bench: ")
+    return child.returncode, (complaint or last).removeprefix("bench: ")
 
 
 def only(folder: str, name: str) -> dict | None:

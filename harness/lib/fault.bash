@@ -27,7 +27,7 @@ fault_later() {
 	undo_push process_stop "$(process_identity $!)"
 }
 
-# Without a carrier the kernel takes packets from the sender, throws them away and counts them nowhere.
+# Without a carrier the kernel takes packets from the sender and counts them as dropped at both ends: no account closes.
 fault_interrupt() {
 	ip -n "$(namespace r1)" link set in0 down
 	pause 0.05
