@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The gates, shown what they are there to catch: bench drill [--short] [--results FOLDER]
+"""The gates, shown what they are there to catch: bench drill [--short] [--only NAME]... [--results FOLDER]
 
 Three gates look at each known regression, a setting of the relay or a calibrated delay per packet:
   budget   work per packet against baselines/budgets.json          `bench budget`, needs perf
@@ -241,9 +241,11 @@ def show(document: dict, markdown: bool) -> str:
     blocks = [table(["drill", "settings", "gate", "answer"],
                     [[drill["name"] if i == 0 else "", drill["settings"] if i == 0 else "", gate, cell(found)]
                      for drill in document["drills"] for i, (gate, found) in enumerate(drill["gates"].items())],
-                    markdown),
-              table(["broken measurement", "answer"], [[fault["name"], cell(fault | {"figure": fault["why"]})]
-                                                       for fault in document["faults"]], markdown)]
+                    markdown)]
+    if document["faults"]:
+        blocks.append(table(["broken measurement", "answer"],
+                            [[fault["name"], cell(fault | {"figure": fault["why"]})] for fault in document["faults"]],
+                            markdown))
     word = document["verdict"]
     ends = {PASS: "the gates answer as they have to", REGRESSION: "a gate is not to be trusted: see above",
             INCONCLUSIVE: "a gate could not answer; again, on a quieter machine"}
