@@ -6,6 +6,7 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
+#include "drill.h"
 #include "rules.h"
 
 #include <stdbool.h>
@@ -45,7 +46,7 @@ struct worker_settings {
 	bool aggregates; /* pool buffers of the largest class hold one */
 	bool yield;
 	bool log_packets;
-	uint32_t drill_delay_ns; /* see drill.h */
+	struct drill drill;
 };
 
 struct message {

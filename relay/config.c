@@ -116,15 +116,20 @@ static const struct option_def config_options[] = {
 	{OPTION_STRING, "log-format", .arg = "text|json", .preset = "text", FIELD(log_format),
 	 .help = "lines as [LEVEL:Facility] text, or each as a JSON object with utc, level, facility "
 		 "and message"},
-#ifdef DRILL
-	{OPTION_UINT, "drill-delay-ns", .arg = "NS", .min = 0, .max = 1000000, .preset = "0",
-	 FIELD(drill_delay_ns), .help = "spin that long for every packet received"},
-#endif
 	{OPTION_FLAG, "log-packets", FIELD(log_packets),
 	 .help = "for debugging: write a line for each packet that matches a rule, with the group and port "
 		 "it was received with, not those it is sent to, and the bytes of its UDP payload; level "
 		 "info, facility Worker. One write per packet, on purpose: little of the relay's speed is "
 		 "left"},
+#ifdef DRILL
+	{OPTION_HEADING, .help = "Drill"},
+	{OPTION_UINT, "drill-delay-ns", .arg = "NS", .min = 0, .max = 1000000, .preset = "0",
+	 FIELD(drill_delay_ns), .help = "spin that long for every packet received"},
+	{OPTION_UINT, "drill-syscalls", .arg = "N", .min = 0, .max = 1000, .preset = "0",
+	 FIELD(drill_syscalls), .help = "make that many system calls for every packet received"},
+	{OPTION_UINT, "drill-allocations", .arg = "N", .min = 0, .max = 1000, .preset = "0",
+	 FIELD(drill_allocations), .help = "allocate and free that often for every packet received"},
+#endif
 	{OPTION_END},
 };
 /* clang-format on */
@@ -242,7 +247,11 @@ static void fill_worker_settings(struct config *config)
 	worker->aggregates = config->gro;
 	worker->yield = config->yield;
 	worker->log_packets = config->log_packets;
-	worker->drill_delay_ns = (uint32_t)config->drill_delay_ns;
+	worker->drill = (struct drill){
+		.delay_ns = (uint32_t)config->drill_delay_ns,
+		.syscalls = (uint32_t)config->drill_syscalls,
+		.allocations = (uint32_t)config->drill_allocations,
+	};
 	worker->pool[0] = (uint32_t)config->pool_small;
 	worker->pool[1] = (uint32_t)config->pool_standard;
 	worker->pool[2] = (uint32_t)config->pool_jumbo;

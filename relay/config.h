@@ -38,8 +38,8 @@ struct config {
 	uint64_t num_recv_buffers;
 	const char *log_level, *log_format;
 	bool log_packets;
-	uint64_t drill_delay_ns; /* only a drill build has the option */
-	const char *http;	 /* NULL: no HTTP server */
+	const char *http;					    /* NULL: no HTTP server */
+	uint64_t drill_delay_ns, drill_syscalls, drill_allocations; /* 0 but in a drill build */
 
 	/* derived: */
 	struct worker_settings worker; /* but for index, cpu */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* forward: see forward.h. */
 #include "forward.h"
-#include "drill.h"
 #include "log.h"
 
 #include <errno.h>
@@ -182,7 +181,7 @@ void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_
 	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
 	counter_add(forwarder->counters, COUNTER_bursts, 1);
-	drill_delay(forwarder->drill_delay_ns,
+	drill_burst(&forwarder->drill,
 		    counter_get(forwarder->counters, COUNTER_recv_packets) - before);
 	histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst,
 		      (uint32_t)(counter_get(forwarder->counters, COUNTER_recv_packets) - before));

@@ -6,6 +6,7 @@
 #define FORWARD_H
 
 #include "counters.h"
+#include "drill.h"
 #include "egress.h"
 #include "handoff.h"
 #include "ingress.h"
@@ -28,7 +29,7 @@ struct forwarder {
 	struct egress *egress;	 /* unified thread model: packets are queued here */
 	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
 	bool log_packets;
-	uint32_t drill_delay_ns; /* see drill.h */
+	struct drill drill;
 };
 
 /* Fills table and routes from a plan; its numbers are places in `outputs` and `counters`. 0 or

@@ -163,7 +163,7 @@ static struct forwarder forwarder_base(struct worker *worker)
 		.egress = &worker->egress,
 		.handoff = split(worker) ? &worker->handoff : NULL,
 		.log_packets = worker->settings.log_packets,
-		.drill_delay_ns = worker->settings.drill_delay_ns,
+		.drill = worker->settings.drill,
 	};
 }
 
