@@ -14,10 +14,16 @@ from pathlib import Path
 
 
 def append(verdict: dict, folder: Path) -> Path:
-    """Adds one line, whole or not at all; returns the file."""
+    """Adds the verdict to its month; returns the file."""
     path = folder / verdict["profile"]["id"] / f"{verdict['utc'][:7]}.ndjson"
+    append_line(path, verdict)
+    return path
+
+
+def append_line(path: Path, document: dict) -> None:
+    """Adds one line, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(verdict, separators=(",", ":")).encode() + b"\n"
+    line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
     with open(path, "a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = os.fstat(file.fileno()).st_size
@@ -29,7 +35,6 @@ def append(verdict: dict, folder: Path) -> Path:
         except OSError:
             os.ftruncate(file.fileno(), size)
             raise
-    return path
 
 
 def read(folder: Path, profile: str | None = None) -> list[dict]:

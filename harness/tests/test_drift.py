@@ -1,0 +1,179 @@
+"""drift.py: change points where there are some and nowhere else, and each told once."""
+
+import json
+import tempfile
+import unittest
+from math import exp, log
+from pathlib import Path
+
+import numpy as np
+
+from support import program
+
+import drift
+
+# Yearly flow of the Nile at Aswan, 1871 to 1970 (Cobb 1978): it fell when 1899 began, as everybody who looked at it found.
+NILE = [1120, 1160, 963, 1210, 1160, 1160, 813, 1230, 1370, 1140, 995, 935, 1110, 994, 1020, 960, 1180, 799, 958, 1140,
+        1100, 1210, 1150, 1250, 1260, 1220, 1030, 1100, 774, 840, 874, 694, 940, 833, 701, 916, 692, 1020, 1050, 969,
+        831, 726, 456, 824, 702, 1120, 1100, 832, 764, 821, 768, 845, 864, 862, 698, 845, 744, 796, 1040, 759,
+        781, 865, 845, 944, 984, 897, 822, 1010, 771, 676, 649, 846, 812, 742, 801, 1040, 860, 874, 848, 890,
+        744, 749, 838, 1050, 918, 986, 797, 923, 975, 815, 1020, 906, 901, 1170, 912, 746, 919, 718, 714, 740]
+
+
+def mean_distance(first, second) -> float:
+    return sum(abs(a - b) for a in first for b in second) / (len(first) * len(second))
+
+
+def within(values) -> float:
+    pairs = [abs(a - b) for i, a in enumerate(values) for b in values[:i]]
+    return sum(pairs) / len(pairs)
+
+
+def noise(count: int, seed: int = 1, share: float = 0.01) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, share, count)
+
+
+def found(values) -> list[tuple[int, float]]:
+    """[(place, change)]"""
+    points = drift.change_points(np.asarray(values), np.random.default_rng(1))
+    return [(at, change) for at, _, change in drift.without_small(np.asarray(values), points)]
+
+
+class ChangePoints(unittest.TestCase):
+    def test_the_measure_is_the_energy_distance(self):
+        values, measures = noise(17), drift.splits(noise(17))
+        for k in range(18):
+            for m in range(18):
+                if k < drift.SEGMENT_MIN or m - k < drift.SEGMENT_MIN:
+                    self.assertEqual(measures[k, m], -np.inf)
+                    continue
+                first, second = values[:k], values[k:m]
+                expected = 2 * mean_distance(first, second) - within(first) - within(second)
+                self.assertAlmostEqual(measures[k, m], expected * k * (m - k) / m, places=12)
+
+    def test_the_nile(self):
+        [(place, change)] = found(np.log(NILE))
+        self.assertEqual(1871 + place, 1899)
+        self.assertAlmostEqual(change, -0.23, delta=0.03)
+
+    def test_a_step_is_found_where_it_is(self):
+        for at in (10, 20, 33):
+            values = noise(40, seed=at)
+            values[at:] += log(0.95)
+            with self.subTest(at):
+                [(place, change)] = found(values)
+                self.assertAlmostEqual(place, at, delta=1)
+                self.assertAlmostEqual(change, -0.05, delta=0.015)
+
+    def test_noise_has_none(self):
+        """Each series has a chance of 1 in 1,000; so has one with outliers on one side."""
+        for seed in range(6):
+            values = noise(40, seed)
+            values[::9] -= 0.15 * (seed % 2)
+            with self.subTest(seed):
+                self.assertEqual(found(values), [])
+
+    def test_a_dip_has_two_ends(self):
+        values = noise(60, 3)
+        values[20:40] += log(0.9)
+        self.assertEqual([round(change, 1) for _, change in found(values)], [-0.1, 0.1])
+
+    def test_what_is_too_small_is_not_told(self):
+        values = noise(60, 4, 0.001)
+        values[30:] += log(0.98)
+        self.assertEqual([at for at, _ in drift.change_points(values, np.random.default_rng(1))], [30])
+        self.assertEqual(found(values), [])
+
+    def test_small_steps_that_add_up_are_told(self):
+        """2 % a week: no step is told of, the leak is."""
+        values = noise(60, 5, 0.002) + log(0.98) * (np.arange(60) // 10)
+        changes = [change for _, change in found(values)]
+        self.assertTrue(changes)
+        self.assertTrue(all(change <= -drift.MAGNITUDE_MIN for change in changes))
+
+    def test_too_few_entries_for_a_split(self):
+        self.assertEqual(found([0.0] * 5 + [1.0] * 4), [])
+
+
+class History(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.alerts = self.folder / "machine/drift/alerts.ndjson"
+        self.written = 0
+
+    def add(self, logs, **changes) -> None:
+        """Entries, a day each."""
+        (self.folder / "machine").mkdir(exist_ok=True)
+        with open(self.folder / "machine/2026-11.ndjson", "a", encoding="utf-8") as file:
+            for value in logs:
+                self.written += 1
+                control = 700_000 + 100 * self.written
+                file.write(json.dumps({
+                    "scenario": "pipeline-phase4", "commit": f"{self.written:012}", "dirty": False,
+                    "utc": f"2026-{1 + self.written // 28:02}-{1 + self.written % 28:02}T00:00:00Z",
+                    "profile": {"id": "machine", "compiler": "12"}, "control_pps": {"median": control},
+                    "hops": [{"egress_pps": {"median": control * exp(value)}}]} | changes) + "\n")
+
+    def drift(self, status: int, *options: str) -> str:
+        answer = program("drift.py", self.folder, "machine", *options)
+        self.assertEqual(answer.returncode, status, answer.stdout + answer.stderr)
+        return answer.stdout
+
+    def test_a_new_step_is_told_once(self):
+        self.add(noise(20))
+        self.drift(0)
+        self.add(noise(7, 2) + log(0.93))
+        self.assertIn("new", self.drift(3, "--no-alerts"))
+        text = self.drift(3)
+        self.assertIn("bench bisect 000000000020 000000000021", text)
+        self.assertEqual(len(self.alerts.read_text().splitlines()), 1)
+        for _ in range(4):  # more of the same moves it a little at most
+            self.add(noise(2, self.written) + log(0.93))
+            text = self.drift(0)
+            self.assertIn("known", text)
+            self.assertNotIn("bisect", text)
+        self.assertEqual(len(self.alerts.read_text().splitlines()), 1)
+        self.add(noise(12, 5) + log(0.86))
+        self.assertIn("bench bisect", self.drift(3))
+        self.assertEqual(len(self.alerts.read_text().splitlines()), 2)
+
+    def test_faster_is_told_and_no_alarm(self):
+        self.add(noise(20))
+        self.add(noise(10, 2) + log(1.1))
+        self.assertRegex(self.drift(0), r"\+(9|10)\.\d% .* new")
+        self.assertEqual(len(self.alerts.read_text().splitlines()), 1)
+
+    def test_what_else_changed_is_named(self):
+        self.add(noise(15))
+        self.add(noise(15, 2) + log(0.9), profile={"id": "machine", "compiler": "13"})
+        self.assertIn("compiler", self.drift(3))
+
+    def test_invalid_and_dirty_entries_do_not_count(self):
+        self.add(noise(20))
+        self.add(noise(20, 2) + log(0.8), dirty=True)
+        self.add([0.0] * 20, hops=[])
+        self.assertIn("20 entries", self.drift(0))
+
+    def test_too_short_a_history(self):
+        self.assertIn("0 entries", self.drift(4))
+        self.add(noise(9))
+        self.assertIn("9 entries", self.drift(4))
+
+    def test_damaged_files_are_named(self):
+        self.add(noise(20))
+        self.alerts.parent.mkdir()
+        self.alerts.write_text("{}\n")
+        answer = program("drift.py", self.folder, "machine")
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn(f"{self.alerts}:1: not an alert", answer.stderr)
+        self.alerts.unlink()
+        self.add([0.0], hops=[{}])
+        answer = program("drift.py", self.folder, "machine")
+        self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+        self.assertIn("lacks what drift needs: KeyError('egress_pps')", answer.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
