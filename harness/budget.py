@@ -2,7 +2,7 @@
 """budget.py SITTING BASELINE [--accept]: work per 1,000 packets against what is budgeted.
 
 SITTING holds rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
-table, exits with 0 PASS, 3 REGRESSION, 4 when there is nothing to compare with, 5 INVALID. Each figure is the median of
+table, exits with 0 PASS, 3 REGRESSION, 5 INVALID: among other things, when nobody has accepted any budgets. Each figure is the median of
 the rounds; it may exceed its budget by the baseline's tolerance. Less work is a pass, and said. --accept writes the
 figures into BASELINE, to be reviewed and committed: nothing else changes it.
 """
@@ -14,13 +14,15 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import documents
 import validity
 from floor import write_json
 from report import load, machine, paint, table
 
-PASS, REGRESSION, NONE, INVALID = "PASS", "REGRESSION", "INCONCLUSIVE", "INVALID"
-EXIT = {PASS: 0, REGRESSION: 3, NONE: 4, INVALID: 5}
+PASS, REGRESSION, INVALID = "PASS", "REGRESSION", "INVALID"
+EXIT = {PASS: 0, REGRESSION: 3, INVALID: 5}
 TOLERANCE, ABSOLUTE = 0.05, 1.0  # a ratio of the budget, and calls per 1,000 packets; the larger counts
+LOSS_MAX = 0.001
 
 EVENTS = {  # what perf counts -> our name
     "raw_syscalls:sys_enter": "system calls",
@@ -87,8 +89,7 @@ def judge(measured: dict[str, float], budgets: dict[str, dict]) -> dict[str, dic
         if budget is None:
             judged[name] = {"value": value, "budget": None, "limit": None, "verdict": INVALID}
             continue
-        limit = budget["value"] + max(budget["value"] * budget.get("tolerance", TOLERANCE),
-                                      budget.get("absolute", ABSOLUTE))
+        limit = budget["value"] + max(budget["value"] * budget["tolerance"], budget["absolute"])
         judged[name] = {"value": value, "budget": budget["value"], "limit": limit,
                         "verdict": PASS if value <= limit else REGRESSION}
     for name in budgets.keys() - measured.keys():
@@ -97,8 +98,7 @@ def judge(measured: dict[str, float], budgets: dict[str, dict]) -> dict[str, dic
 
 
 def accept(path: Path, measured: dict[str, float], run: dict) -> None:
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"budgets": {}}
-    known = before["budgets"]
+    known = budgets_of(path, run["scenario"]) if path.exists() else {}
     write_json(path, {
         "schema": 1, "scenario": run["scenario"], "unit": "per 1,000 packets",
         "source": {"commit": run["commit"], "utc": run["utc"], "profile": run["profile"]["id"]},
@@ -116,11 +116,21 @@ def worst(judged: dict[str, dict]) -> str:
     return f"{name}: {item['value']:,.1f} instead of {item['budget']:,.1f}"
 
 
+def loss_faults(run: dict) -> list[str]:
+    """Figures are per packet that a rule matched: what is lost before that would make them no worse."""
+    loss = run["hops"][0].get("loss_ratio")
+    if validity.is_number(loss) and loss <= LOSS_MAX:
+        return []
+    return [f"the relay lost {loss:.2%} of the packets, at a rate far below what it can carry" if validity.is_number(loss)
+            else "it is not known whether the relay lost packets"]
+
+
 def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     """The runs of a sitting and their figures; why they are none, a line each."""
     places = sorted((sitting / "rounds").glob("*/relay"))
     runs = [validity.load(place / "result.json") for place in places]
-    faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1) for fault in validity.faults(run, "relay")]
+    faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1)
+              for fault in validity.faults(run, "relay") or loss_faults(run)]
     if not runs or faults:
         raise validity.Unusable("\n".join(faults) or "no run")
     if len({(run["scenario"], run["sut"]["sha256"]) for run in runs}) > 1:
@@ -128,21 +138,16 @@ def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     return runs, [figures(place) for place in places]
 
 
-def budgets_of(path: Path, scenario: str) -> dict[str, dict] | None:
-    """None: nobody has accepted any."""
+def budgets_of(path: Path, scenario: str) -> dict[str, dict]:
     if not path.exists():
-        return None
+        raise validity.Unusable(f"no file {path}; restore it, or write one with --accept, and commit it")
     try:
-        baseline = json.loads(path.read_text(encoding="utf-8"))
-        measured, budgets = baseline["scenario"], baseline["budgets"]
-        numbers = [value for budget in budgets.values() for value in (budget["value"], *budget.values())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise validity.Unusable(f"{path}: not a file of budgets: {error!r}") from error
-    if not all(map(validity.is_number, numbers)):
-        raise validity.Unusable(f"{path}: a budget is not a number")
-    if measured != scenario:
-        raise validity.Unusable(f"{path} is for {measured}, the runs are of {scenario}")
-    return budgets
+        baseline = documents.read(path, "budgets")
+    except documents.Faulty as fault:
+        raise validity.Unusable(str(fault)) from fault
+    if baseline["scenario"] != scenario:
+        raise validity.Unusable(f"{path} is for {baseline['scenario']}, the runs are of {scenario}")
+    return baseline["budgets"]
 
 
 def spread(rounds: list[dict[str, float]], name: str) -> tuple[str, str]:
@@ -162,19 +167,18 @@ def main() -> int:
     args = parser.parse_args()
     try:
         runs, rounds = measurement(args.sitting)
+        measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
+        if args.accept:
+            accept(args.baseline, measured, runs[0])
         budgets = budgets_of(args.baseline, runs[0]["scenario"])
     except validity.Unusable as error:
         reasons = str(error).splitlines()
         write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
         print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")
         return EXIT[INVALID]
-    measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
-    if args.accept:
-        accept(args.baseline, measured, runs[0])
-        budgets = budgets_of(args.baseline, runs[0]["scenario"])
-    judged = judge(measured, budgets or {})
-    words = {item["verdict"] for item in judged.values()} if budgets is not None else {NONE}
-    verdict = next(word for word in (INVALID, REGRESSION, PASS, NONE) if word in words)
+    judged = judge(measured, budgets)
+    words = {item["verdict"] for item in judged.values()}
+    verdict = next(word for word in (INVALID, REGRESSION, PASS) if word in words)
     write_json(args.sitting / "budget.json", {
         "schema": 1, "verdict": verdict, "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
         "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
@@ -183,8 +187,7 @@ def main() -> int:
     print(table(["work per 1,000 packets", "median", f"least of {len(rounds)}", "most", "budget", "limit", "verdict"],
                 [[name, text(item["value"]), *spread(rounds, name), text(item["budget"]), text(item["limit"]),
                   item["verdict"]] for name, item in judged.items()], False) + "\n")
-    print(paint(verdict, verdict) + ("" if budgets is not None else f": no file {args.baseline}; "
-                                     "write one with --accept, and commit it"))
+    print(paint(verdict, verdict))
     return EXIT[verdict]
 
 

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import load, program, relay_run, schema
+from support import HARNESS, load, program, relay_run, schema
 
 import budget
 
@@ -32,13 +32,15 @@ class Scratch(unittest.TestCase):
         self.sitting = Path(scratch.name)
         self.baseline = self.sitting / "budgets.json"
 
-    def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, **changes):
+    def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, loss=0.0, **changes):
         raw = self.sitting / f"rounds/{number:02}/relay/raw"
         raw.mkdir(parents=True, exist_ok=True)
         (raw / "perf.csv").write_text(PERF.format(syscalls=syscalls, writes=writes, mallocs=mallocs))
         (raw / "r1.stats.json").write_text(json.dumps({"total": {
             "matched": packets, "submits": 3120, "sqes": 3120, "bursts": turns, "waits": 1560}}))
-        (raw.parent / "result.json").write_text(json.dumps(relay_run(**changes)))
+        run = relay_run(**changes)
+        run["hops"][0]["loss_ratio"] = loss
+        (raw.parent / "result.json").write_text(json.dumps(run))
 
     def judge(self, *options: str):
         answer = program("budget.py", self.sitting, self.baseline, *options)
@@ -54,10 +56,10 @@ class Scratch(unittest.TestCase):
 
 
 class Sitting(Scratch):
-    def test_without_a_baseline_there_is_no_verdict(self):
+    def test_without_a_baseline_it_is_invalid(self):
         self.put(1)
         code, document, text = self.judge()
-        self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
+        self.assertEqual((code, document["verdict"]), (5, "INVALID"))
         self.assertIn("--accept", text)
         self.assertFalse(self.baseline.exists())
 
@@ -112,9 +114,37 @@ class Sitting(Scratch):
         self.assertEqual((code, document["verdict"]), (5, "INVALID"))
         self.assertIn("the ledger is open", text)
 
+    def test_packets_that_are_lost_do_no_work(self):
+        self.accepted()
+        for loss, expected, said in ((0.0009, 0, "PASS"), (0.0011, 5, "the relay lost 0.11% of the packets"),
+                                     (None, 5, "not known whether")):
+            with self.subTest(loss):
+                self.put(2, loss=loss)
+                code, _, text = self.judge()
+                self.assertEqual(code, expected)
+                self.assertIn(said, text)
+
+    def test_budgets_that_would_allow_anything_are_invalid(self):
+        self.accepted()
+        before = load(self.baseline)
+        for change in ({"tolerance": 4}, {"absolute": 900}, {"value": None}, {"value": -1}, {"surprise": 1}):
+            with self.subTest(change):
+                document = load(self.baseline)
+                document["budgets"]["sleeps"] |= change
+                self.baseline.write_text(json.dumps(document))
+                code, _, text = self.judge()
+                self.assertEqual(code, 5)
+                self.assertIn("budgets.sleeps", text)
+                self.baseline.write_text(json.dumps(before))
+
+    def test_the_budgets_in_force_are_as_the_schema_says(self):
+        schema("budgets").validate(load(HARNESS.parent / "baselines/budgets.json"))
+
     def test_tolerances_of_the_baseline_count(self):
+        tight = {"tolerance": 0.05, "absolute": 1.0}
         judged = budget.judge({"a": 105.1, "b": 1.9, "c": 110.0},
-                              {"a": {"value": 100}, "b": {"value": 1}, "c": {"value": 100, "tolerance": 0.2}})
+                              {"a": {"value": 100, **tight}, "b": {"value": 1, **tight},
+                               "c": {"value": 100, "tolerance": 0.1, "absolute": 1.0}})
         self.assertEqual({name: item["verdict"] for name, item in judged.items()},
                          {"a": "REGRESSION", "b": "PASS", "c": "PASS"})
 
