@@ -7,6 +7,7 @@ from pathlib import Path
 from documents import Faulty, read
 
 WAIVED = "WAIVED"
+DAYS_MAX = 184  # what is accepted for longer is a new baseline
 
 
 def today() -> date:
@@ -27,6 +28,9 @@ def load(path: Path, label: str = "") -> dict[str, dict]:
             date.fromisoformat(waiver["expires"])
         except ValueError as error:
             raise Faulty(f"{label}: {name}: expires: '{waiver['expires']}' is no date: {error}") from error
+        if days_left(waiver, today()) > DAYS_MAX:
+            raise Faulty(f"{label}: {name}: expires: {waiver['expires']} is more than {DAYS_MAX} days away; a loss that stays "
+                         f"is accepted as a new baseline")
         found[name] = waiver
     return found
 

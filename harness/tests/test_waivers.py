@@ -45,6 +45,7 @@ class Files(Scratch):
                               ({"size": 8}, "waivers.json: waivers.0..size: 8"),
                               ({"size": 0}, "size: 0"), ({"size": "8%"}, "size: '8%'"),
                               ({"reason": " "}, "reason"), ({"expires": "soon"}, "expires: 'soon'"),
+                              ({"expires": "2199-01-31"}, "flood: expires: 2199-01-31 is more than 184 days away"),
                               ({"expires": "2027-02-30"}, "flood: expires: '2027-02-30' is no date"),
                               ({"scenario": "../flood"}, "scenario")):
             with self.subTest(change):
