@@ -80,7 +80,8 @@ def different(there: dict, here: dict) -> list[str]:
 def conditions_differ(baseline: dict, capture: dict) -> list[str]:
     """Machine and load. The relay is what is compared: its program and options may be others."""
     return different(baseline["profile"], capture["profile"]) + [
-        f"scenario, {line}" for line in different(baseline["declared"], capture["declared"])
+        f"scenario, {line}" for line in different(captures.measured(baseline["declared"]),
+                                                    captures.measured(capture["declared"]))
         if not line.startswith(("description:", "relay_options"))]
 
 

@@ -77,7 +77,7 @@ def unfit_reasons(controls: list[dict]) -> list[str]:
     if min(offered) <= 0:
         return ["a control offered nothing"]
     reasons = paired.machine_reasons(offered)
-    return reasons + ([] if flooded else compare.offered_reasons(controls, "cpu_ns_per_packet"))
+    return reasons + ([] if flooded else compare.offered_reasons({"alone": min(offered)}, declared))
 
 
 def of_scenario(rounds: list[dict[str, dict | None]]) -> dict:
@@ -125,9 +125,14 @@ def load_all(folder: Path) -> dict[str, list[dict]]:
     return found
 
 
+def measured(declared: dict) -> dict:
+    """Of what a scenario declares, what bears on its baseline: not how bench compare changes it."""
+    return {key: value for key, value in declared.items() if not key.startswith("compare_")}
+
+
 def condition(capture: dict) -> str:
     """What has to be the same of everything that is put together."""
-    return json.dumps([capture[key] for key in ("profile", "sut", "declared")], sort_keys=True)
+    return json.dumps([capture["profile"], capture["sut"], measured(capture["declared"])], sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ SITTING/noise.json, as harness/power reads it.
 
 DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
-pass on; or cpu_ns_per_packet, of one that is offered less. The rule is in paired.py.
+pass on; or cpu_ns_per_packet, of one that is offered less, and that has to pass on everything: each packet it loses
+is charged as LOSS_CHARGE that it passes on. The rule is in paired.py.
 """
 
 import argparse
@@ -19,7 +20,9 @@ import json
 import sys
 from dataclasses import fields, replace
 from datetime import date
+from math import exp
 from pathlib import Path
+from statistics import median
 
 import paired
 import validity
@@ -33,6 +36,9 @@ EXIT = paired.EXIT | {waivers.WAIVED: 0, INVALID: 5}
 WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, waivers.WAIVED, paired.PASS)
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
+LOSS_CHARGE = 10     # where there is time to spare, to lose 0.5 % is as bad as to be 5 % slower
+LOSS_TOLD = 0.0005   # a difference of losses that is worth a remark
+FAR_OFF = 0.15       # of a pair from the estimate
 KIND = {"base": "relay", "head": "relay", "control": "control"}
 
 
@@ -55,7 +61,15 @@ def pairs_of(folder: Path) -> list[dict]:
 def value_of(run: dict, metric: str) -> float | None:
     """Of the first hop; with a fan-out, of all outputs together. None: there is none."""
     value = run["hops"][0].get(metric) if run["hops"] else None
-    return value if validity.is_rate(value) else None
+    if not validity.is_rate(value) or loss_of(run) is None:
+        return None
+    return value * (1.0 + LOSS_CHARGE * loss_of(run)) if metric == "cpu_ns_per_packet" else value
+
+
+def loss_of(run: dict) -> float | None:
+    """Of the packets that the first hop owed, the share that it did not pass on; None: not known."""
+    loss = run["hops"][0].get("loss_ratio") if run["hops"] else None
+    return max(0.0, loss) if validity.is_number(loss) else None
 
 
 def asked(run: dict) -> dict:
@@ -71,14 +85,14 @@ def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, ex
     reasons = validity.faults(run, KIND[who])
     if run["scenario"] != scenario:
         reasons.append(f"this is a run of {run['scenario']}, not of {scenario}")
-    if who not in expected:
-        return reasons
-    if run["sut"]["sha256"] != expected[who]:
+    control = who not in expected
+    if not control and run["sut"]["sha256"] != expected[who]:
         reasons.append(f"another program ran than the one that was built "
                        f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
     reasons += [f"not the {what} of the first run" for what, value in asked(run).items()
-                if value != asked(first[who if what == "options" else "base"])[what]]
-    if not reasons and value_of(run, metric) is None:
+                if not (control and what == "options")
+                and value != asked(first[who if what == "options" else "base"])[what]]
+    if not reasons and not control and value_of(run, metric) is None:
         reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
     return reasons
 
@@ -96,15 +110,34 @@ def invalid_reasons(pairs: list[dict], scenario: str, metric: str, expected: dic
     return reasons + missing
 
 
-def offered_reasons(controls: list[dict], metric: str) -> list[str]:
-    """A fixed rate has to be reached by the generator; a flood only has to be more than the relay passes on."""
-    if metric != "cpu_ns_per_packet" or not controls:
-        return []
-    asked = float(controls[0]["declared"]["rate_pps"])
-    worst = min(run["offered_pps"] for run in controls)
-    if worst >= OFFERED_MIN * asked:
-        return []
-    return [f"the generator alone offers {worst:,.0f} of {asked:,.0f} pps"]
+def offered(pairs: list[dict]) -> dict[str, float]:
+    """What the generator typically reached at a fixed rate, packets/s."""
+    rates = {who: [pair[who]["offered_pps"] for pair in pairs if pair[who]] for who in KIND}
+    found = {"beside base": median(rates["base"]), "beside head": median(rates["head"])}
+    return found | ({"alone": median(rates["control"])} if rates["control"] else {})
+
+
+def offered_reasons(found: dict[str, float], declared: dict) -> list[str]:
+    """A fixed rate has to be reached, wherever the generator was."""
+    asked = float(declared["rate_pps"])
+    return [f"the generator {where} offers {rate:,.0f} of {asked:,.0f} pps" for where, rate in found.items()
+            if rate < OFFERED_MIN * asked]
+
+
+def remarks(pairs: list[dict], observations: list[float], decision: paired.Decision, metric: str) -> tuple[str, ...]:
+    """What the estimate alone does not tell."""
+    found = []
+    loss = {who: median(loss_of(pair[who]) for pair in pairs) for who in ("base", "head")}
+    if metric == "cpu_ns_per_packet" and abs(loss["head"] - loss["base"]) > LOSS_TOLD:
+        found.append(f"head loses {loss['head']:.2%} of the packets, base {loss['base']:.2%}, and the relay had time to "
+                     f"spare: each is charged as {LOSS_CHARGE}")
+    if decision.estimate is not None:
+        off = [exp(one) / (1.0 + decision.estimate) - 1.0 for one in observations]
+        below, above = sum(one < -FAR_OFF for one in off), sum(one > FAR_OFF for one in off)
+        if below > 1 and below > 2 * above:
+            found.append(f"in {below} of {len(pairs)} pairs head is slower than this by more than {FAR_OFF:.0%}, in {above} "
+                         f"faster: the verdict is on the typical run; is head slow now and then?")
+    return tuple(found)
 
 
 def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
@@ -116,19 +149,36 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     controls = [pair["control"] for pairs in blocks.values() for pair in pairs if pair["control"]]
     if decision.verdict == paired.MORE:
         return decision
-    reasons = offered_reasons(controls, metric)
+    everything = [pair for pairs in blocks.values() for pair in pairs]
+    decision = replace(decision, reasons=decision.reasons + remarks(
+        everything, [one for block in observations.values() for one in block], decision, metric))
+    reasons = []
+    if metric == "cpu_ns_per_packet":  # a flood only has to be more than the relay passes on
+        reasons = offered_reasons(offered(everything), everything[0]["base"]["declared"])
     if reasons:
         return replace(decision, verdict=paired.UNFIT, reasons=tuple(reasons), p_value=1.0)
-    copies = max(1, blocks[paired.FIRST][0]["base"]["hops"][0]["copies"])
-    base = [pair["base"]["hops"][0]["egress_pps"] / copies for pairs in blocks.values() for pair in pairs]
     return paired.fit(decision, [run["offered_pps"] for run in controls],
-                      base if metric == "egress_pps" else ())
+                      [passed_on(pair) for pair in everything] if metric == "egress_pps" else (),
+                      twins=are_twins(everything[0]["base"]))
+
+
+def are_twins(run: dict) -> bool:
+    """Did both builds of a pair run at the same time?"""
+    return run["declared"].get("twin") == "yes"
+
+
+def passed_on(pair: dict) -> float:
+    """Packets/s, per output, that left the relay while the generator had a core: those of base, or of both builds when
+    their generators shared it."""
+    together = [pair["base"], pair["head"]] if are_twins(pair["base"]) else [pair["base"]]
+    return sum(run["hops"][0]["egress_pps"] / max(1, run["hops"][0]["copies"]) for run in together)
 
 
 def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
     """All raw pairs."""
     return {name: [{"pair": pair["pair"], "base": value_of(pair["base"], metric),
-                    "head": value_of(pair["head"], metric),
+                    "head": value_of(pair["head"], metric), "base_loss": loss_of(pair["base"]),
+                    "head_loss": loss_of(pair["head"]),
                     "control_pps": pair["control"]["offered_pps"] if pair["control"] else None,
                     "utc": pair["base"]["utc"]} for pair in pairs]
             for name, pairs in blocks.items()}
@@ -174,7 +224,7 @@ def final(verdicts: dict[str, dict]) -> dict[str, dict]:
     """A scenario that was stopped by the clock has no verdict; then several scenarios share the error."""
     return paired.share_out({
         name: verdict if verdict["verdict"] != paired.MORE else
-        verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]]}
+        verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]], "smallest_visible_loss": None}
         for name, verdict in verdicts.items()})
 
 
@@ -261,21 +311,24 @@ def finish(args: argparse.Namespace) -> int:
 
 
 def noise(args: argparse.Namespace) -> int:
-    """Runs that are not valid are left out, and counted."""
-    runs, left_out, some, control = [], 0, None, None
-    for place in sorted((Path(args.sitting) / "runs").glob("[0-9]*")):
-        run, beside = load(place / "relay/result.json"), load(place / "control/result.json")
-        if run is None or not run["valid"] or value_of(run, args.metric) is None:
-            left_out += 1
+    """Pairs of which a run is not valid are left out, and counted."""
+    runs, left_out, some = [], 0, None
+    places = sorted((Path(args.sitting) / "runs").glob("[0-9]*"))
+    for pair in zip(places[::2], places[1::2]):
+        found = [load(place / "relay/result.json") for place in pair]
+        if not all(run and run["valid"] and value_of(run, args.metric) for run in found):
+            left_out += 2
             continue
-        control = beside["offered_pps"] if beside and beside["valid"] else None
-        runs.append({"utc": run["utc"], "value": value_of(run, args.metric), "control": control})
-        some = run
+        some, beside = found[0], load(pair[0] / "control/result.json")
+        twins = are_twins(some)
+        for i, run in enumerate(found):
+            runs.append({"utc": found[0 if twins else i]["utc"], "value": value_of(run, args.metric),
+                         "control": beside["offered_pps"] if i == 0 and beside and beside["valid"] else None})
     if some is None:
         sys.exit("compare.py: no valid run")
     write_json(Path(args.sitting) / "noise.json", {
         "schema": 1, "profile": some["profile"], "scenario": some["scenario"], "metric": args.metric,
-        "runs": runs})
+        "twins": twins, "runs": runs})
     print(f"{len(runs)} runs, {left_out} left out")
     return 0
 

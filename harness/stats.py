@@ -44,6 +44,12 @@ def spread(samples: list[float]) -> float:
     return relative(max(samples) - min(samples), median(samples))
 
 
+def without_outer(samples: list[float], share: float) -> list[float]:
+    """Without the `share` lowest and highest, rounded down; sorted."""
+    cut = int(share * len(samples) + 1e-9)
+    return sorted(samples)[cut:len(samples) - cut]
+
+
 def drift(samples: list[float]) -> float:
     """Change from the first third to the last, as a ratio of the median; 0 for fewer than three."""
     third = len(samples) // 3

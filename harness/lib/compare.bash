@@ -8,10 +8,11 @@ declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenari
 readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
 # The commit that a change is compared with unless another one is named: where its branch left the main
-# one; on the main branch itself, the commit before, or the last one while there are changes on top.
+# one, as others have it, if a remote is known: commits that were not pushed are one change. On the main branch
+# itself, the commit before, or the last one while there are changes on top.
 compare_default_base() {
 	local branch base
-	for branch in main master origin/main origin/master HEAD; do
+	for branch in origin/main origin/master main master HEAD; do
 		base=$(host_git rev-parse -q --verify "$branch^{commit}") && break
 	done
 	base=$(host_git merge-base "$base" HEAD)
@@ -22,25 +23,39 @@ compare_default_base() {
 	fi
 }
 
-# compare_build WHO COMMIT: into COMPARED and SOURCE. A commit is built from a copy of its own, once; the
-# same compiler and flags for both. (A git worktree would leave files of root in .git.)
+# compare_build WHO COMMIT: into COMPARED and SOURCE. A commit is built from a copy of its own, once for each
+# toolchain; the same compiler and flags for both. (A git worktree would leave files of root in .git.)
 compare_build() {
-	local commit=$2 tree=$STATE/tree-$1 build=$ROOT/build/compare/$2 log=$STATE/build-$1.log
+	local commit=$2 tree=$STATE/tree-$1 build log=$STATE/build-$1.log
+	build=$ROOT/build/compare/$(compare_toolchain)/$commit
 	progress "building $1, ${commit:0:12}"
 	if [[ ! -x $build/mcrelay ]]; then
 		mkdir "$tree"
+		rm -rf "$build.partial"
 		host_git archive "$commit" 2>"$log" | tar -x -C "$tree" ||
 			die "$EXIT_INVALID" "cannot check out $commit: $(tail -1 "$log")"
-		compare_make "$tree" "$build" "$log" "$1"
+		compare_make "$tree" "$build.partial" "$log" "$1"
+		mv -T "$build.partial" "$build"
 		rm -rf "$tree"
 	fi
 	COMPARED[$1]=$build/mcrelay
 	SOURCE[$1]=${commit:0:12}
 }
 
+# What a build depends on besides its sources, in short: a program made by another compiler, or for other flags, is
+# another program.
+compare_toolchain() {
+	{
+		gcc -v 2>&1
+		dpkg-query -W -f '${Package} ${Version}\n' 'lib*-dev' 2>/dev/null || true
+		printf '%s\n' "${CFLAGS:-}" "${LDFLAGS:-}" "${SANITIZE:-}"
+	} | sha256sum | cut -c1-12
+}
+
 # compare_build_tree WHO: from the files as they are.
 compare_build_tree() {
-	local build=$ROOT/build/compare/worktree
+	local build
+	build=$ROOT/build/compare/$(compare_toolchain)/worktree
 	progress "building $1, the files as they are"
 	compare_make "$ROOT" "$build" "$STATE/build-$1.log" "$1"
 	COMPARED[$1]=$build/mcrelay
@@ -50,7 +65,7 @@ compare_build_tree() {
 # compare_make TREE BUILD LOG WHO
 compare_make() {
 	local owner
-	make -C "$1" BUILD="$2" "$2/mcrelay" >"$3" 2>&1 ||
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$1" BUILD="$2" "$2/mcrelay" >"$3" 2>&1 ||
 		die "$EXIT_INVALID" "$4 cannot be built: $(grep -m1 -i 'error' "$3" || tail -1 "$3")"
 	owner=$(stat -c %u:%g "$ROOT")
 	chown -R "$owner" "$ROOT/build/compare"
@@ -58,9 +73,9 @@ compare_make() {
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {
-	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0 common
+	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
 	scenario_load "$name"
-	common=${SCENARIO[relay_options]:-}
+	COMPARE_COMMON=${SCENARIO[relay_options]:-}
 	compare_shape
 	topology_ready
 	mkdir -p "$dir"
@@ -68,18 +83,32 @@ compare_scenario() {
 		plan=$(compare_ask "$dir") || die "$EXIT_INVALID" "the pairs of $name could not be judged"
 		[[ -n $plan ]] || break
 		while read -r block number who; do
-			compare_in_time || break 2
+			if ! compare_in_time; then
+				compare_ask "$dir" >/dev/null || true # the pairs since the last look are kept, too
+				break 2
+			fi
 			compare_progress "$name" "$block" "$number" "$plan" "$count"
 			((count % 2)) || measure control "$dir/$block/$number/control"
 			count=$((count + 1))
-			for who in $who; do
-				RELAY=${COMPARED[$who]} RELAY_SHA256=${SHA256[$who]}
-				SCENARIO[relay_options]="$common ${BUILD_OPTIONS[$who]}"
-				measure relay "$dir/$block/$number/$who"
-			done
+			COMPARE_PAIR=$dir/$block/$number
+			# shellcheck disable=SC2086 # two words
+			if [[ ${SCENARIO[twin]:-no} == yes ]]; then
+				twins_measure compare_run $who
+			else
+				for who in $who; do
+					compare_run "$who"
+				done
+			fi
 		done <<<"$plan"
 	done
 	progress_end
+}
+
+# compare_run base|head: one run of COMPARE_PAIR.
+compare_run() {
+	RELAY=${COMPARED[$1]} RELAY_SHA256=${SHA256[$1]}
+	SCENARIO[relay_options]="$COMPARE_COMMON ${BUILD_OPTIONS[$1]}"
+	measure relay "$COMPARE_PAIR/$1"
 }
 
 # More pairs tell more than longer ones, and a control only has to show what the generator can do.
@@ -116,7 +145,7 @@ command_compare() {
 	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
 	baseline_check
 	compare_choose_scenarios
-	compare_find_base
+	compare_find_commits
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
@@ -164,16 +193,22 @@ compare_choose_scenarios() {
 	done
 }
 
-# The commit to compare with, in BASE; none with --builds.
-compare_find_base() {
-	BASE=
+# The commits to compare, in BASE and HEAD; no BASE with --builds, no HEAD for the files as they are.
+compare_find_commits() {
+	BASE= HEAD=
 	if ((${#BUILDS[@]})); then
 		((${#ARGUMENTS[@]} == 0)) || refuse "a commit and --builds exclude each other"
 		return
 	fi
-	((${#ARGUMENTS[@]} <= 1)) || refuse "compare takes one commit at most"
+	((${#ARGUMENTS[@]} <= 2)) || refuse "compare takes two commits at most"
 	BASE=${ARGUMENTS[0]:-$(compare_default_base)}
 	BASE=$(host_git rev-parse -q --verify "$BASE^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
+	if ((${#ARGUMENTS[@]} == 2)); then
+		HEAD=$(host_git rev-parse -q --verify "${ARGUMENTS[1]}^{commit}") || refuse "no commit '${ARGUMENTS[1]}'"
+	elif ! host_dirty; then
+		HEAD=$(host_git rev-parse -q --verify 'HEAD^{commit}')
+	fi
+	[[ $BASE != "$HEAD" ]] || refuse "base and head are both ${BASE:0:12}, which is no change; name an older commit"
 	[[ -n ${BENCH_SCENARIOS:-} ]] || compare_check_scenarios
 }
 
@@ -185,6 +220,8 @@ compare_check_scenarios() {
 		host_git show "$BASE:$file" | grep '^compare *=' >/dev/null || continue # to its end: no broken pipe
 		grep -qs '^compare *=' "$SCENARIOS/${file##*/}" || die "$EXIT_INVALID" \
 			"INVALID: scenario $(basename "$file" .conf) is compared at ${BASE:0:12} and gone here; restore $file"
+		host_git diff --quiet "$BASE" -- "$file" ||
+			note "scenario $(basename "$file" .conf) is another one than at ${BASE:0:12}; both builds are measured as it is now"
 	done < <(host_git ls-tree --name-only "$BASE" harness/scenarios/)
 }
 
@@ -200,30 +237,39 @@ compare_programs() {
 		return
 	fi
 	compare_build base "$BASE"
-	if host_dirty; then
-		compare_build_tree head
+	if [[ -n $HEAD ]]; then
+		compare_build head "$HEAD"
 	else
-		compare_build head "$(host_git rev-parse HEAD)"
+		compare_build_tree head
 	fi
 	progress_end
 }
 
-# The same program again and again: what `harness/power` replays.
+noise_run() {
+	measure relay "$SITTING.partial/runs/$(printf '%04d' "$1")/relay"
+}
+
+# The same program again and again, in pairs as compare has them: what `harness/power` replays.
 command_noise() {
 	local runs number
 	parse_options '--relay-options' "$@"
-	[[ ${#ARGUMENTS[@]} == 2 && ${ARGUMENTS[1]} =~ ^([2-9]|[1-9][0-9]{1,3})$ ]] ||
-		refuse "noise takes the name of a scenario and a number of runs from 2 to 9999"
+	[[ ${#ARGUMENTS[@]} == 2 && ${ARGUMENTS[1]} =~ ^([2468]|[1-9][0-9]{0,2}[02468])$ ]] ||
+		refuse "noise takes the name of a scenario and an even number of runs from 2 to 9998"
 	runs=${ARGUMENTS[1]}
 	FREE_MB=500
 	sitting_begin "${ARGUMENTS[0]}" noise "$@"
 	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
 	compare_shape
-	for ((number = 1; number <= runs; number++)); do
-		progress "${SCENARIO[name]}: run $number of $runs"
+	for ((number = 1; number <= runs; number += 2)); do
+		progress "${SCENARIO[name]}: runs $number and $((number + 1)) of $runs"
 		# as often as compare does: beside every second pair
 		((number % 4 != 1)) || measure control "$SITTING.partial/runs/$(printf '%04d' "$number")/control"
-		measure relay "$SITTING.partial/runs/$(printf '%04d' "$number")/relay"
+		if [[ ${SCENARIO[twin]:-no} == yes ]]; then
+			twins_measure noise_run "$number" "$((number + 1))"
+		else
+			noise_run "$number"
+			noise_run "$((number + 1))"
+		fi
 		find "$SITTING.partial/runs" -name raw -prune -exec rm -r {} +
 	done
 	progress_end

@@ -39,20 +39,30 @@ host_cpus() {
 	done
 }
 
+host_cpu() {
+	sed -n '/^model name\s*: /{s///p;q}' /proc/cpuinfo
+}
+
+# The name of this machine in baselines and history: amd-epyc-2c-linux6.18.44
+host_id() {
+	local cpu kernel
+	cpu=$(host_cpu) kernel=$(uname -r)
+	printf '%s-%sc-linux%s' "${cpu:-unknown}" "$(host_cpus | wc -l)" "${kernel%%-*}" |
+		tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-' | tr -s '-'
+}
+
 # host_profile: JSON on stdout. Figures of different profiles are never compared. `id` names the
 # machine; the whole object, the conditions.
 host_profile() {
-	local cpu cores kernel governor compiler generator topology id
-	cpu=$(sed -n '/^model name\s*: /{s///p;q}' /proc/cpuinfo)
+	local cpu cores kernel governor compiler generator topology
+	cpu=$(host_cpu)
 	cores=$(host_cpus | wc -l)
 	kernel=$(uname -r)
 	governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
 	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
 	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
 	topology=$(cat "$HARNESS"/topologies/*.bash "$HARNESS/lib/topology.bash" | sha256sum | cut -c1-16)
-	id=$(printf '%s-%sc-linux%s' "${cpu:-unknown}" "$cores" "${kernel%%-*}" |
-		tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-' | tr -s '-')
-	jq -n --arg id "$id" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
+	jq -n --arg id "$(host_id)" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
 		--arg governor "$governor" --arg compiler "$compiler" \
 		--arg flags "$(cat "$BUILD/flags" 2>/dev/null)" \
 		--arg generator "$generator" --arg topology "$topology" \
@@ -67,7 +77,11 @@ host_commit() {
 }
 
 host_dirty() {
-	[[ -n $(host_git status --porcelain -- . ':!results' 2>/dev/null) ]]
+	local changes
+	[[ -e $ROOT/.git ]] || return 1
+	changes=$(host_git status --porcelain -- . ':!results' 2>&1) ||
+		die "$EXIT_INVALID" "git cannot tell whether the files have been changed: ${changes%%$'\n'*}"
+	[[ -n $changes ]]
 }
 
 # We are root and the tree may be somebody else's: git has to be told that this is intended, and must

@@ -103,6 +103,18 @@ sitting_open() {
 programs_check() {
 	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
 	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
+	programs_fresh || die "$EXIT_USAGE" "the programs in $BUILD are older than their sources; run: make"
+}
+
+# Results name a commit: what was built before it is not measured under its name. make knows, but for build/flags,
+# which it makes each time. Programs that were named, or built elsewhere, are taken as they are; compare builds relays
+# of its own.
+programs_fresh() {
+	local programs=(build/trafficgen) # as make knows them
+	[[ $BUILD == "$ROOT/build" && -f $BUILD/flags ]] || return 0
+	[[ $RELAY != "$BUILD/mcrelay" || $COMMAND == compare ]] || programs+=(build/mcrelay)
+	env -u MAKEFLAGS -u MFLAGS make -C "$ROOT" --question --old-file=build/flags BUILD=build "${programs[@]}" \
+		>/dev/null 2>&1
 }
 
 FREE_MB=32 # the longest gate leaves 5 MB

@@ -9,10 +9,11 @@ declare -A SINK=() # node -> process identity
 traffic_send() {
 	local kind=$1 raw=$2 ms status=0 pid
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
+	twins_meet
 	# shellcheck disable=SC2046
 	in_node gen $(pinned gen) $(traffic_first) "$BUILD/trafficgen" send \
 		--interface "$(node_address gen out0)" --group "$(sut_group 1)" --port "$PORT" \
-		--size "${SCENARIO[payload_bytes]}" --rate "${SCENARIO[rate_pps]}" \
+		--size "${SCENARIO[payload_bytes]}" --rate "$(twins_rate)" \
 		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
 		--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
 		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $(traffic_options) \

@@ -30,8 +30,7 @@ undo_open() {
 }
 
 undo_push() {
-	printf '%s ' "${@@Q}" >>"$STATE/undo"
-	printf '\n' >>"$STATE/undo"
+	printf '%s\n' "${*@Q}" >>"$STATE/undo" # in one piece: two runs at a time share the journal
 }
 
 # undo_play DIR: runs the journal in DIR backwards and removes DIR.
@@ -46,8 +45,10 @@ undo_play() {
 undo_end() {
 	exit_status=$?
 	trap '' HUP INT PIPE TERM # once more Ctrl-C does not stop the cleaning,
-	set +Ee                   # nor does a failed undo or a terminal that has gone
+	set +Ee                   # nor does a failed undo or a terminal that has gone,
+	pause 0.001               # nor the alarm of a pause that the signal has ended: bash would abort on it
 	progress_end
+	[[ -z ${COMPANION:-} ]] || process_stop "$COMPANION"
 	undo_play "$STATE"
 	exit "$exit_status"
 }

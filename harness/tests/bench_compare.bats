@@ -161,10 +161,65 @@ true$'
 	need_root
 	scenario paired compare=cpu_ns_per_packet
 	refused noise paired 1 --results "$RESULTS"
-	assert_said 'a number of runs from 2 to 9999'
+	assert_said 'an even number of runs from 2 to 9998'
 	run --separate-stderr "$BENCH" noise paired 10 --results "$RESULTS"
 	assert_success
 	run jq -r '"\(.schema) \(.scenario) \(.metric) \(.runs | length) \([.runs[] | select(.control)] | length)"' \
 		"$RESULTS"/paired/*/noise.json
 	assert_output --regexp '^1 paired cpu_ns_per_packet (9|10) [23]$'
+}
+
+@test "twins: both runs of a pair at the same time, each with an account of its own" {
+	need_root
+	scenario paired compare=cpu_ns_per_packet compare_twin=yes
+	measure noise paired 4
+	assert_equal "$status" 0
+	run jq -rs 'map(.window_ns) | (.[0][0] - .[1][0] | fabs < 2e8), (.[2][0] > .[1][1])' \
+		"$RESULTS"/paired/*/runs/000[123]/relay/result.json
+	assert_output $'true\ntrue'
+	run jq -r '.valid, (.ledger | length > 0)' "$RESULTS"/paired/*/runs/0002/relay/result.json
+	assert_output $'true\ntrue'
+	run jq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
+	assert_output $'true\n4\ntrue'
+	[[ -z $(ip netns list | grep '^mcr-') ]]
+}
+
+@test "twins: one that cannot run ends both, and says why" {
+	need_root
+	local who
+	scenario paired compare=cpu_ns_per_packet compare_twin=yes
+	for who in '--base-options' '--head-options'; do
+		measure compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" "$who" '--no-such-option'
+		assert_equal "$status" 5
+		assert_among_said "the relay of r1 did not get ready: .*no-such-option"
+		rm -r "$RESULTS"
+	done
+	[[ -z $(ip netns list | grep '^mcr-') ]]
+}
+
+@test "twins: SIGTERM and Ctrl-C end both, and the host is as before" {
+	need_root
+	local signal
+	scenario paired compare=cpu_ns_per_packet compare_twin=yes window_ms=5000
+	for signal in TERM INT; do
+		start noise paired 4
+		eventually counting_twins
+		mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
+		if [[ $signal == INT ]]; then
+			kill -INT -- "-$BENCH_PID" # as a terminal does
+		else
+			kill -TERM "$BENCH_PID"
+		fi
+		ended "$([[ $signal == INT ]] && echo 130 || echo 143)"
+		assert_host_restored
+		assert_nothing_left
+	done
+}
+
+counting_twins() {
+	[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+	local matched
+	matched=$(tail -qn 1 "$RESULTS"/paired/*.partial/runs/000[12]/relay/raw/r1.series.ndjson 2>/dev/null |
+		jq -s 'map(.total.matched) | if length == 2 then min else 0 end') || true
+	((matched > 1000))
 }

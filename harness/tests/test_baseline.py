@@ -360,6 +360,10 @@ class Diff(World):
         self.assertEqual(code, 4)
         self.assertIn("scenario, window_ms: 2000 there, 500 here", said)
 
+    def test_how_compare_changes_a_scenario_is_none(self):
+        code, said = self.later(declared=relay_run()["declared"] | {"compare_rate_pps": "125000", "compare_twin": "yes"})
+        self.assertEqual(code, 0, said)
+
     def test_another_machine(self):
         self.accepted()
         self.forget_captures()

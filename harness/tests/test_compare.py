@@ -101,6 +101,58 @@ class Sitting(Scratch):
                 path.write_text(json.dumps(run))
         self.assertEqual({line.split()[0] for line in self.ask("cpu_ns_per_packet")}, {"confirmation"})
 
+    def lossy(self, last: int, **heads: list) -> None:
+        """Pairs in which head's first hop has other figures: KEY=[of pair 1, of pair 2, ...]."""
+        self.pairs("first", 1, last, 1.0)
+        for number in range(1, last + 1):
+            path = self.folder / "first" / f"{number:02}" / "head" / "result.json"
+            run = load(path)
+            run["hops"][0].update({key: values[number - 1] for key, values in heads.items()})
+            path.write_text(json.dumps(run))
+
+    def test_a_head_that_loses_packets_is_no_faster_for_it(self):
+        """Below saturation: the CPU time of those that are passed on does not show it."""
+        self.lossy(6, loss_ratio=[0.5] * 6)
+        self.assertEqual({line.split()[0] for line in self.ask("cpu_ns_per_packet")}, {"confirmation"})
+        for number in range(1, 7):
+            self.put("confirmation", number, "base", run_of("base", 300_000))
+            head = run_of("head", 300_000)
+            head["hops"][0]["loss_ratio"] = 0.5
+            self.put("confirmation", number, "head", head)
+            if number % 2:
+                self.put("confirmation", number, "control", control_run())
+        self.assertEqual(self.ask("cpu_ns_per_packet"), [])
+        code, document, text = self.finish()
+        self.assertEqual(code, 3, text)
+        self.assertRegex(" ".join(document["scenarios"]["flood"]["reasons"]), r"head loses 50.00% of the packets, base \d")
+        self.assertEqual(document["scenarios"]["flood"]["blocks_raw"]["first"][0]["head_loss"], 0.5)
+
+    def test_a_loss_of_base_is_no_loss_of_head(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.assertEqual(self.ask("cpu_ns_per_packet"), [])
+        self.assertEqual(self.finish()[0], 0)
+
+    def test_a_run_of_unknown_loss_is_invalid(self):
+        self.lossy(6, loss_ratio=[0.0] * 5 + [None])
+        self.assertEqual(self.ask("cpu_ns_per_packet"), [])
+        self.assertEqual(self.finish()[0], 5)
+
+    def test_a_generator_that_starves_beside_head_is_unfit(self):
+        self.pairs("first", 1, 6, 1.0)
+        for number in range(1, 7):
+            self.put("first", number, "head", {**run_of("head", 300_000), "offered_pps": 600_000})
+        self.assertEqual(self.ask("cpu_ns_per_packet"), [])
+        code, document, _ = self.finish()
+        self.assertEqual(code, 4)
+        self.assertIn("the generator beside head offers 600,000 of 733,000 pps", document["scenarios"]["flood"]["reasons"])
+
+    def test_a_head_that_is_slow_now_and_then_is_remarked_on(self):
+        self.lossy(6, egress_pps=[150_000, 300_000, 301_000, 299_000, 300_500, 160_000])
+        while self.ask():
+            self.pairs("first", 7, 48, 1.0)
+        _, document, _ = self.finish()
+        self.assertRegex(" ".join(document["scenarios"]["flood"]["reasons"]), "in 2 of .* pairs head is slower .* now and then")
+
     def test_another_program_than_the_one_built_is_invalid(self):
         self.pairs("first", 1, 6, 1.0)
         other = run_of("head", 300_000)
@@ -136,6 +188,30 @@ class Sitting(Scratch):
         self.assertEqual(code, 4)
         self.assertIn("the generator is the limit", document["scenarios"]["flood"]["reasons"][0])
 
+    def twins(self, factor: float, controls: list[float], egress: float = 300_000) -> None:
+        for number in range(1, 7):
+            for who, speed in (("base", egress), ("head", egress * factor)):
+                run = run_of(who, speed * (1 + NOISE[number - 1]))
+                run["declared"]["twin"] = "yes"
+                self.put("first", number, who, run)
+            if number % 2:
+                control = control_run(offered=controls[number // 2])
+                control["declared"]["twin"] = "yes"
+                self.put("first", number, "control", control)
+
+    def test_twins_meet_the_same_machine_however_unsteady(self):
+        self.twins(1.0, [733_000, 500_000, 900_000])
+        self.assertEqual(self.ask(), [])
+        self.assertEqual(self.finish()[1]["verdict"], "PASS")
+
+    def test_generators_of_twins_that_are_the_limit(self):
+        """They share what one generator alone has."""
+        self.twins(1.0, [733_000] * 3, egress=340_000)
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["verdict"]), (4, "UNFIT"))
+        self.assertIn("the relay reaches 93% of the control", document["scenarios"]["flood"]["reasons"][0])
+
     def test_a_rate_that_the_generator_does_not_reach_is_unfit(self):
         self.pairs("first", 1, 6, 1.0)
         for number in (1, 3, 5):
@@ -149,6 +225,27 @@ class Sitting(Scratch):
         code, document, text = self.finish()
         self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
         self.assertIn(compare.TIME, text)
+
+    def test_a_sitting_that_was_cut_short_does_not_say_what_a_whole_one_would_have_seen(self):
+        for number in range(1, 9):
+            self.put("first", number, "base", run_of("base", 300_000))
+            self.put("first", number, "head", run_of("head", 300_000 * (0.95 + 4 * NOISE[number % 6])))
+            if number % 2:
+                self.put("first", number, "control", control_run())
+        self.assertTrue(self.ask())
+        code, document, _ = self.finish()
+        verdict = document["scenarios"]["flood"]
+        self.assertEqual((code, len(verdict["looks"]), verdict["smallest_visible_loss"]), (4, 1, None))
+
+    def test_a_control_of_another_load_is_invalid(self):
+        self.pairs("first", 1, 6, 1.0)
+        control = control_run()
+        control["declared"]["payload_bytes"] = "64"
+        self.put("first", 3, "control", control)
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["scenarios"]["flood"]["reasons"]), (5, [
+            "pair 03, control: not the load of the first run"]))
 
     def test_the_worst_scenario_is_the_verdict(self):
         self.pairs("first", 1, 6, 1.0)

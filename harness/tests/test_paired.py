@@ -178,13 +178,21 @@ class VisibleLoss(unittest.TestCase):
         self.assertLess(losses[-1], 0.10)
 
     def test_such_a_loss_is_found_in_95_of_100_sittings(self):
-        noise, found, sittings = np.random.default_rng(3), 0, 2000
-        for _ in range(sittings):
-            quiet = 0.05 * noise.standard_normal((2, 48))
-            seen = paired.visible_loss(quiet[0], paired.RULE)
-            side, _, _ = paired.examine("first", quiet[1] + math.log(1 - seen), 0.01, paired.RULE)
-            found += side == -1
-        self.assertGreaterEqual(found / sittings, 0.935)  # three standard errors
+        noise, sittings = np.random.default_rng(3), 1200
+        for pairs_at_hand in paired.RULE.looks:
+            found = 0
+            for _ in range(sittings):
+                seen = paired.visible_loss(0.05 * noise.standard_normal(pairs_at_hand), paired.RULE)
+                fresh = 0.05 * noise.standard_normal(48) + math.log(1 - seen)
+                found += paired.examine("first", fresh, 0.01, paired.RULE)[0] == -1
+            with self.subTest(pairs_at_hand):
+                self.assertGreaterEqual(found / sittings, 0.931)  # three standard errors
+
+    def test_fewer_pairs_know_less_of_the_noise(self):
+        rule = paired.RULE
+        series = np.tile(pairs(6, noise=0.02), 8)
+        losses = [paired.visible_loss(series[:n], rule) for n in (6, 12, 24, 48)]
+        self.assertEqual(losses, sorted(losses, reverse=True))
 
 
 class PValue(unittest.TestCase):

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# twins: two runs at the same time, on the same cores, in two of a topology that are alike but for the names of their
+# namespaces. Whatever the machine does meanwhile, it does to both: what differs is what is measured.
+
+TWIN=              # non-empty in the process that measures the twin
+COMPANION=         # while two runs are made, the identity of the process that makes the other one
+twins_stand=''     # the topology that the twin is one of
+twins_nodes=()
+
+# twins_measure FUNCTION FIRST SECOND: calls FUNCTION with FIRST and with SECOND, each of which measures one run; the
+# second one in the twin.
+twins_measure() {
+	local status=0
+	topology_ready
+	twins_ready
+	rm -f "$STATE"/meet-*
+	(
+		RUN_ID+=-twin TWIN=yes COMPANION=$(process_identity $$)
+		progress_detail() { :; }
+		"$1" "$3"
+	) {lock_fd}>&- &
+	COMPANION=$(process_identity $!)
+	"$1" "$2"
+	wait "${COMPANION%%:*}" || status=$?
+	COMPANION=
+	((status == 0)) || exit "$status" # it has said why
+}
+
+# The twin of the topology that stands: what is known of its nodes and links is known already.
+twins_ready() {
+	local NODES=() INTERFACES=() name RUN_ID=$RUN_ID-twin
+	local -A HOP_OUTS=() PEER=()
+	[[ $twins_stand != "$topology_stands" ]] || return 0
+	for name in "${twins_nodes[@]}"; do
+		run namespace_remove "$(namespace "$name")"
+	done
+	topology_build
+	twins_nodes=("${NODES[@]}") twins_stand=$topology_stands
+}
+
+# twins_meet: both send from here on. Alone: at once.
+twins_meet() {
+	[[ -n $COMPANION ]] || return 0
+	: >"$STATE/meet-${TWIN:-no}"
+	poll 20 twins_met_or_alone && twins_met ||
+		die "$EXIT_INVALID" "the run beside this one did not begin"
+}
+
+twins_met() {
+	[[ -e $STATE/meet-$([[ -n $TWIN ]] && echo no || echo yes) ]]
+}
+
+twins_met_or_alone() {
+	twins_met || process_dead "$COMPANION"
+}
+
+# twins_rate: what the generator is to send. Twins that kept step would meet each other's bursts in the same place all
+# the time, and which place that is makes 8 % of the cost of a packet.
+twins_rate() {
+	printf '%s' $((SCENARIO[rate_pps] * (${#TWIN} ? 101 : 100) / 100))
+}
