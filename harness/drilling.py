@@ -1,4 +1,4 @@
-"""What drill.py and live share: bench as a child, and a relay that is slower by a wanted share.
+"""What drill.py, live and bisection.py share: bench as a child, and a relay that is slower by a wanted share.
 
 The synthetic loss comes from build/drill/mcrelay (`make drill`), which spins for --drill-delay-ns per packet. It is
 calibrated: what a packet costs here and now is measured first, and the delay is the wanted share of that.
@@ -6,6 +6,7 @@ calibrated: what a packet costs here and now is measured first, and the delay is
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,11 @@ def bench(*arguments: object, environment: dict[str, str] | None = None) -> tupl
     return child.returncode, (complaint or last).removeprefix("bench: ")
 
 
+def copy_of_relay(folder: str) -> Path:
+    """The relay against itself is two files, as two builds are: what pages they happen to lie in is part of the noise."""
+    return Path(shutil.copy(RELAY, Path(folder) / "mcrelay"))
+
+
 def only(folder: str, name: str) -> dict | None:
     """The one document of this name in a scratch folder of results."""
     found = [path for path in Path(folder).glob(f"*/*/{name}") if not path.parent.name.endswith(".partial")]
@@ -51,15 +57,14 @@ def only(folder: str, name: str) -> dict | None:
 
 
 def cost_ns(scenario: str) -> float:
-    """Of a packet of the relay that can be slowed down and is not, in nanoseconds of the relay's time: of a flooded one all the time there is."""
+    """Of a packet of the relay that can be slowed down and is not: its CPU time in nanoseconds. Of a flooded relay that is
+    all the time that it has."""
     with tempfile.TemporaryDirectory(prefix="mcrelay-drill-") as results:
         status, words = bench("noise", scenario, CALIBRATION_RUNS, "--relay", SLOW_RELAY, "--results", results)
         runs = [json.loads(path.read_text(encoding="utf-8"))
                 for path in Path(results).glob("*/*/runs/*/relay/result.json")]
     if status != 0 or not runs:
         sys.exit(f"drill: calibrating with {scenario}: {words}")
-    if runs[0]["declared"]["compare"] == "egress_pps":
-        return median(1e9 / run["hops"][0]["matched_pps"] for run in runs)
     return median(run["hops"][0]["cpu_ns_per_packet"] for run in runs)
 
 
@@ -68,10 +73,15 @@ def calibrate(scenario: str, loss: float) -> int:
     return max(1, round(cost_ns(scenario) * loss / (1.0 - loss)))
 
 
-def prepare() -> None:
-    """Once, at the beginning. Whatever ends us by a signal ends bench, too, and waits for it."""
+def end_by_signals() -> None:
+    """Whatever ends us by a signal ends bench, too, and waits for it."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _: sys.exit(128 + got))
+
+
+def prepare() -> None:
+    """Once, at the beginning."""
+    end_by_signals()
     if not os.access(SLOW_RELAY, os.X_OK):
         print(f"drill: no program {SLOW_RELAY}; run: make drill", file=sys.stderr)
         sys.exit(64)

@@ -29,6 +29,10 @@ class Judge(unittest.TestCase):
             self.assertIs(drill.judge(None, word), True)
         self.assertIs(drill.judge(None, "INVALID"), False)
 
+    def test_a_duty_not_to_claim_a_loss(self):
+        for word, right in (("PASS", True), ("INCONCLUSIVE", True), ("REGRESSION", False), ("INVALID", False)):
+            self.assertIs(drill.judge(drill.NO_REGRESSION, word), right)
+
     def test_one_wrong_answer_is_worse_than_one_that_is_missing(self):
         self.assertEqual(drill.overall([True, None, False]), "REGRESSION")
         self.assertEqual(drill.overall([True, None]), "INCONCLUSIVE")
@@ -58,17 +62,15 @@ class Calibration(unittest.TestCase):
             self.assertEqual(drilling.calibrate("single-hop", 0.001), 1)
 
     def test_what_a_packet_costs(self):
-        for metric, expected in (("egress_pps", 2000.0), ("cpu_ns_per_packet", 850.0)):
-            def bench(*arguments):
-                results = Path(arguments[arguments.index("--results") + 1])
-                for number in range(3):
-                    place = results / f"single-hop/sitting/runs/000{number}/relay"
-                    place.mkdir(parents=True)
-                    (place / "result.json").write_text(json.dumps({"declared": {"compare": metric}, "hops": [
-                        {"matched_pps": 500_000 + number - 1, "cpu_ns_per_packet": 849 + number}]}))
-                return 0, ""
-            with self.subTest(metric), mock.patch.object(drilling, "bench", bench):
-                self.assertAlmostEqual(drilling.cost_ns("single-hop"), expected)
+        def bench(*arguments):
+            results = Path(arguments[arguments.index("--results") + 1])
+            for number in range(3):
+                place = results / f"single-hop/sitting/runs/000{number}/relay"
+                place.mkdir(parents=True)
+                (place / "result.json").write_text(json.dumps({"hops": [{"cpu_ns_per_packet": 849 + number}]}))
+            return 0, ""
+        with mock.patch.object(drilling, "bench", bench):
+            self.assertAlmostEqual(drilling.cost_ns("single-hop"), 850.0)
 
     def test_a_relay_that_cannot_be_measured(self):
         with mock.patch.object(drilling, "bench", lambda *_: (5, "no way")), self.assertRaisesRegex(SystemExit, "no way"):
@@ -96,10 +98,16 @@ class Main(unittest.TestCase):
             status = self.status.get("drilled", 3)
         return status, f"{command} has spoken"
 
-    def drill(self, *options: str) -> tuple[int, dict, str]:
+    @staticmethod
+    def faults(reason: str):
+        return mock.patch.dict(drill.FAULTS, {name: (lambda _: (("run",), {}), reason) for name in drill.FAULTS})
+
+    def drill(self, *options: str, perf: bool = True) -> tuple[int, dict, str]:
         out = io.StringIO()
         with mock.patch.object(drill, "bench", self.bench), mock.patch.object(drilling, "prepare"), \
-                mock.patch.object(drilling, "calibrate", lambda *_: 100), mock.patch.object(drill, "has_perf", lambda: True), \
+                mock.patch.object(drilling, "calibrate", lambda *_: 100), \
+                mock.patch.object(drilling, "copy_of_relay", lambda folder: "a copy"), \
+                mock.patch.object(drill, "has_perf", lambda: perf), \
                 mock.patch.object(drill, "wrong_binary", lambda _: (("run",), {})), \
                 mock.patch("sys.argv", ["drill", "--results", str(self.results), *options]), \
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
@@ -114,7 +122,7 @@ class Main(unittest.TestCase):
         return code, document, out.getvalue()
 
     def test_gates_that_answer_as_they_have_to(self):
-        with mock.patch.dict(drill.FAULTS, {name: lambda _: (("run",), {}) for name in drill.FAULTS}):
+        with self.faults("has spoken"):
             code, document, text = self.drill("--short")
         self.assertEqual((code, document["verdict"]), (0, "PASS"), text)
         self.assertEqual(len(document["faults"]), len(drill.FAULTS))
@@ -137,10 +145,21 @@ class Main(unittest.TestCase):
 
     def test_a_broken_measurement_that_passes(self):
         self.status["run"] = 0
-        with mock.patch.dict(drill.FAULTS, {name: lambda _: (("run",), {}) for name in drill.FAULTS}):
+        with self.faults("has spoken"):
             code, document, text = self.drill("--short")
         self.assertEqual((code, document["faults"][0]["right"]), (3, False))
         self.assertIn("PASS, WRONG", text)
+
+    def test_a_broken_measurement_that_is_invalid_for_another_reason(self):
+        with self.faults("a disk that is full"):
+            code, document, text = self.drill("--short")
+        self.assertEqual((code, document["faults"][0]["right"]), (3, False))
+        self.assertIn("INVALID, WRONG: run has spoken", text)
+
+    def test_without_perf_the_budget_has_not_answered(self):
+        code, document, text = self.drill("--only", "batches of 32", perf=False)
+        self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
+        self.assertIn("there is no perf", text)
 
     def test_a_setting_that_costs_nothing_is_only_told(self):
         self.status["drilled"] = 0
@@ -178,14 +197,14 @@ class Live(unittest.TestCase):
     def test_a_record_becomes_a_table(self):
         with tempfile.TemporaryDirectory() as folder:
             record = Path(folder) / "record.ndjson"
-            lines = [{"scenario": "single-hop", "loss": loss, "verdict": verdict, "estimate": estimate, "seconds": seconds}
+            lines = [{"profile": "a-machine", "scenario": "single-hop", "loss": loss, "verdict": verdict, "estimate": estimate, "seconds": seconds}
                      for loss, verdict, estimate, seconds in ((0.0, "PASS", 0.01, 90), (0.0, "UNFIT", None, 120),
                                                               (0.1, "REGRESSION", -0.1, 60), (0.0, None, None, 3))]
             record.write_text("".join(json.dumps(line) + "\n" for line in lines))
             answer = program("live", "--report", record)
         self.assertEqual(answer.returncode, 0, answer.stderr)
-        self.assertIn("| single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
-        self.assertIn("| single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
+        self.assertIn("| a-machine | single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
+        self.assertIn("| a-machine | single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
 
     def test_what_it_cannot_understand(self):
         for options in ((), ("single-hop",), ("single-hop", "file", "--same", "-1"), ("single-hop", "file", "--loss", "2")):
