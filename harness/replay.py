@@ -44,6 +44,8 @@ class Noise:
     last_utc: str
     values: np.ndarray
     controls: np.ndarray  # those that were taken
+    twins: bool           # the runs of a pair were made at the same time
+    pair_seconds: float   # that a pair took, its share of the controls included
 
     def log_speed(self) -> np.ndarray:
         """More is faster, whatever the metric."""
@@ -73,7 +75,7 @@ def when(where: str, value) -> datetime:
 
 def parse(name: str, found) -> Noise:
     """The recorded series, or Unusable with the place and what is wrong there."""
-    require_keys(name, found, {"schema", "profile", "scenario", "metric", "runs"})
+    require_keys(name, found, {"schema", "profile", "scenario", "metric", "runs", "twins"})
     if found["schema"] != 1:
         raise Unusable(f"{name}: schema is {json.dumps(found['schema'])}, not 1")
     if not isinstance(found["profile"], dict):
@@ -83,6 +85,8 @@ def parse(name: str, found) -> Noise:
     if not isinstance(found["metric"], str) or found["metric"] not in paired.METRICS:
         raise Unusable(f"{name}: metric is {json.dumps(found['metric'])}, "
                        f"not one of {', '.join(paired.METRICS)}")
+    if not isinstance(found["twins"], bool):
+        raise Unusable(f"{name}: twins is {json.dumps(found['twins'])}, neither true nor false")
     if not isinstance(found["runs"], list):
         raise Unusable(f"{name}: runs is not a list")
     if len(found["runs"]) < 2 * BLOCK_RUNS:
@@ -99,8 +103,10 @@ def parse(name: str, found) -> Noise:
         values.append(positive(f"{where}.value", run["value"]))
         if run["control"] is not None:
             controls.append(positive(f"{where}.control", run["control"]))
+    last_pair = (len(times) - 2) // 2
     return Noise(name, found["profile"], found["scenario"], found["metric"], found["runs"][0]["utc"],
-                 found["runs"][-1]["utc"], np.array(values), np.array(controls))
+                 found["runs"][-1]["utc"], np.array(values), np.array(controls), found["twins"],
+                 (times[2 * last_pair] - times[0]).total_seconds() / last_pair)
 
 
 def load(path: Path) -> Noise:
@@ -111,11 +117,11 @@ def load(path: Path) -> Noise:
     return parse(str(path), found)
 
 
-def resample(series: np.ndarray, runs: int, sittings: int, rng: np.random.Generator) -> np.ndarray:
+def resample(series: np.ndarray, runs: int, sittings: int, rng: np.random.Generator, twins: bool = False) -> np.ndarray:
     """Sittings of so many runs, each of random stretches of BLOCK_RUNS consecutive ones. Pairs do not
-    reach over the end of a stretch, which is even."""
-    stretches = -(-runs // BLOCK_RUNS)
-    starts = rng.integers(0, len(series) - BLOCK_RUNS + 1, (sittings, stretches, 1))
+    reach over the end of a stretch, which is even; those of twins stay the pairs that they were."""
+    stretches, step = -(-runs // BLOCK_RUNS), 2 if twins else 1
+    starts = step * rng.integers(0, (len(series) - BLOCK_RUNS) // step + 1, (sittings, stretches, 1))
     return series[starts + np.arange(BLOCK_RUNS)].reshape(sittings, -1)[:, :runs]
 
 
@@ -194,12 +200,18 @@ def describe(noise: Noise) -> dict:
     speed = noise.log_speed()
     steps = observations(speed[:len(speed) // 2 * 2])
     centred = speed - speed.mean()
-    stretches = [noise.controls[i:i + BLOCK_RUNS] for i in range(len(noise.controls) - BLOCK_RUNS + 1)]
-    unfit = [bool(paired.machine_reasons(stretch.tolist())) for stretch in stretches]
     return {
         "file": noise.name, "profile": noise.profile, "scenario": noise.scenario, "metric": noise.metric,
-        "runs": len(speed), "first_utc": noise.first_utc, "last_utc": noise.last_utc,
+        "runs": len(speed), "twins": noise.twins, "pair_seconds": noise.pair_seconds, "first_utc": noise.first_utc, "last_utc": noise.last_utc,
         "sd": float(speed.std(ddof=1)), "pair_sd": float(steps.std(ddof=1)),
         "autocorrelation": float((centred[1:] * centred[:-1]).mean() / centred.var()) if centred.any() else 0.0,
-        "controls": len(noise.controls), "unfit": float(np.mean(unfit)) if unfit else None,
+        "controls": len(noise.controls), "unfit": {pairs: unfit(noise.controls, pairs) for pairs in paired.RULE.looks},
     }
+
+
+def unfit(controls: np.ndarray, pairs: int) -> float | None:
+    """Of all series of as many consecutive controls as stand beside so many pairs, the share for which the machine is
+    unfit; None: there is no series that long."""
+    beside = max(2, pairs // 2)
+    found = [bool(paired.machine_reasons(controls[i:i + beside].tolist())) for i in range(len(controls) - beside + 1)]
+    return float(np.mean(found)) if found else None

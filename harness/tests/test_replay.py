@@ -173,22 +173,48 @@ class Promises(unittest.TestCase):
                 self.assertLessEqual(self.share(0.05, paired.PASS, **kind), 0.017)
 
 
+class Twins(unittest.TestCase):
+    def test_pairs_stay_the_pairs_that_they_were(self):
+        series = np.repeat(np.arange(60.0), 2)  # both runs of a pair alike, no two pairs
+        kept = replay.resample(series, 48, 200, np.random.default_rng(1), twins=True)
+        self.assertEqual(np.abs(replay.observations(kept)).max(), 0.0)
+        mixed = replay.resample(series, 48, 200, np.random.default_rng(1))
+        self.assertGreater(np.abs(replay.observations(mixed)).max(), 0.0)
+
+    def test_every_stretch_can_be_drawn(self):
+        starts = {int(row[0]) for row in replay.resample(np.arange(48.0), 24, 500, np.random.default_rng(1), twins=True)}
+        self.assertEqual(starts, set(range(0, 25, 2)))
+
+    def test_how_long_a_pair_takes_is_read_off_the_times(self):
+        self.assertAlmostEqual(replay.parse("x", synthetic(100)).pair_seconds, 8.0)
+        self.assertAlmostEqual(replay.parse("x", synthetic(101)).pair_seconds, 8.0)
+
+    def test_twins_is_said_or_it_is_no_noise_file(self):
+        for damage in ({}, {"twins": "yes"}, {"twins": None}):
+            noise = {key: value for key, value in synthetic(100).items() if key != "twins"} | damage
+            with self.subTest(damage), self.assertRaisesRegex(replay.Unusable, "twins"):
+                replay.parse("x", noise)
+
+
 class Description(unittest.TestCase):
     def test_figures(self):
         found = replay.describe(replay.parse("x", synthetic(2000, sd=0.03, memory=0.5, bursts=0, drift=0)))
         self.assertAlmostEqual(found["sd"], 0.03, delta=0.003)
         self.assertAlmostEqual(found["pair_sd"], 0.03, delta=0.003)  # 0.03 * sqrt(2 (1 - 0.5))
         self.assertAlmostEqual(found["autocorrelation"], 0.5, delta=0.1)
-        self.assertLess(found["unfit"], 0.05)
+        self.assertEqual(set(found["unfit"]), set(paired.RULE.looks))
+        self.assertLess(max(found["unfit"].values()), 0.05)
 
     def test_unfit_stretches(self):
         recorded = synthetic(100)
         for i, run in enumerate(recorded["runs"]):
             run["control"] = 700_000.0 if i < 50 else 600_000.0
-        self.assertAlmostEqual(replay.describe(replay.parse("x", recorded))["unfit"], 23 / 77)
-        for run in recorded["runs"]:
-            run["control"] = None
-        self.assertIsNone(replay.describe(replay.parse("x", recorded))["unfit"])
+        found = replay.describe(replay.parse("x", recorded))["unfit"]
+        self.assertAlmostEqual(found[12], 5 / 95)   # 6 controls: the step is in 5 of 95 series
+        self.assertAlmostEqual(found[48], 21 / 77)  # 24: one control on either side of the step is left out
+        for i, run in enumerate(recorded["runs"]):
+            run["control"] = 700_000.0 if i == 0 else None
+        self.assertIsNone(replay.describe(replay.parse("x", recorded))["unfit"][6])
 
 
 if __name__ == "__main__":
