@@ -52,10 +52,10 @@ class Noise:
         return paired.METRICS[self.metric] * np.log(self.values)
 
 
-def require_keys(where: str, found, keys: set[str]) -> None:
+def require_keys(where: str, found, keys: set[str], optional: frozenset[str] = frozenset()) -> None:
     if not isinstance(found, dict):
         raise Unusable(f"{where} is not an object")
-    for what, names in (("lacks", keys - found.keys()), ("has unknown", found.keys() - keys)):
+    for what, names in (("lacks", keys - found.keys()), ("has unknown", found.keys() - keys - optional)):
         if names:
             raise Unusable(f"{where} {what} {', '.join(sorted(names))}")
 
@@ -75,7 +75,7 @@ def when(where: str, value) -> datetime:
 
 def parse(name: str, found) -> Noise:
     """The recorded series, or Unusable with the place and what is wrong there."""
-    require_keys(name, found, {"schema", "profile", "scenario", "metric", "runs", "twins"})
+    require_keys(name, found, {"schema", "profile", "scenario", "metric", "runs", "twins"}, frozenset({"pair_seconds"}))
     if found["schema"] != 1:
         raise Unusable(f"{name}: schema is {json.dumps(found['schema'])}, not 1")
     if not isinstance(found["profile"], dict):
@@ -104,9 +104,10 @@ def parse(name: str, found) -> Noise:
         if run["control"] is not None:
             controls.append(positive(f"{where}.control", run["control"]))
     last_pair = (len(times) - 2) // 2
+    pair_seconds = found.get("pair_seconds", (times[2 * last_pair] - times[0]).total_seconds() / last_pair)
     return Noise(name, found["profile"], found["scenario"], found["metric"], found["runs"][0]["utc"],
                  found["runs"][-1]["utc"], np.array(values), np.array(controls), found["twins"],
-                 (times[2 * last_pair] - times[0]).total_seconds() / last_pair)
+                 positive(f"{name}: pair_seconds", pair_seconds))
 
 
 def load(path: Path) -> Noise:

@@ -13,6 +13,7 @@ from support import HARNESS, load, program, schema
 
 import drill
 import drilling
+import replay
 
 
 class Judge(unittest.TestCase):
@@ -205,6 +206,24 @@ class Live(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("| a-machine | single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
         self.assertIn("| a-machine | single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
+
+    def test_a_record_becomes_noise(self):
+        """Of the machine recorded last, with the runs of a pair in the order of their topologies."""
+        with tempfile.TemporaryDirectory() as folder:
+            record = Path(folder) / "record.ndjson"
+            one = {"scenario": "hop", "loss": 0.0, "profile": "this", "metric": "egress_pps", "seconds": 60,
+                   "utc": "2026-11-26T00:00:00Z",
+                   "observed": {"first": [[1, 2, 700], [3, 4, None], [5, 6, 700]] * 8, "confirmation": []}}
+            lines = [one | {"profile": "another"}, one | {"loss": 0.1}, one | {"scenario": "other"}, one, one,
+                     {"scenario": "hop", "loss": 0.0, "verdict": None}]
+            record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            answer = program("live", "--noise", "hop", record)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            noise = replay.parse("noise", json.loads(answer.stdout))
+            self.assertEqual(list(noise.values[:6]), [1, 2, 4, 3, 6, 5])
+            self.assertEqual((len(noise.values), len(noise.controls), noise.twins, noise.pair_seconds), (96, 32, True, 2.5))
+            answer = program("live", "--noise", "nothing", record)
+            self.assertEqual((answer.returncode, answer.stdout), (1, ""))
 
     def test_what_it_cannot_understand(self):
         for options in ((), ("single-hop",), ("single-hop", "file", "--same", "-1"), ("single-hop", "file", "--loss", "2")):
