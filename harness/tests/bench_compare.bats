@@ -181,7 +181,8 @@ true$'
 	assert_output $'true\ntrue'
 	run jq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
 	assert_output $'true\n4\ntrue'
-	[[ -z $(ip netns list | grep '^mcr-') ]]
+	run ip netns list
+	refute_output --partial mcr-
 }
 
 @test "twins: one that cannot run ends both, and says why" {
@@ -194,7 +195,8 @@ true$'
 		assert_among_said "the relay of r1 did not get ready: .*no-such-option"
 		rm -r "$RESULTS"
 	done
-	[[ -z $(ip netns list | grep '^mcr-') ]]
+	run ip netns list
+	refute_output --partial mcr-
 }
 
 @test "twins: SIGTERM and Ctrl-C end both, and the host is as before" {
