@@ -195,7 +195,7 @@ compare_choose_scenarios() {
 
 # The commits to compare, in BASE and HEAD; no BASE with --builds, no HEAD for the files as they are.
 compare_find_commits() {
-	BASE= HEAD=
+	BASE='' HEAD=''
 	if ((${#BUILDS[@]})); then
 		((${#ARGUMENTS[@]} == 0)) || refuse "a commit and --builds exclude each other"
 		return
