@@ -246,7 +246,7 @@ targets() {
 @test "fastpath: rows met, a row missed, a subset" {
 	need_root
 	targets 0.1
-	measure fastpath --rounds 2 --markdown "$WORK/summary.md"
+	measure_fit fastpath --rounds 2 --markdown "$WORK/summary.md"
 	assert_equal "$status" 0
 	assert_output --partial 'met: 2 of 2 rows met'
 	assert_schema fastpath "$RESULTS"/fastpath/*/fastpath.json
@@ -255,11 +255,11 @@ targets() {
 	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 4
 	rm -r "$RESULTS"
 	targets 1000
-	measure fastpath --rounds 1
+	measure_fit fastpath --rounds 1
 	assert_equal "$status" 3
 	assert_output --partial 'missed: 1 of 2 rows met'
 	rm -r "$RESULTS"
-	measure fastpath --rounds 1 --only easy
+	measure_fit fastpath --rounds 1 --only easy
 	assert_equal "$status" 0
 	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 1
 }
