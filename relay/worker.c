@@ -30,6 +30,10 @@
 /* In the waiter, behind the inputs. */
 enum { CHANNEL_INDEX = INPUTS_MAX, RETURNS_INDEX, WAITER_SIZE };
 
+/* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
+ * rules in a rush) must not keep it from its packets. */
+enum { MESSAGES_PER_TURN = 64 };
+
 struct worker {
 	struct worker_settings settings;
 	struct shared *shared;
@@ -45,6 +49,7 @@ struct worker {
 	struct waiter waiter;
 	struct frame *frames; /* [send_batch] of the burst at hand */
 	uint32_t doorbell_seen;
+	bool messages_left;  /* in the channel, perhaps */
 	uint32_t generation; /* of the plan in force */
 	uint32_t answered;   /* what the supervisor has been told of it */
 	bool stop;
@@ -198,8 +203,7 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 /* Takes over `fd` (-1: none). */
 static int handle_message(struct worker *worker, const struct message *message, int fd)
 {
-	if (message->type != MESSAGE_PLAN)
-		settle(worker);
+	settle(worker);
 	switch (message->type) {
 	case MESSAGE_INPUT:
 		input_open(worker, message, fd);
@@ -213,8 +217,6 @@ static int handle_message(struct worker *worker, const struct message *message, 
 	case MESSAGE_OUTPUT_GONE:
 		output_close(worker, message->index);
 		return 0;
-	case MESSAGE_PLAN:
-		return apply_plan(worker, message, fd);
 	case MESSAGE_STOP:
 		worker->stop = true;
 		return 0;
@@ -223,7 +225,7 @@ static int handle_message(struct worker *worker, const struct message *message, 
 	}
 }
 
-/* One answer for all plans that have come at once. */
+/* One answer for all plans of a turn. */
 static int answer(struct worker *worker)
 {
 	const struct message message = {.type = MESSAGE_APPLIED,
@@ -235,16 +237,32 @@ static int answer(struct worker *worker)
 	return channel_send(WORKER_CHANNEL_FD, &message, -1);
 }
 
+/* What has come, between two bursts. Of several plans only the last is applied: no packet would
+ * meet the others. What follows a plan does not take from it what it uses. */
 static int handle_messages(struct worker *worker)
 {
-	struct message message;
-	int passed, rc;
+	struct message message, plan = {0};
+	int passed, plan_fd = -1, rc = 0;
+	unsigned count = 0;
 
-	while ((rc = channel_receive(WORKER_CHANNEL_FD, &message, &passed)) > 0) {
-		rc = handle_message(worker, &message, passed);
-		if (rc < 0)
-			return rc;
+	while (rc == 0 && count < MESSAGES_PER_TURN) {
+		rc = channel_receive(WORKER_CHANNEL_FD, &message, &passed);
+		if (rc <= 0)
+			break;
+		count++;
+		rc = 0;
+		if (message.type != MESSAGE_PLAN) {
+			rc = handle_message(worker, &message, passed);
+			continue;
+		}
+		if (plan_fd >= 0)
+			close(plan_fd);
+		plan = message;
+		plan_fd = passed;
 	}
+	worker->messages_left = count == MESSAGES_PER_TURN;
+	if (rc == 0 && plan.type == MESSAGE_PLAN)
+		rc = apply_plan(worker, &plan, plan_fd);
 	return rc < 0 ? rc : answer(worker);
 }
 
@@ -333,11 +351,11 @@ static int wait_for_work(struct worker *worker)
 	return rc;
 }
 
-static bool doorbell_rang(struct worker *worker)
+static bool messages_came(struct worker *worker)
 {
 	uint32_t rung = __atomic_load_n(&worker->shared->doorbell.rung, __ATOMIC_RELAXED);
 
-	if (rung == worker->doorbell_seen)
+	if (rung == worker->doorbell_seen && !worker->messages_left)
 		return false;
 	worker->doorbell_seen = rung;
 	return true;
@@ -349,9 +367,9 @@ static int run_loop(struct worker *worker)
 	int rc = 0;
 
 	while (rc == 0 && worker->egress.error == 0 && !handoff_failed(&worker->handoff)) {
-		if (doorbell_rang(worker))
+		if (messages_came(worker))
 			rc = handle_messages(worker);
-		if (rc == 0 && turn_all(worker) == 0) {
+		if (rc == 0 && turn_all(worker) == 0 && !worker->messages_left) {
 			if (worker->stop)
 				break;
 			rc = wait_for_work(worker);
