@@ -27,7 +27,7 @@
 
 enum {
 	SLOTS = 1 << 18,
-	TOO_LONG_S = 120,
+	TOO_LONG_S = 300,
 	/* of a queue; both are full when the sending thread has one packet in hand and no room for
 	 * its hold */
 	CAPACITY = HANDOFF_SIZE - 1,

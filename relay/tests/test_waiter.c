@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { SIZE = 65, CLOCK = SIZE - 1, SLEEP_MS = 50, TOO_LONG_S = 30 };
+enum { SIZE = 65, CLOCK = SIZE - 1, SLEEP_MS = 50, TOO_LONG_S = 300 };
 
 static struct waiter waiter;
 static struct counters counters;
