@@ -13,10 +13,15 @@ host_require_root() {
 		"making network namespaces needs root; run: sudo harness/bench $*"
 }
 
-# Two measurements at a time would measure each other.
-host_lock() {
+# The lock lasts until the last process that has the file open has ended: the guard, whose fd this is.
+host_lock_open() {
 	mkdir -p "$STATE_ROOT"
 	exec {lock_fd}>>"$STATE_ROOT/lock"
+}
+
+# Two measurements at a time would measure each other.
+host_lock() {
+	[[ -n ${lock_fd:-} ]] || host_lock_open
 	flock --nonblock "$lock_fd" || die "$EXIT_INCONCLUSIVE" \
 		"another bench is measuring on this machine; wait for it to end"
 }

@@ -90,7 +90,7 @@ sitting_open() {
 	host_require_root "${@:2}"
 	programs_check
 	host_lock
-	undo_begin
+	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
 	COMMIT=$(host_commit)
 	DIRTY=false
 	! host_dirty || DIRTY=true
@@ -134,7 +134,7 @@ sitting_open_results() {
 		"less than $FREE_MB MB are free in $RESULTS; make room or name another folder with --results"
 }
 
-# Runs at exit when the sitting is not complete: an interrupted one leaves nothing, a failed one its
+# Runs at the end when the sitting is not complete: an interrupted one leaves nothing, a failed one its
 # raw data, for whoever looks for the reason.
 sitting_discard() {
 	[[ -d $1 ]] || return 0

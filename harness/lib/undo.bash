@@ -5,18 +5,8 @@
 
 readonly STATE_ROOT=/run/mcrelay-bench
 
-# undo_begin: opens the journal of this run, cleans up after dead owners; plays it at exit.
-undo_begin() {
-	undo_open "$RUN_ID"
-	trap undo_end EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 141' PIPE
-	trap 'exit 143' TERM
-}
-
-# undo_open NAME: a journal ($STATE) that whoever opens it plays himself. It is there with its owner
-# or not at all.
+# undo_open NAME [OWNER]: a journal ($STATE) that OWNER, a PID (default: this process), plays in the end. It is there
+# with its owner or not at all.
 undo_open() {
 	local new=$STATE_ROOT/.$1
 	mkdir -p "$STATE_ROOT"
@@ -24,7 +14,7 @@ undo_open() {
 	STATE=$STATE_ROOT/$1
 	rm -rf "$new"
 	mkdir "$new"
-	process_identity $$ >"$new/owner"
+	process_identity "${2:-$$}" >"$new/owner"
 	: >"$new/undo"
 	mv -T "$new" "$STATE"
 }
@@ -40,17 +30,6 @@ undo_play() {
 		eval "$line" </dev/null || printf 'bench: could not undo: %s\n' "$line" >&2
 	done < <(tac "$1/undo")
 	rm -rf "$1"
-}
-
-undo_end() {
-	exit_status=$?
-	trap '' HUP INT PIPE TERM # once more Ctrl-C does not stop the cleaning,
-	set +Ee                   # nor does a failed undo or a terminal that has gone,
-	pause 0.001               # nor the alarm of a pause that the signal has ended: bash would abort on it
-	progress_end
-	[[ -z ${COMPANION:-} ]] || process_stop "$COMPANION"
-	undo_play "$STATE"
-	exit "$exit_status"
 }
 
 undo_recover() {

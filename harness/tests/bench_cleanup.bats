@@ -103,6 +103,31 @@ load bench_helper
 	assert_host_restored
 }
 
+# What `start` starts is bench by now, and hears signals.
+bench_begun() {
+	[[ $(tr '\0' ' ' <"/proc/$BENCH_PID/cmdline") == "bash $BENCH "* ]]
+}
+
+@test "Ctrl-C twice, at one moment or another of a comparison of twins" {
+	need_root
+	local delay
+	scenario paired compare=cpu_ns_per_packet twin=yes window_ms=1500
+	for delay in 0 0.03 0.1 0.2 0.3 0.45 0.6 0.8 1 1.3 1.7 2.2 2.9 3.6; do
+		start compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --scenario paired
+		STARTED=()
+		eventually bench_begun
+		sleep "$delay"
+		# as timeout(1) does it: to bench, then to its group
+		kill -INT "$BENCH_PID"
+		kill -INT -- "-$BENCH_PID" || true # it may have ended
+		ended 130
+		assert_host_restored
+		assert_nothing_left
+		run pgrep --full -- "$RESULTS/"
+		assert_failure 1
+	done
+}
+
 # with_tool NAME SCRIPT: puts a program of that name in front of the real one ($REAL).
 with_tool() {
 	mkdir -p "$WORK/bin"
