@@ -359,7 +359,9 @@ def build(raw: Path) -> dict:
         if relay or hop["outputs"]:
             problems += hop_problems(hop["name"], run, raw)
     for account in accounts.all:
-        if not account["closed"]:
+        if account["offered"] <= 0:
+            problems.append(f"ledger of '{account['account']}' is empty: no packet got that far")
+        elif not account["closed"]:
             problems.append(f"ledger of '{account['account']}' does not close: residual "
                             f"{account['residual']} of {account['offered']} packets")
 

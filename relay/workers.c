@@ -229,8 +229,10 @@ void workers_receive(struct worker_handle *worker)
 static void log_death(const struct worker_handle *worker, int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("Supervisor", "worker %u was killed by signal %d (%s)", worker->index,
-			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+		log_error("Supervisor", "worker %u was killed by signal %d (%s)%s", worker->index,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)),
+			  WTERMSIG(status) == SIGSYS ? ": its sandbox does not allow what it called"
+						     : "");
 	else
 		log_error("Supervisor", "worker %u ended with status %d", worker->index,
 			  WEXITSTATUS(status));

@@ -64,11 +64,27 @@ compare_build_tree() {
 
 # compare_make TREE BUILD LOG WHO
 compare_make() {
-	local owner
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$1" BUILD="$2" "$2/mcrelay" >"$3" 2>&1 ||
-		die "$EXIT_INVALID" "$4 cannot be built: $(grep -m1 -i 'error' "$3" || tail -1 "$3")"
+	compare_run_make "$1" "$2" "$2/mcrelay" >"$3" 2>&1 ||
+		die "$EXIT_INVALID" "$4 cannot be built: $(grep -m1 -iE 'error|\*\*\*' "$3" || tail -1 "$3")"
+}
+
+# What measures the builds is made, too, when it has to be. Programs elsewhere are taken as they are.
+compare_make_generator() {
+	local said
+	[[ $BUILD == "$ROOT/build" ]] || return 0
+	[[ ! -x $RELAY || ! -x $BUILD/trafficgen ]] || ! programs_fresh || return 0
+	progress "building the generator"
+	said=$(compare_run_make "$ROOT" build build/trafficgen build/mcrelay 2>&1) || die "$EXIT_INVALID" \
+		"the generator cannot be built: $(grep -m1 -iE 'error|\*\*\*' <<<"$said" || tail -1 <<<"$said")"
+}
+
+# compare_run_make TREE BUILD TARGET...: what is built belongs to whom the files belong to.
+compare_run_make() {
+	local owner status=0
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$1" -j"$(nproc)" BUILD="$2" "${@:3}" || status=$?
 	owner=$(stat -c %u:%g "$ROOT")
-	chown -R "$owner" "$ROOT/build/compare"
+	[[ ! -d $ROOT/build ]] || chown -R "$owner" "$ROOT/build"
+	return "$status"
 }
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
@@ -99,9 +115,15 @@ compare_scenario() {
 					compare_run "$who"
 				done
 			fi
+			compare_pair_valid || break # which the next look says
 		done <<<"$plan"
 	done
 	progress_end
+}
+
+# A run that does not count makes the whole comparison invalid; more of them would not change that.
+compare_pair_valid() {
+	jq -es 'all(.valid)' "$COMPARE_PAIR"/*/result.json >/dev/null
 }
 
 # compare_run base|head: one run of COMPARE_PAIR.

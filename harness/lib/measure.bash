@@ -88,8 +88,9 @@ sitting_begin() {
 # sitting_open NAME ARGUMENTS...: the same for a sitting of several scenarios.
 sitting_open() {
 	host_require_root "${@:2}"
-	programs_check
 	host_lock
+	[[ $COMMAND != compare ]] || compare_make_generator
+	programs_check
 	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
 	COMMIT=$(host_commit)
 	DIRTY=false

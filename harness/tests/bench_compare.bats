@@ -96,6 +96,68 @@ sourced() {
 	assert_equal "$(cat "$WORK/other")" table
 }
 
+# commit FOLDER NUMBER: a commit whose relay is told from another one's by its last byte.
+commit() {
+	# shellcheck disable=SC2016 # for make
+	printf '%s\n' '$(BUILD)/mcrelay: Makefile' \
+		"	mkdir -p \$(@D) && cp '$PROGRAMS/mcrelay' \$@ && printf $2 >>\$@" '$(BUILD)/trafficgen:' \
+		"	mkdir -p \$(@D) && cp '$PROGRAMS/trafficgen' \$@" >"$1/Makefile"
+	git -C "$1" add .
+	git -C "$1" -c user.name=test -c user.email=test@localhost commit -qm "$2"
+}
+
+measure_copy() {
+	unset BUILD
+	# shellcheck disable=SC2030,SC2031 # for this test
+	BENCH=$copy/harness/bench measure compare "$@"
+}
+
+# assert_compared BASE HEAD: which commits' relays ran in the first pair.
+assert_compared() {
+	assert_equal "$(jq -r .sut.sha256 "$RESULTS"/compare/*/paired/first/01/{base,head}/result.json)" "$(for last in "$@"; do
+		{ cat "$PROGRAMS/mcrelay" && printf '%s' "$last"; } | sha256sum | cut -d' ' -f1
+	done)"
+	rm -r "$RESULTS"
+}
+
+@test "compare: in a fresh clone it builds base, head, and what measures them" {
+	need_root
+	local copy=$WORK/copy
+	scenario paired compare=cpu_ns_per_packet
+	mkdir "$copy"
+	cp -r "$HARNESS" "$ROOT/baselines" "$ROOT/.gitignore" "$copy"
+	git -C "$copy" init -q
+	commit "$copy" 1
+	commit "$copy" 2
+	measure_copy --budget 0.1
+	assert_compared 1 2
+	# the base is there already; a change that is not committed is another head
+	sed -i 's/printf 2/printf 3/' "$copy/Makefile"
+	measure_copy --budget 0.1
+	assert_compared 2 3
+	# what does not build is no verdict
+	rm "$copy/build/trafficgen"
+	printf '\tfalse\n' >>"$copy/Makefile"
+	measure_copy
+	assert_equal "$status" 5
+	[[ $stderr == *'the generator cannot be built: '*'Error 1' ]]
+	printf 'mcrelay\n' >"$copy/Makefile"
+	measure_copy
+	assert_equal "$status" 5
+	[[ $stderr == *'head cannot be built: '*'missing separator'* ]]
+}
+
+@test "compare: ends with the first pair that does not count" {
+	need_root
+	scenario paired compare=cpu_ns_per_packet
+	printf '#!/bin/sh\nexec "%s" "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/another"
+	chmod +x "$WORK/another"
+	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/another"
+	assert_equal "$status" 5
+	assert_output --partial 'pair 01, head: r1: the binary that ran'
+	assert_equal "$(jq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 1
+}
+
 @test "compare: two builds in turn, each the one that was named, until there is a verdict" {
 	need_root
 	local folder

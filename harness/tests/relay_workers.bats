@@ -165,7 +165,7 @@ policies() {
 	run "$SYSCALL" "$pid" 39
 	((status != 75)) || skip "cannot make another process call: $output"
 	assert_success
-	eventually grep -q 'worker 0 was killed by signal 31' "$WORK/relay.log"
+	eventually grep -q 'worker 0 was killed by signal 31 (Bad system call): its sandbox does not allow' "$WORK/relay.log"
 	eventually replaced 0 "$pid" 1
 	receive_start sink
 	send --count 500 --size 100 --verify

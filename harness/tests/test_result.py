@@ -161,7 +161,7 @@ class Fanout(Recorded):
         self.assertEqual(found["problems"], [])
         self.assertEqual((found["sink"]["expected"], found["sink"]["lost"]), (40_000, 10))
         self.change("r1.stats.json", lambda stats: stats["outputs"].pop())
-        self.assertIn("ledger of 'r1 out0 -> sink' does not close", self.problems())
+        self.assertIn("ledger of 'r1 out0 -> sink' is empty", self.problems())
 
 
 class Problems(Recorded):
@@ -222,6 +222,12 @@ class Problems(Recorded):
             report.update(packets_sent=0, samples=[[t, 0] for t, _ in report["samples"]])
         self.change("gen.json", silence)
         self.assertIn("the generator sent nothing", self.problems())
+
+    def test_no_packet_got_that_far(self):
+        def none(counters):
+            counters["gen:out0"]["tx_packets"] = counters["r1:in0"]["rx_packets"] = 0
+        self.change("links.after.json", none)
+        self.assertIn("ledger of 'r1 in' is empty: no packet got that far", self.problems())
 
     def test_receiver_that_lost_track(self):
         self.change("sink.recv.json", lambda report: report.update(received=10_000))
