@@ -3,7 +3,7 @@
 # is made. The journal is played backwards at exit, whatever the reason; should this process be
 # killed outright, the next one finds the journal of a dead owner and plays it.
 
-readonly STATE_ROOT=/run/mcrelay-bench
+readonly STATE_ROOT=${STATE_ROOT:-/run/mcrelay-bench} # the tests of the relay have another one
 
 # undo_open NAME [OWNER]: a journal ($STATE) that OWNER, a PID (default: this process), plays in the end. It is there
 # with its owner or not at all.

@@ -243,8 +243,7 @@ true$'
 	assert_output $'true\ntrue'
 	run jq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
 	assert_output $'true\n4\ntrue'
-	run ip netns list
-	refute_output --partial mcr-
+	assert_no_namespace
 }
 
 @test "twins: one that cannot run ends both, and says why" {
@@ -257,8 +256,7 @@ true$'
 		assert_among_said "the relay of r1 did not get ready: .*no-such-option"
 		rm -r "$RESULTS"
 	done
-	run ip netns list
-	refute_output --partial mcr-
+	assert_no_namespace
 }
 
 @test "twins: SIGTERM and Ctrl-C end both, and the host is as before" {

@@ -65,7 +65,7 @@ load bench_helper
 	assert_equal "$status" 143
 	eventually lock_free
 	assert_equal "$(sysctls)" "$SYSCTLS"
-	assert_equal "$(ip netns list | grep -c "^mcr-" || true)" 0
+	assert_no_namespace
 	assert_nothing_left
 }
 

@@ -143,6 +143,11 @@ assert_host_restored() {
 	[[ ! -e $STATE_ROOT/$BENCH_PID ]] || fail "$STATE_ROOT/$BENCH_PID is still there"
 }
 
+# Of any bench. The tests of the relay, which may run beside these, have namespaces called mcr-test-...
+assert_no_namespace() {
+	assert_equal "$(ip netns list | grep '^mcr-[0-9]' || true)" ''
+}
+
 # A zombie has none: it is dead, and the host's init will notice.
 start_time() {
 	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" {print $20}'

@@ -32,6 +32,10 @@ BATS_TEST_TIMEOUT=120
 # shellcheck disable=SC2034 # read by link()
 declare -gA SCENARIO=([offload_tx-udp-segmentation]=off)
 
+# Files of these tests may run beside each other and beside those of bench, which looks for what a run has left.
+# shellcheck disable=SC2034 # read by undo
+STATE_ROOT=/run/mcrelay-tests
+
 # bats and the harness both have a run(). Here it is bats'; harness_call lends the other one.
 BATS_RUN=$(declare -f run)
 for part in common undo host topology profile; do
@@ -58,7 +62,7 @@ testbed() {
 		printf 'no programs in %s; run: make\n' "$BUILD" >&2
 		return 1
 	}
-	export RUN_ID=$$
+	export RUN_ID=test-$$
 	undo_open "$RUN_ID"
 	export TESTBED_STATE=$STATE
 	harness_call "$1"
