@@ -83,7 +83,7 @@ compare_run_make() {
 	local owner status=0
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$1" -j"$(nproc)" BUILD="$2" "${@:3}" || status=$?
 	owner=$(stat -c %u:%g "$ROOT")
-	[[ ! -d $ROOT/build ]] || chown -R "$owner" "$ROOT/build"
+	[[ ! -d $ROOT/build ]] || chown -Rh "$owner" "$ROOT/build"
 	return "$status"
 }
 

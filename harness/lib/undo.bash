@@ -33,10 +33,10 @@ undo_play() {
 }
 
 undo_recover() {
-	local dir exit_status=137 # what its owner died of
+	local dir owner exit_status=137 # what its owner died of
 	for dir in "$STATE_ROOT"/*/; do
-		[[ -f $dir/owner && -f $dir/undo ]] || continue
-		process_alive "$(<"$dir/owner")" && continue
+		owner=$(cat "$dir/owner" 2>/dev/null) || continue # it has just gone
+		! process_alive "$owner" || continue
 		note "cleaning up after an earlier run that was killed (${dir%/})"
 		undo_play "${dir%/}"
 	done
