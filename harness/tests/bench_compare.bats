@@ -208,11 +208,11 @@ true$'
 
 @test "compare_KEY changes the scenario in what bench compare measures, and nowhere else" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet compare_rate_pps=30000 compare_window_ms=600
+	scenario paired compare=cpu_ns_per_packet compare_rate_pps=30000 compare_window_ms=1200
 	measure noise paired 2
 	assert_equal "$status" 0
 	run jq -r '.declared.rate_pps, .window_ns[1] - .window_ns[0]' "$RESULTS"/paired/*/runs/0001/relay/result.json
-	assert_output $'30000\n600000000'
+	assert_output $'30000\n1200000000'
 	rm -r "$RESULTS"
 	measure run paired
 	assert_equal "$status" 0

@@ -7,7 +7,7 @@ load bench_helper
 @test "broken measurements are invalid, and say why" {
 	need_root
 	local fault said
-	scenario short rate_pps=100000 window_ms=600
+	scenario short rate_pps=100000
 	while IFS='|' read -r fault said; do
 		export BENCH_FAULT=$fault
 		measure run short

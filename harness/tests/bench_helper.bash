@@ -51,7 +51,7 @@ scenario() {
 		flows = 1
 		gso_segments = 1
 		warmup_ms = 100
-		window_ms = 400
+		window_ms = 900
 		relay_options = --exclusive
 		offload_tx-udp-segmentation = off
 		offload_generic-receive-offload = off

@@ -223,7 +223,7 @@ pgrep_in_journal() {
 @test "gate in another profile: judged, but not in the history" {
 	need_root
 	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
-		gso_segments=32 control_window_ms=300
+		gso_segments=32
 	measure gate --rounds 1 --profile gro
 	assert_equal "$status" 4
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
@@ -313,7 +313,7 @@ refused_plan() {
 
 @test "sweep: every profile, payload, number of flows and of outputs" {
 	need_root
-	scenario short window_ms=250 rate_pps=5000
+	scenario short window_ms=600 rate_pps=5000
 	measure sweep short --rounds 1
 	assert_equal "$status" 0
 	assert_schema sweep "$RESULTS"/short/*/sweep.json

@@ -11,11 +11,11 @@ load bench_helper
 	assert_schema result "$RESULTS"/short/*/result.json
 	assert_equal "$(result '.sink.source, .sink.lost, .sink.corrupt')" $'interface counters\n0\nnull'
 	rm -r "$RESULTS"
-	scenario short control_window_ms=200
+	scenario short control_window_ms=700
 	measure run short --control
 	assert_equal "$status" 0
 	assert_schema result "$RESULTS"/short/*/result.json
-	assert_equal "$(result '.kind, (.window_ns[1] - .window_ns[0])')" $'control\n200000000'
+	assert_equal "$(result '.kind, (.window_ns[1] - .window_ns[0])')" $'control\n700000000'
 }
 
 @test "sink = receive: every packet is read at every output" {
@@ -59,7 +59,7 @@ load bench_helper
 	eventually lock_free
 	"$BENCH" run short --results "$RESULTS" 2>"$WORK/err" | head -1 >/dev/null
 	assert_equal "${PIPESTATUS[0]}" 0
-	assert_equal "$(cat "$WORK/err")" 'short: relay run of 0.4 s'
+	assert_equal "$(cat "$WORK/err")" 'short: relay run of 0.9 s'
 	eventually lock_free
 	"$BENCH" run short --results "$RESULTS" >&- 2>&-
 	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 2
@@ -195,7 +195,7 @@ json.dump({"start_ns": start, "packets_sent": 0, "send_errors": 0, "packet_rate_
 @test "gate: one round is too few for a verdict; it is remembered and drawn" {
 	need_root
 	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
-		gso_segments=32 control_window_ms=300
+		gso_segments=32
 	measure gate --rounds 1
 	assert_equal "$status" 4
 	assert_output --partial 'INCONCLUSIVE: tier none reached, target asked'
@@ -212,7 +212,7 @@ json.dump({"start_ns": start, "packets_sent": 0, "send_errors": 0, "packet_rate_
 @test "gate: a history that cannot be written does not change the verdict, and is said" {
 	need_root
 	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
-		gso_segments=32 control_window_ms=300
+		gso_segments=32
 	mkdir -p "$RESULTS"
 	touch "$RESULTS/history"
 	measure gate --rounds 1
