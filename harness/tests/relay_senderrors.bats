@@ -162,9 +162,9 @@ refuses_and_says() {
 
 # ---- ENOBUFS ------------------------------------------------------------------------------------
 
-# crowd BURST LIMIT: the queue of the output takes LIMIT bytes, BURST at once, and is slow.
+# crowd RATE BURST LIMIT: the queue of the output takes LIMIT bytes, BURST at once, and is slow.
 crowd() {
-	at r1 tc qdisc add dev out1 root tbf rate 2mbit burst "$1" limit "$2"
+	at r1 tc qdisc add dev out1 root tbf rate "$1" burst "$2" limit "$3"
 }
 
 relieve() {
@@ -172,7 +172,7 @@ relieve() {
 }
 
 overflows() {
-	crowd 100000 100000
+	crowd 2mbit 100000 100000
 	relays 200
 	printf '%s of 200 sent\n' "$SENT"
 	((SENT > 0 && SENT < 200)) || fail "the queue took $SENT of 200 packets"
@@ -190,9 +190,9 @@ overflows() {
 }
 
 # A queue whose packets may not be as large as a GSO send cuts it, and the send succeeds when it takes
-# any of its packets.
+# any of its packets. So slow that a queue which one send has filled is full for the next, on any machine.
 overflows_in_parts() {
-	crowd 5000 10000
+	crowd 200kbit 5000 10000
 	relays 200
 	printf '%s of 200 sent, %s arrived\n' "$SENT" "$ARRIVED"
 	((SENT < 200)) || fail "nothing was refused"
