@@ -111,12 +111,13 @@ static void assert_suffix(const struct family *family, const char *suffix, size_
 static void parse_sample(char *line)
 {
 	const struct family *family = &families[num_families - 1];
-	struct sample_line *more = realloc(samples, (num_samples + 1) * sizeof(*samples));
 	const char *end = line;
 	size_t length = take_name(&end, true);
 
-	assert_non_null(more);
-	samples = more;
+	if ((num_samples & (num_samples - 1)) == 0) { /* full: twice as many */
+		samples = realloc(samples, 2 * (num_samples + 1) * sizeof(*samples));
+		assert_non_null(samples);
+	}
 	/* of the family whose HELP and TYPE came last */
 	assert_true(num_families > 0 && family->type);
 	assert_in_range(length, strlen(family->name), strlen(family->name) + strlen("_bucket"));
