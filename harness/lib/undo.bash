@@ -45,7 +45,7 @@ undo_recover() {
 # A process is known by its PID and its start time, so that a recycled PID is never mistaken for it.
 process_identity() {
 	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null && [[ -n $stat ]] || return 1 # gone, or while it was read
 	# shellcheck disable=SC2086 # a list of words
 	set -- "$1" ${stat##*) }
 	[[ $2 != Z ]] || return 1 # dead; only its parent has not looked yet
