@@ -115,8 +115,11 @@ static void parse_sample(char *line)
 	size_t length = take_name(&end, true);
 
 	if ((num_samples & (num_samples - 1)) == 0) { /* full: twice as many */
-		samples = realloc(samples, 2 * (num_samples + 1) * sizeof(*samples));
-		assert_non_null(samples);
+		struct sample_line *more =
+			realloc(samples, 2 * (num_samples + 1) * sizeof(*samples));
+
+		assert_non_null(more);
+		samples = more;
 	}
 	/* of the family whose HELP and TYPE came last */
 	assert_true(num_families > 0 && family->type);
