@@ -190,7 +190,7 @@ overflows() {
 }
 
 # A queue whose packets may not be as large as a GSO send cuts it, and the send succeeds when it takes
-# any of its packets. So slow that a queue which one send has filled is full for the next, on any machine.
+# any of its packets. So slow that a queue which one send has filled is still full for the next on a slow machine.
 overflows_in_parts() {
 	crowd 200kbit 5000 10000
 	relays 200
