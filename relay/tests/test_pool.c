@@ -2,7 +2,7 @@
 /*
  * pool: fixed memory in three classes. What the pool does when it is empty, and with several holds
  * on a buffer, is tested where it happens, in test_ingress_uring.c; huge pages that are there for
- * sure, in harness/tests/relay_pages.bats.
+ * sure, in harness/tests/relay/pages.bats.
  */
 #include "../log.h"
 #include "../pool.h"

@@ -3,7 +3,7 @@
 # in order, to the bit; and its account is exact. Then what strains buffers and outputs: a pool that
 # is too small, jumbo frames, one packet to 50 outputs, three streams into one.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

@@ -3,7 +3,7 @@
 # what they are in makes no difference to what is relayed. vm.nr_hugepages belongs to the whole host:
 # it is changed for the time of a test, and put back whatever becomes of the test.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

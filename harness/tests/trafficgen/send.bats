@@ -6,7 +6,7 @@
 #   gen                sink
 #   out0 ─────────▶ in0
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

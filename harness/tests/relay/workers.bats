@@ -2,7 +2,7 @@
 # The workers: what they may do, what happens when one dies, how several share the load. Where one is
 # killed, the account says how many packets may have been lost with it.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build
@@ -14,7 +14,7 @@ build() {
 
 IN=in0:$GROUP_IN:5000
 RULE=$(rule one "$IN" "out0:$GROUP_OUT:6000")
-SYSCALL=$TESTS/syscall.py
+SYSCALL=$TESTS/lib/syscall.py
 
 # status_of PID FIELD: of /proc/PID/status, words separated by one space.
 status_of() {

@@ -2,7 +2,7 @@
 # From start to end: reports and where they go, settings and where they come from, the end with
 # packets still waiting, and two relays at a time.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

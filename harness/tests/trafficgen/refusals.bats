@@ -3,7 +3,7 @@
 # for a wrong command line, 1 otherwise; and nothing is left behind.
 
 # shellcheck disable=SC2154 # stderr is set by bats' run
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

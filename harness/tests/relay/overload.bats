@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # More than the relay can take: it loses packets, and knows of every one.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

@@ -2,7 +2,7 @@
 # What the relay does to its host: the groups it joins and leaves, and --exclusive, which keeps the
 # rules' packets (and only those) from the host's own programs for as long as the relay lives.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

@@ -3,7 +3,7 @@
 # finds up to 64 packets in one slot, cuts them apart and counts them one by one. The links towards
 # the receivers do not carry aggregates, so what these count are packets.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

@@ -2,7 +2,7 @@
 # Interfaces that go down, go away and come back while the relay runs: it survives, says so once,
 # counts what it could not send and why, does not spin meanwhile, and relays again afterwards.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

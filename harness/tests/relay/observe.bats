@@ -2,7 +2,7 @@
 # What an operator sees of a relay and tells it from outside: SIGHUP, log levels and formats, /metrics
 # and /health, the service manager's socket, capabilities, rates; and unicast at both ends.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

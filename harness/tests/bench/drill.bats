@@ -2,7 +2,7 @@
 # bench drill: measurements that it breaks are invalid, and for the reason that was meant; options of the relay that its
 # drills use reach the relay. Whether the gates answer as they have to is the drill's own business.
 
-load bench_helper
+load ../lib/bench
 
 @test "broken measurements are invalid, and say why" {
 	need_root

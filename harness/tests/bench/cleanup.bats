@@ -2,7 +2,7 @@
 # Whatever happens to bench, the host is afterwards as it was before, and results are whole or not
 # there.
 
-load bench_helper
+load ../lib/bench
 
 @test "after a run: results complete, host restored" {
 	need_root

@@ -2,7 +2,7 @@
 # mcrelayctl and the socket behind it: rules come, change and go while packets flow, bad ones change
 # nothing, and no client, however rude, costs a packet.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build
@@ -13,7 +13,7 @@ build() {
 	link r1 extra 10.77.9.1 gen spare 10.77.9.2
 }
 
-CLIENTS=$TESTS/clients.py
+CLIENTS=$TESTS/lib/clients.py
 RULE=$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")
 
 # add ID [GROUP:PORT:IF]...: the rule of these tests under this id, with these outputs.

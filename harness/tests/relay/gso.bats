@@ -2,7 +2,7 @@
 # Neighbours of equal size leave in one UDP_SEGMENT send, and nobody can tell from what arrives.
 # The links do not carry segmented packets: what they count are the packets on the wire.
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build

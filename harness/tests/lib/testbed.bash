@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# helper: what the tests of behaviour share. Loaded at the head of each .bats file. Real packets go
+# testbed: what the tests of behaviour share. Loaded at the head of each .bats file. Real packets go
 # through a real relay between network namespaces, whose names carry the run's id:
 #
 #   setup_file     testbed BUILD      nodes and links, for all tests of the file
@@ -11,20 +11,20 @@
 # The numbers of packets are so small that every queue on their way holds all of them: where a test
 # asserts that nothing is lost, no scheduling can make it lose anything.
 #
-# BUILD, RELAY, MCRELAYCTL and TRAFFICGEN choose the programs: BUILD=build/asan bats harness/tests/*.bats
+# BUILD, RELAY, MCRELAYCTL and TRAFFICGEN choose the programs: BUILD=build/asan bats --recursive harness/tests
 
 bats_load_library bats-support
 bats_load_library bats-assert
 bats_require_minimum_version 1.5.0
 
-TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 HARNESS=$(dirname "$TESTS")
 ROOT=$(dirname "$HARNESS")
 BUILD=$(realpath "${BUILD:-$ROOT/build}")
 RELAY=${RELAY:-$BUILD/mcrelay}
 MCRELAYCTL=${MCRELAYCTL:-$BUILD/mcrelayctl}
 TRAFFICGEN=${TRAFFICGEN:-$BUILD/trafficgen}
-FRAMES=$TESTS/frames.py
+FRAMES=$TESTS/lib/frames.py
 # shellcheck disable=SC2034 # read by bats
 BATS_TEST_TIMEOUT=120
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What harness/bench says to whom it cannot serve: one line, with what, where and what to do.
 
-load bench_helper
+load ../lib/bench
 
 refused() {
 	run --separate-stderr "$BENCH" "$@"

@@ -2,7 +2,7 @@
 # Link profiles, other systems under test, other payloads, flows and fan-outs; the commands that measure
 # several side by side. The loads are small: what is checked is that what was asked for was measured.
 
-load bench_helper
+load ../lib/bench
 # shellcheck disable=SC2034 # read by bats
 BATS_TEST_TIMEOUT=300
 

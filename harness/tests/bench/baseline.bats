@@ -2,7 +2,7 @@
 # bench baseline: captures of short runs, from the first one to a baseline in force; what is refused; what a deleted
 # scenario does. Whether the figures are right is a matter of test_baseline.py and test_waivers.py.
 
-load bench_helper
+load ../lib/bench
 
 # shellcheck disable=SC2034 # read by bats
 BATS_TEST_TIMEOUT=300

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# bench_helper: what the tests of harness/bench share. They run it as a user does, on short scenarios of
+# bench: what the tests of harness/bench share. They run it as a user does, on short scenarios of
 # their own, and compare the host before and after. Nothing waits for a time; nothing is killed
 # but by the PID that bench itself recorded under /run/mcrelay-bench/PID.
 
@@ -7,7 +7,7 @@ bats_load_library bats-support
 bats_load_library bats-assert
 bats_require_minimum_version 1.5.0
 
-HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 ROOT=$(dirname "$HARNESS")
 BENCH=$HARNESS/bench
 PROGRAMS=$(realpath "${BUILD:-$ROOT/build}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Runs under all sorts of callers, and what they leave; then measurements that must not count.
 
-load bench_helper
+load ../lib/bench
 
 @test "result.json is as its schema says: relay and control" {
 	need_root

@@ -2,7 +2,7 @@
 # bench compare, budget, profile and noise: what they need, what they refuse, what they leave behind. Whether their
 # verdicts are right is a matter of test_compare.py, test_paired.py and test_budget.py, which need no traffic.
 
-load bench_helper
+load ../lib/bench
 
 # shellcheck disable=SC2034 # read by bats
 BATS_TEST_TIMEOUT=200

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent.parent
 HARNESS = TESTS.parent
 DATA = TESTS / "data"
 sys.path.insert(0, str(HARNESS))

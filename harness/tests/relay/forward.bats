@@ -7,7 +7,7 @@
 #   out0 ─────────▶ in0             out2 ──▶ in0 sink2
 #   out1 ─────────▶ in1
 
-load helper
+load ../lib/testbed
 
 build() {
 	topology fanout

@@ -6,7 +6,7 @@
 #   out0 ─────────▶ in0             out1 ──▶ in0 sink1     MTU 1500
 #          MTU 9000
 
-load helper
+load ../lib/testbed
 
 build() {
 	node gen && node r1 && node sink0 && node sink1

@@ -6,7 +6,7 @@
 #   gen                             out1 ──▶ in0 sink1    fails
 #   out0 ─────────▶ in0
 
-load helper
+load ../lib/testbed
 
 setup_file() {
 	testbed build
@@ -135,7 +135,7 @@ cgroup_leave() {
 
 deny() {
 	# not in a node: ip-netns(8) hides cgroups behind a new /sys
-	"$TESTS/cgroup_deny.py" "$CGROUP" "$FAILING" >"$WORK/deny.out" 2>"$WORK/deny.log" 3>&- &
+	"$TESTS/lib/cgroup_deny.py" "$CGROUP" "$FAILING" >"$WORK/deny.out" 2>"$WORK/deny.log" 3>&- &
 	PROCESS[deny]=$(process_identity $!)
 	undo_push process_stop "${PROCESS[deny]}"
 	poll 20 ready_or_dead deny '^ready' || true
@@ -212,7 +212,7 @@ overflows_in_parts() {
 # ---- EMSGSIZE -----------------------------------------------------------------------------------
 
 fragment() {
-	"$TESTS/dont_fragment.py" "$(pid_of relay)" "$FAILING" 6000 "$1"
+	"$TESTS/lib/dont_fragment.py" "$(pid_of relay)" "$FAILING" 6000 "$1"
 }
 
 do_not_fragment() {
