@@ -2,9 +2,10 @@
 """compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
-compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE]: the verdict over all
-scenarios of a sitting, those that were to be measured and those that were, SITTING/compare.json, and as a table;
-exits with 0 PASS or WAIVED (a loss that FILE allows for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE] [--note TEXT]...: the verdict
+over all scenarios of a sitting, those that were to be measured and those that were, SITTING/compare.json, and as a
+table; each TEXT of --note is among the reasons of every scenario. Exits with 0 PASS or WAIVED (a loss that FILE allows
+for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
 compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
 SITTING/noise.json, as harness/power reads it.
@@ -300,7 +301,8 @@ def finish(args: argparse.Namespace) -> int:
         print(f"compare.py: {fault}", file=sys.stderr)
         return EXIT[INVALID]
     verdicts = {name: verdict_of(sitting / name) for name in names}
-    decided = waive(final(verdicts), found, waivers.today())
+    decided = {name: verdict | {"reasons": [*verdict["reasons"], *args.note]}
+               for name, verdict in waive(final(verdicts), found, waivers.today()).items()}
     words = {verdict["verdict"] for verdict in decided.values()}
     document = {"schema": 1, "base": args.base, "head": args.head,
                 "verdict": next(word for word in WORST_FIRST if word in words), "scenarios": decided}
@@ -344,6 +346,7 @@ def main() -> int:
     other.add_argument("sitting")
     other.add_argument("--scenario", action="append", default=[], help="that was to be measured")
     other.add_argument("--waivers")
+    other.add_argument("--note", action="append", default=[], help="on how the verdict came to be")
     other.set_defaults(run=finish)
     recorder = commands.add_parser("noise")
     recorder.add_argument("sitting")

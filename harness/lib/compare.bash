@@ -5,6 +5,7 @@ declare -A COMPARED=() # base, head -> program
 declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
 declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
+COMPARE_NOTES=()            # what the verdict has to say about how it came to be
 readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
 # The commit that a change is compared with unless another one is named: where its branch left the main
@@ -182,6 +183,9 @@ command_compare() {
 	for name in "${CHOSEN[@]}"; do
 		asked+=(--scenario "$name")
 	done
+	for name in "${COMPARE_NOTES[@]}"; do
+		asked+=(--note "$name")
+	done
 	"$HARNESS/compare.py" finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
 		"${asked[@]}" --waivers "$BASELINES/waivers.json" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
@@ -231,20 +235,49 @@ compare_find_commits() {
 		HEAD=$(host_git rev-parse -q --verify 'HEAD^{commit}')
 	fi
 	[[ $BASE != "$HEAD" ]] || refuse "base and head are both ${BASE:0:12}, which is no change; name an older commit"
-	[[ -n ${BENCH_SCENARIOS:-} ]] || compare_check_scenarios
+	compare_check_scenarios
 }
 
-# What was compared at BASE still is: a change that takes a scenario out of the comparison has not passed it.
+# Where a commit has its scenarios: where the last one has them, then where older ones had them.
+readonly COMPARE_SCENARIO_PLACES=(harness/scenario/ harness/scenarios/)
+
+# What was compared at BASE still is: a change that takes a scenario out of the comparison has not passed it. A base
+# that does not tell is invalid. Scenarios from outside the tree are whoever calls's own, which no commit declares:
+# the verdict says that they were not held against BASE.
 compare_check_scenarios() {
-	local file
-	while IFS= read -r file; do
-		[[ $file == *.conf ]] || continue
-		host_git show "$BASE:$file" | grep '^compare *=' >/dev/null || continue # to its end: no broken pipe
-		grep -qs '^compare *=' "$SCENARIOS/${file##*/}" || die "$EXIT_INVALID" \
-			"INVALID: scenario $(basename "$file" .conf) is compared at ${BASE:0:12} and gone here; restore $file"
-		host_git diff --quiet "$BASE" -- "$file" ||
-			note "scenario $(basename "$file" .conf) is another one than at ${BASE:0:12}; both builds are measured as it is now"
-	done < <(host_git ls-tree --name-only "$BASE" harness/scenarios/)
+	local file files text name scenarios root
+	scenarios=$(realpath -m "$SCENARIOS") || die "$EXIT_INVALID" "cannot tell where $SCENARIOS is"
+	root=$(realpath "$ROOT") || die "$EXIT_INVALID" "cannot tell where $ROOT is"
+	if [[ $scenarios/ != "$root"/* ]]; then
+		COMPARE_NOTES+=("the scenarios of $SCENARIOS are not those of the source tree: whether all that is compared at ${BASE:0:12} still is was not checked")
+		note "${COMPARE_NOTES[-1]}"
+		return
+	fi
+	files=$(compare_base_scenarios) || die "$EXIT_INVALID" \
+		"INVALID: git cannot tell which scenarios there are at ${BASE:0:12}; is the clone complete?"
+	[[ -n $files ]] || die "$EXIT_INVALID" "INVALID: there is no scenario at ${BASE:0:12}, in none of" \
+		"${COMPARE_SCENARIO_PLACES[*]}: what has to be compared is not known; name another BASE"
+	for file in $files; do
+		name=$(basename "$file" .conf)
+		text=$(host_git show "$BASE:$file") || die "$EXIT_INVALID" "INVALID: git cannot read $file at ${BASE:0:12}"
+		grep -q '^compare *=' <<<"$text" || continue
+		grep -qs '^compare *=' "$SCENARIOS/$name.conf" || die "$EXIT_INVALID" \
+			"INVALID: scenario $name is compared at ${BASE:0:12} and gone here; restore $(compare_scenario_path "$name")"
+		[[ $text == "$(<"$SCENARIOS/$name.conf")" ]] ||
+			note "scenario $name is another one than at ${BASE:0:12}; both builds are measured as it is now"
+	done
+}
+
+# compare_base_scenarios: the files of the scenarios at BASE, one a line. A place that is not there is none of them.
+compare_base_scenarios() {
+	local listed
+	listed=$(host_git ls-tree --name-only "$BASE" -- "${COMPARE_SCENARIO_PLACES[@]}") || return
+	sed -n '/^[a-z0-9/-]*[.]conf$/p' <<<"$listed"
+}
+
+# compare_scenario_path NAME: of a scenario's file, as seen from the root of the tree.
+compare_scenario_path() {
+	realpath -m --relative-to="$ROOT" "$SCENARIOS/$1.conf"
 }
 
 # What is compared, built where it has to be.

@@ -74,6 +74,15 @@ class Sitting(Scratch):
         for word in ("PASS", "flood", "base one, head other", "6"):
             self.assertIn(word, text)
 
+    def test_a_note_is_among_the_reasons_of_every_scenario(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.ask()
+        code, document, text = self.finish("--scenario", "other", "--note", "nobody looked")
+        self.assertEqual((code, document["verdict"]), (5, "INVALID"))
+        for name in ("flood", "other"):
+            self.assertEqual(document["scenarios"][name]["reasons"][-1], "nobody looked")
+            self.assertIn(f"{name}: nobody looked", text)
+
     def test_a_loss_is_confirmed_by_fresh_pairs(self):
         self.pairs("first", 1, 6, 0.88)
         plan = self.ask()
