@@ -19,19 +19,15 @@ ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) $(REPRO
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pthread
 LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 
-COMMON          := $(addprefix relay/,options.c json_file.c)
-RELAY           := $(addprefix relay/,config.c address.c log.c netif.c packet.c rules.c rulefile.c counters.c \
-                   membership.c exclusive.c offload.c waiter.c ingress_ring.c ingress_uring.c pool.c forward.c handoff.c \
-                   egress.c worker.c shared.c channel.c sandbox.c sockets.c capabilities.c rates.c health.c \
-                   metrics.c http.c http_clients.c notify.c workers.c provision.c inputs.c outputs.c plan.c \
-                   slots.c graves.c supervisor.c report.c \
-                   control.c commands.c)
+# The folders show who runs what; ci/lint checks who may include whom.
+COMMON          := $(wildcard relay/common/*.c)
+RELAY           := $(wildcard $(addprefix relay/,contract/*.c worker/*.c supervisor/*.c control/*.c))
 TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c)
 TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c send_report.c recv.c recv_report.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen
 MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/mcrelayctl.8 $(BUILD)/trafficgen.1
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/unit/%,$(wildcard relay/tests/test_*.c trafficgen/tests/test_*.c))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/unit/%,$(wildcard relay/tests/*/test_*.c trafficgen/tests/test_*.c))
 
 FUZZERS      := $(patsubst relay/fuzz/fuzz_%.c,%,$(wildcard relay/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
@@ -54,7 +50,7 @@ endif
 all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
-$(BUILD)/mcrelayctl: $(call objects,relay/mcrelayctl.c $(COMMON))
+$(BUILD)/mcrelayctl: $(call objects,relay/ctl/mcrelayctl.c $(COMMON))
 $(BUILD)/trafficgen: $(call objects,$(TRAFFICGEN) $(TRAFFICGEN_PURE) $(COMMON))
 $(PROGRAMS):
 	$(say) LD $@
@@ -74,14 +70,14 @@ $(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Man pages take their options and counters from the programs' own tables.
-$(BUILD)/mcrelay.8: relay/mcrelay.8.in $(BUILD)/mcrelay
+$(BUILD)/mcrelay.8: relay/dist/mcrelay.8.in $(BUILD)/mcrelay
 	$(say) MAN $@
 	$(BUILD)/mcrelay --man-options >$@.options
 	$(BUILD)/mcrelay --man-counters >$@.counters
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@COUNTERS@$$/{r $@.counters' -e 'd}' $< >$@
 	rm $@.options $@.counters
 
-$(BUILD)/mcrelayctl.8: relay/mcrelayctl.8.in $(BUILD)/mcrelayctl
+$(BUILD)/mcrelayctl.8: relay/dist/mcrelayctl.8.in $(BUILD)/mcrelayctl
 	$(say) MAN $@
 	$(BUILD)/mcrelayctl --man-options >$@.options
 	$(BUILD)/mcrelayctl --socket-path - add --man-options >$@.add
@@ -90,7 +86,7 @@ $(BUILD)/mcrelayctl.8: relay/mcrelayctl.8.in $(BUILD)/mcrelayctl
 		-e '/^@REMOVE_OPTIONS@$$/{r $@.remove' -e 'd}' $< >$@
 	rm $@.options $@.add $@.remove
 
-$(BUILD)/mcrelay.service: relay/mcrelay.service Makefile
+$(BUILD)/mcrelay.service: relay/dist/mcrelay.service Makefile
 	@mkdir -p $(@D)
 	$(say) SED $@
 	sed 's|@PREFIX@|$(PREFIX)|g' $< >$@

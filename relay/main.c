@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* main: a table of contents. */
-#include "capabilities.h"
-#include "config.h"
-#include "counters.h"
-#include "json_file.h"
-#include "log.h"
-#include "netif.h"
-#include "rulefile.h"
-#include "supervisor.h"
-#include "worker.h"
+#include "common/json_file.h"
+#include "common/log.h"
+#include "contract/counters.h"
+#include "supervisor/capabilities.h"
+#include "supervisor/config.h"
+#include "supervisor/netif.h"
+#include "supervisor/rulefile.h"
+#include "supervisor/supervisor.h"
+#include "worker/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,10 +4,10 @@
  * arrive. The table below is the whole command line; each subcommand is one file (send.c, recv.c).
  * The rest of this file is what both of them share (trafficgen.h).
  */
+#include "common/json_file.h"
+#include "common/options.h"
+#include "common/version.h"
 #include "trafficgen.h"
-#include "json_file.h"
-#include "options.h"
-#include "version.h"
 
 #include <errno.h>
 #include <ifaddrs.h>

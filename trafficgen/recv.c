@@ -19,7 +19,7 @@
  * packet and also tells of drops after the last packet that was queued.
  */
 #include "recv.h"
-#include "json_file.h"
+#include "common/json_file.h"
 #include "payload.h"
 
 #include <arpa/inet.h>

@@ -5,9 +5,9 @@
 #ifndef RECV_H
 #define RECV_H
 
+#include "common/options.h"
 #include "flows.h"
 #include "histogram.h"
-#include "options.h"
 #include "trafficgen.h"
 
 #include <netinet/in.h>

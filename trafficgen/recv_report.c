@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* recv_report: what 'trafficgen recv' says at its end, to people and as JSON. */
+#include "common/version.h"
 #include "recv.h"
-#include "version.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
  * segmented message only that of its last segment, and the account would be wrong.
  */
 #include "send.h"
-#include "json_file.h"
+#include "common/json_file.h"
 #include "payload.h"
 
 #include <arpa/inet.h>

@@ -10,7 +10,7 @@
 #ifndef SEND_H
 #define SEND_H
 
-#include "options.h"
+#include "common/options.h"
 #include "pacer.h"
 #include "sizes.h"
 #include "trafficgen.h"

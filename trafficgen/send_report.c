@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* send_report: what 'trafficgen send' says at its end, to people and as JSON. */
+#include "common/version.h"
 #include "send.h"
-#include "version.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

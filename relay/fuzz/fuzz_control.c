@@ -10,10 +10,10 @@
  * Every line gets one answer, and every answer says whether it is ok; the rules in force keep the
  * promises of rules.h all the while.
  */
-#include "commands.h"
-#include "control.h"
-#include "log.h"
-#include "rulefile.h"
+#include "common/log.h"
+#include "control/commands.h"
+#include "control/control.h"
+#include "supervisor/rulefile.h"
 
 #include <stdlib.h>
 #include <string.h>

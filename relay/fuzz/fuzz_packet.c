@@ -8,7 +8,7 @@
  *
  * The frame is copied, so that ASan sees a read beyond its last byte.
  */
-#include "packet.h"
+#include "worker/packet.h"
 
 #include <stdlib.h>
 #include <string.h>

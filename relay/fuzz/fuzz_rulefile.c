@@ -4,7 +4,7 @@
  * What is accepted must keep the promises of rules.h; what is refused must leave one printable line
  * and no rules behind.
  */
-#include "rulefile.h"
+#include "supervisor/rulefile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #ifndef MADE_UP_H
 #define MADE_UP_H
 
-#include "../health.h"
-#include "../report.h"
+#include "control/health.h"
+#include "control/report.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * clock: time that only goes forward (CLOCK_MONOTONIC). Code that decides by time takes "now" as an
+ * argument where it can, so that tests choose it.
+ */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds; nanoseconds. */
+int64_t now_ms(void);
+uint64_t now_ns(void);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * channel: messages with descriptors between the supervisor and a worker, over a Unix socket that
+ * keeps message boundaries. All but the last two go to the worker.
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include "contract/drill.h"
+#include "contract/rules.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum message_type {
+	MESSAGE_SETUP = 1, /* the first one; passes the shared memory */
+	MESSAGE_INPUT,	   /* receive on input `index` from now on; passes the ring's socket */
+	MESSAGE_INPUT_GONE,
+	MESSAGE_OUTPUT,	     /* output `index` is to be sent through the socket passed, or none */
+	MESSAGE_OUTPUT_GONE, /* no route uses output `index` any more */
+	MESSAGE_PLAN, /* the rules from the next burst on; passes a memfd with a struct plan */
+	MESSAGE_STOP, /* relay what is in the rings, then end */
+	/* from the worker */
+	MESSAGE_READY,
+	MESSAGE_APPLIED, /* this plan, and those before, have taken effect */
+};
+
+enum ingress_mode { INGRESS_RING, INGRESS_URING };
+enum egress_mode { EGRESS_URING, EGRESS_SENDMMSG };
+enum reap_mode { REAP_SYNC, REAP_EAGER, REAP_DEFERRED };
+enum gso_mode { GSO_OFF, GSO_ON, GSO_AUTO };
+enum thread_model { THREADS_UNIFIED, THREADS_SPLIT };
+enum wakeup_mode { WAKEUP_SPIN, WAKEUP_EVENTFD, WAKEUP_HYBRID };
+enum { POOL_SMALL, POOL_STANDARD, POOL_JUMBO, POOL_CLASSES };
+
+struct worker_settings {
+	uint32_t index;	      /* of the worker */
+	uint32_t queue_depth; /* io_uring entries */
+	uint32_t send_batch;  /* frames per turn */
+	int32_t cpu;	      /* to run on; -1: any */
+	int32_t send_cpu;     /* of the sending thread, in the split model */
+	uint32_t uid, gid;    /* to run as */
+	uint32_t ingress, egress, reap, gso, threads, wakeup; /* the enums above */
+	uint32_t pool[POOL_CLASSES];			      /* buffers */
+	uint32_t num_recv_buffers;
+	bool aggregates; /* pool buffers of the largest class hold one */
+	bool yield;
+	bool log_packets;
+	struct drill drill;
+};
+
+struct message {
+	uint32_t type;	/* enum message_type */
+	uint32_t index; /* input or output */
+	union {
+		struct worker_settings settings;
+		struct {
+			char interface[IFNAMSIZ];
+			uint32_t slots, slot_bytes; /* of its ring; slots 0: it has none */
+			uint32_t ring;		    /* its number: no other ring had it before */
+			uint32_t frame_bytes;	    /* the longest IP packet, or aggregate */
+		} input;
+		struct {
+			char interface[IFNAMSIZ];
+			uint32_t mtu;
+			int32_t error; /* positive errno: why there is no socket */
+		} output;
+		struct {
+			uint32_t generation, bytes;
+		} plan;
+	};
+};
+
+/* Sends a message and a duplicate of `passed` (-1: none). 0 or negative errno; -EAGAIN when the
+ * other side does not read, -EPIPE when it is gone. */
+int channel_send(int fd, const struct message *message, int passed);
+
+/* Takes the next message; *passed becomes the descriptor that came with it, or -1. 1; 0 when there
+ * is none now; -EPIPE when the other side is gone; or another negative errno. */
+int channel_receive(int fd, struct message *message, int *passed);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * plan: the rules as a worker needs them: flat, in one piece of memory that is passed to it (a
+ * memfd), with inputs and outputs by their number instead of their name.
+ *
+ *   | num_rules, num_outputs | struct plan_rule [num_rules] | uint32_t outputs[num_outputs] |
+ *
+ * The supervisor builds it; the worker maps it, makes its tables from it, and unmaps it.
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "contract/rules.h"
+
+#include <stdint.h>
+
+struct plan_rule {
+	uint32_t group; /* network order */
+	uint16_t port;	/* host order */
+	uint16_t input;
+	uint32_t slot; /* of its counters */
+	uint32_t first_output, num_outputs;
+};
+
+struct plan {
+	uint32_t num_rules, num_outputs;
+	struct plan_rule rules[];
+	/* uint32_t outputs[num_outputs] */
+};
+
+static inline const uint32_t *plan_outputs(const struct plan *plan)
+{
+	return (const uint32_t *)&plan->rules[plan->num_rules];
+}
+
+static inline uint32_t plan_bytes(uint32_t num_rules, uint32_t num_outputs)
+{
+	return (uint32_t)(sizeof(struct plan) + num_rules * sizeof(struct plan_rule) +
+			  num_outputs * sizeof(uint32_t));
+}
+
+/* What an endpoint's name is to the workers. */
+struct plan_numbers {
+	/* number of the input on this interface; of the output; each of those in the rules has one
+	 */
+	int (*input)(const void *context, const char *interface);
+	int (*output)(const void *context, const struct rule_output *key);
+	const void *context;
+};
+
+/* Builds the plan of `rules`, whose counters are in `slots` [rules->count]. Returns a memfd with
+ * it, *bytes its size; or negative errno. */
+int plan_build(const struct rules *rules, const uint32_t *slots, const struct plan_numbers *numbers,
+	       uint32_t *bytes);
+
+/* Maps what plan_build made, read only. NULL on failure, with errno. */
+const struct plan *plan_map(int fd, uint32_t bytes);
+void plan_unmap(const struct plan *plan, uint32_t bytes);
+
+#endif

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/*
+ * commands: see commands.h. A change of rules is made on the whole set as a JSON document, which is
+ * then checked exactly as a rule file is: there is one set of checks and one wording of refusals.
+ */
+#include "control/commands.h"
+#include "common/log.h"
+#include "control/control.h"
+#include "supervisor/rulefile.h"
+
+#include <errno.h>
+#include <string.h>
+
+static json_t *ok(void)
+{
+	return json_pack("{s:b}", "ok", 1);
+}
+
+static size_t find_rule(json_t *list, const char *id)
+{
+	size_t i;
+	json_t *rule;
+
+	json_array_foreach (list, i, rule) {
+		const char *other = json_string_value(json_object_get(rule, "id"));
+
+		if (other && strcmp(other, id) == 0)
+			break;
+	}
+	return i;
+}
+
+/* Puts the rules in the array `list` in force. */
+static json_t *set_rules(struct commands *commands, json_t *list)
+{
+	char error[RULEFILE_ERROR_BYTES], reason[PROVISION_ERROR_BYTES];
+	json_t *document = json_pack("{s:O}", "rules", list);
+	struct rules next = {0};
+	int rc = rulefile_from_json("request", document, provision_knows_interface,
+				    commands->provision, &next, error);
+
+	json_decref(document);
+	if (rc < 0)
+		return control_error("%s", error);
+	rc = provision_set_rules(commands->provision, &next, reason);
+	if (rc < 0) {
+		rules_free(&next);
+		return control_error("%s", reason);
+	}
+	commands->rules_changed(commands->context);
+	return NULL;
+}
+
+/* Place of the rule that was given no id and receives what `input` says: its id is a hash of that.
+ */
+static size_t find_unnamed(const struct provision *provision, json_t *list, json_t *input)
+{
+	char id[RULE_ID_BYTES];
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach (list, i, rule) {
+		rule_default_id(&provision->rules.rule[i].input, id);
+		if (json_equal(json_object_get(rule, "input"), input) &&
+		    strcmp(provision->rules.rule[i].id, id) == 0)
+			break;
+	}
+	return i;
+}
+
+/* {"command":"add","rule":{...}}: a rule with the id of one that exists replaces it. */
+static json_t *command_add(struct commands *commands, json_t *request)
+{
+	json_t *list = rules_to_json(&commands->provision->rules);
+	json_t *rule = json_object_get(request, "rule");
+	const char *id = json_string_value(json_object_get(rule, "id"));
+	size_t place = id ? find_rule(list, id)
+			  : find_unnamed(commands->provision, list, json_object_get(rule, "input"));
+	json_t *answer;
+
+	if (!json_is_object(rule)) {
+		json_decref(list);
+		return control_error("rule: expected an object with input and outputs");
+	}
+	if (place < json_array_size(list))
+		json_array_set(list, place, rule);
+	else
+		json_array_append(list, rule);
+	answer = set_rules(commands, list);
+	json_decref(list);
+	if (answer)
+		return answer;
+	return json_pack("{s:b, s:s}", "ok", 1, "id", commands->provision->rules.rule[place].id);
+}
+
+static json_t *command_remove(struct commands *commands, json_t *request)
+{
+	const char *id = json_string_value(json_object_get(request, "id"));
+	json_t *list, *answer;
+	size_t place;
+
+	if (!id)
+		return control_error("id: expected the id of a rule");
+	list = rules_to_json(&commands->provision->rules);
+	place = find_rule(list, id);
+	if (place == json_array_size(list)) {
+		json_decref(list);
+		return control_error("no rule \"%.80s\"; see 'list'", id);
+	}
+	json_array_remove(list, place);
+	answer = set_rules(commands, list);
+	json_decref(list);
+	return answer ? answer : ok();
+}
+
+static json_t *command_list(struct commands *commands, json_t *request)
+{
+	(void)request;
+	return json_pack("{s:b, s:o}", "ok", 1, "rules",
+			 rules_to_json(&commands->provision->rules));
+}
+
+static json_t *command_list_workers(struct commands *commands, json_t *request)
+{
+	(void)request;
+	return json_pack("{s:b, s:o}", "ok", 1, "workers", report_workers(commands->reporter));
+}
+
+static json_t *command_stats(struct commands *commands, json_t *request)
+{
+	(void)request;
+	return json_pack("{s:b, s:o}", "ok", 1, "stats",
+			 report_build(commands->reporter, REPORT_SIGNAL));
+}
+
+/* {"command":"log-level"}, and "level" or "facility" and "level" to change it. */
+static json_t *command_log_level(struct commands *commands, json_t *request)
+{
+	const char *level = json_string_value(json_object_get(request, "level"));
+	const char *facility = json_string_value(json_object_get(request, "facility"));
+	struct log_levels levels = *commands->levels;
+	const char *bad;
+	char text[64];
+
+	if ((json_object_get(request, "level") && !level) ||
+	    (json_object_get(request, "facility") && (!facility || !level)))
+		return control_error(
+			"level: expected the name of a level, and of a facility or none");
+	if (level) {
+		snprintf(text, sizeof(text), "%.24s%s%.24s", facility ? facility : "",
+			 facility ? "=" : "", level);
+		if (strpbrk(level, ",=") || log_parse_levels(text, &levels, &bad) < 0)
+			return control_error(
+				"found %s, expected a level (emergency, alert, critical, error, "
+				"warning, notice, info, debug, trace) and one facility "
+				"(Supervisor, Worker, Ingress, Egress, Control, Stats, Config, "
+				"Http) or none",
+				text);
+		commands->set_levels(commands->context, &levels);
+		log_notice("Supervisor", "log level set to %s", text);
+	}
+	return json_pack("{s:b, s:o}", "ok", 1, "levels", log_levels_to_json(commands->levels));
+}
+
+static json_t *command_ping(struct commands *commands, json_t *request)
+{
+	(void)commands;
+	(void)request;
+	return ok();
+}
+
+static const struct {
+	const char *name;
+	json_t *(*answer)(struct commands *commands, json_t *request);
+	const char *keys[2]; /* that it takes besides "command" */
+} table[] = {
+	{"add", command_add, {"rule"}},	  {"remove", command_remove, {"id"}},
+	{"list", command_list, {NULL}},	  {"list-workers", command_list_workers, {NULL}},
+	{"stats", command_stats, {NULL}}, {"log-level", command_log_level, {"level", "facility"}},
+	{"ping", command_ping, {NULL}},
+};
+
+static const char *unknown_key(json_t *request, const char *const allowed[2])
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (request, key, value) {
+		bool known = strcmp(key, "command") == 0;
+
+		for (int i = 0; i < 2; i++)
+			known |= allowed[i] && strcmp(key, allowed[i]) == 0;
+		if (!known)
+			return key;
+	}
+	return NULL;
+}
+
+json_t *commands_answer(void *context, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+	const char *key;
+
+	for (size_t i = 0; name && i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(name, table[i].name) != 0)
+			continue;
+		key = unknown_key(request, table[i].keys);
+		if (key)
+			return control_error("unknown key \"%.40s\" for command %s", key, name);
+		log_debug("Control", "%s", name);
+		return table[i].answer(context, request);
+	}
+	return control_error("command: found %s%.40s%s, expected one of add, remove, list, "
+			     "list-workers, stats, log-level, ping",
+			     name ? "\"" : "", name ? name : "nothing", name ? "\"" : "");
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+/*
+ * control: see control.h. The life of a client: accepted; reads until a line is complete; its
+ * answer is sent, and only then the next line looked at; closed by itself, by the clock, or for a
+ * line too long.
+ */
+#include "control/control.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/workers.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ACCEPT_PAUSE_MS = 100 };
+
+json_t *control_error(const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	json_t *answer;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	answer = json_pack("{s:b, s:s}", "ok", 0, "error", text);
+	/* a quotation that is cut in the middle of a character is not UTF-8 */
+	return answer ? answer : json_pack("{s:b, s:s}", "ok", 0, "error", "invalid request");
+}
+
+/* ------------------------------------------------------------------------- the socket */
+
+/* A socket that nobody answers on was left behind; one that is answered on is in use. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	/* one whose backlog is full would let us wait for ever, if we let it */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat status;
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (lstat(address->sun_path, &status) < 0)
+		rc = errno == ENOENT ? 0 : -errno;
+	else if (!S_ISSOCK(status.st_mode))
+		rc = -EEXIST;
+	else if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		 errno == EAGAIN)
+		rc = -EADDRINUSE;
+	else if (errno != ECONNREFUSED)
+		rc = -errno; /* another kind of socket, or another's */
+	else if (unlink(address->sun_path) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int bind_and_listen(struct control *control, const struct sockaddr_un *address, gid_t gid)
+{
+	const mode_t before = umask(0177);
+	int rc = bind(control->fd, (const struct sockaddr *)address, sizeof(*address));
+
+	umask(before);
+	if (rc == 0 && gid != (gid_t)-1)
+		rc = chown(address->sun_path, (uid_t)-1, gid) < 0 ||
+				     chmod(address->sun_path, 0660) < 0
+			     ? -1
+			     : 0;
+	if (rc == 0)
+		rc = listen(control->fd, CONTROL_CLIENTS_MAX);
+	if (rc == 0)
+		return 0;
+	rc = -errno;
+	if (rc != -EADDRINUSE)
+		unlink(address->sun_path);
+	return rc;
+}
+
+int control_open(struct control *control, const char *path, gid_t gid, control_answer answer,
+		 void *context)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int rc;
+
+	control->path = path;
+	control->answer = answer;
+	control->context = context;
+	control->fd = -1;
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		control->clients[i].fd = -1;
+	if (!path)
+		return 0;
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		rc = -ENAMETOOLONG;
+		goto fail;
+	}
+	strcpy(address.sun_path, path);
+	rc = remove_stale(&address);
+	if (rc < 0)
+		goto fail;
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	rc = control->fd < 0 ? -errno : bind_and_listen(control, &address, gid);
+	if (rc == 0)
+		return 0;
+fail:
+	log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc),
+		  rc == -EADDRINUSE ? "; another mcrelay uses it" : "");
+	if (control->fd >= 0)
+		close(control->fd);
+	control->fd = -1;
+	return rc;
+}
+
+/* ------------------------------------------------------------------------- clients */
+
+static void client_close(struct control_client *client)
+{
+	close(client->fd);
+	free(client->input);
+	free(client->output);
+	*client = (struct control_client){.fd = -1};
+}
+
+void control_close(struct control *control)
+{
+	if (control->fd < 0)
+		return;
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i].fd >= 0)
+			client_close(&control->clients[i]);
+	close(control->fd);
+	unlink(control->path);
+	control->fd = -1;
+}
+
+static struct control_client *free_place(struct control *control)
+{
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i].fd < 0)
+			return &control->clients[i];
+	return NULL;
+}
+
+/* With all places taken, further clients wait in the socket's backlog until one is free. */
+static void accept_clients(struct control *control)
+{
+	struct control_client *client;
+
+	while ((client = free_place(control))) {
+		int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0) {
+			/* without a descriptor the client keeps the socket readable: do not spin */
+			if (errno == EMFILE || errno == ENFILE)
+				control->accept_after_ms = now_ms() + ACCEPT_PAUSE_MS;
+			return;
+		}
+		client->fd = fd;
+		client->input = malloc(CONTROL_REQUEST_BYTES);
+		client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+		if (!client->input)
+			client_close(client);
+	}
+}
+
+static void client_send(struct control_client *client)
+{
+	while (client->output_sent < client->output_length) {
+		ssize_t sent = send(client->fd, client->output + client->output_sent,
+				    client->output_length - client->output_sent,
+				    MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				client_close(client);
+			return;
+		}
+		client->output_sent += (size_t)sent;
+	}
+	free(client->output);
+	client->output = NULL;
+	client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+}
+
+/* Takes over the reference. */
+static void client_answer(struct control_client *client, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	json_decref(answer);
+	if (!text) {
+		client_close(client);
+		return;
+	}
+	client->output = text;
+	client->output_length = strlen(text) + 1;
+	client->output_sent = 0;
+	text[client->output_length - 1] = '\n'; /* in place of the terminating 0 */
+	client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+	client_send(client);
+}
+
+static json_t *answer_line(struct control *control, const char *line, size_t length)
+{
+	json_error_t error;
+	json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+	json_t *answer;
+
+	if (json_is_object(request))
+		answer = control->answer(control->context, request);
+	else if (request)
+		answer = control_error("found %s, expected an object with the key command",
+				       json_is_array(request) ? "an array" : "a value");
+	else
+		answer = control_error("not valid JSON at column %d: %s", error.column, error.text);
+	json_decref(request);
+	return answer;
+}
+
+/* Answers the lines that are complete, as long as answers are taken. */
+static void client_process(struct control *control, struct control_client *client)
+{
+	char *end;
+
+	while (client->fd >= 0 && !client->output &&
+	       (end = memchr(client->input, '\n', client->input_length))) {
+		size_t length = (size_t)(end - client->input);
+		json_t *answer = answer_line(control, client->input, length);
+
+		client->input_length -= length + 1;
+		memmove(client->input, end + 1, client->input_length);
+		client_answer(client, answer);
+	}
+}
+
+static void client_receive(struct control *control, struct control_client *client)
+{
+	ssize_t length = recv(client->fd, client->input + client->input_length,
+			      CONTROL_REQUEST_BYTES - client->input_length, MSG_DONTWAIT);
+
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (length <= 0) {
+		client_close(client);
+		return;
+	}
+	if (client->input_length == 0)
+		client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+	client->input_length += (size_t)length;
+	client_process(control, client);
+	if (client->fd >= 0 && !client->output && client->input_length == CONTROL_REQUEST_BYTES) {
+		client_answer(client, control_error("the request is longer than %d bytes",
+						    CONTROL_REQUEST_BYTES));
+		if (client->fd >= 0)
+			client_close(client);
+	}
+}
+
+/* ------------------------------------------------------------------------- polling */
+
+unsigned control_poll(const struct control *control, struct pollfd *fds)
+{
+	const bool paused = now_ms() < control->accept_after_ms;
+	bool room = false;
+
+	if (control->fd < 0)
+		return 0;
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		const struct control_client *client = &control->clients[i];
+
+		room |= client->fd < 0 && !paused;
+		fds[i + 1] = (struct pollfd){.fd = client->fd,
+					     .events = client->output ? POLLOUT : POLLIN};
+	}
+	fds[0] = (struct pollfd){.fd = room ? control->fd : -1, .events = POLLIN};
+	return CONTROL_CLIENTS_MAX + 1;
+}
+
+void control_handle(struct control *control, const struct pollfd *fds)
+{
+	int64_t now = now_ms();
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *client = &control->clients[i];
+
+		if (client->fd < 0)
+			continue;
+		if (fds[i + 1].revents & POLLOUT)
+			client_send(client);
+		else if (fds[i + 1].revents)
+			client_receive(control, client);
+		if (client->fd >= 0)
+			client_process(control, client);
+		if (client->fd >= 0 && now > client->deadline_ms)
+			client_close(client);
+	}
+	if (fds[0].revents)
+		accept_clients(control);
+}
+
+int64_t control_due_ms(const struct control *control)
+{
+	int64_t due = -1, now = now_ms();
+
+	if (now < control->accept_after_ms)
+		due = control->accept_after_ms - now;
+	for (unsigned i = 0; control->fd >= 0 && i < CONTROL_CLIENTS_MAX; i++) {
+		int64_t left = control->clients[i].deadline_ms - now + 1;
+
+		if (control->clients[i].fd >= 0 && (due < 0 || left < due))
+			due = left > 0 ? left : 0;
+	}
+	return due;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/* health: see health.h. */
+#include "control/health.h"
+#include "common/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void health_tick(struct health *health, struct reporter *reporter)
+{
+	const struct workers *workers = reporter->workers;
+	struct counters total = {0};
+	int64_t now = now_ms();
+	uint64_t received, lost;
+
+	if (now < health->due_ms)
+		return;
+	provision_count_drops(reporter->provision);
+	for (unsigned i = 0; i < workers->count; i++)
+		shared_add_up(&total, workers->worker[i].shared);
+	received = counters_arrived(&total);
+	lost = counter_get(&total, COUNTER_buffer_exhaustion);
+	if (received != health->received)
+		health->received_at_ms = now;
+	if (lost != health->lost)
+		health->lost_at_ms = now;
+	health->received = received;
+	health->lost = lost;
+	health->due_ms = now + HEALTH_TICK_MS;
+}
+
+static double age_s(int64_t at_ms)
+{
+	return at_ms ? (double)(now_ms() - at_ms) / 1000 : -1;
+}
+
+double health_packet_age_s(const struct health *health)
+{
+	return age_s(health->received_at_ms);
+}
+
+/* ------------------------------------------------------------------------- what is wrong */
+
+static void find_fault(json_t *reasons, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void find_fault(json_t *reasons, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	json_array_append_new(reasons, json_string(text));
+}
+
+static json_t *workers_json(const struct workers *workers, json_t *reasons)
+{
+	json_t *list = json_array();
+	uint64_t restarts = 0;
+	unsigned alive = 0;
+
+	for (unsigned i = 0; i < workers->count; i++) {
+		const struct worker_handle *worker = &workers->worker[i];
+		bool good = worker->pid != 0 && worker->ready;
+
+		alive += good;
+		restarts += worker->restarts;
+		if (!good)
+			find_fault(reasons, "worker %u does not run", i);
+		json_array_append_new(list,
+				      json_pack("{s:i, s:b, s:i}", "index", (int)i, "alive",
+						(int)good, "restarts", (int)worker->restarts));
+	}
+	return json_pack("{s:i, s:i, s:I, s:o}", "configured", (int)workers->count, "alive",
+			 (int)alive, "restarts", (json_int_t)restarts, "list", list);
+}
+
+static unsigned count_open(const int *fds, unsigned count)
+{
+	unsigned open = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		open += fds[i] >= 0;
+	return open;
+}
+
+/* Sockets of one interface that rules need, and how many of them are open. */
+static void count_sockets(const struct reporter *reporter, const char *interface, unsigned *wanted,
+			  unsigned *open)
+{
+	const struct provision *provision = reporter->provision;
+	unsigned count = reporter->workers->count;
+
+	for (unsigned i = 0; i < INPUTS_MAX; i++)
+		if (strcmp(provision->inputs[i].netif.name, interface) == 0) {
+			*wanted += count;
+			*open += count_open(provision->inputs[i].fds, count);
+		}
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		if (provision->outputs[i].used &&
+		    strcmp(provision->outputs[i].key.to.interface, interface) == 0) {
+			*wanted += count;
+			*open += count_open(provision->outputs[i].fds, count);
+		}
+}
+
+static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < reporter->num_netifs; i++) {
+		const struct netif *netif = &reporter->netifs[i];
+		unsigned wanted = 0, open = 0;
+
+		count_sockets(reporter, netif->name, &wanted, &open);
+		if (wanted == 0) /* of a rule that is gone */
+			continue;
+		if (!netif->up)
+			find_fault(reasons, "interface %s is %s", netif->name,
+				   netif->index ? "down" : "gone");
+		else if (open < wanted)
+			find_fault(reasons, "%u of the %u sockets of interface %s are open", open,
+				   wanted, netif->name);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:b, s:i, s:i}", "interface", netif->name,
+						"up", (int)netif->up, "sockets_wanted", (int)wanted,
+						"sockets_open", (int)open));
+	}
+	return list;
+}
+
+static json_t *age_json(double age)
+{
+	return age < 0 ? json_null() : json_real(age);
+}
+
+json_t *health_json(const struct health *health, const struct reporter *reporter, bool *good)
+{
+	json_t *reasons = json_array();
+	json_t *workers = workers_json(reporter->workers, reasons);
+	json_t *interfaces = interfaces_json(reporter, reasons);
+	double loss_age = age_s(health->lost_at_ms);
+
+	if (loss_age >= 0 && loss_age * 1000 < HEALTH_LOSS_MS)
+		find_fault(reasons, "packets found no free slot or buffer %.0f seconds ago",
+			   loss_age);
+	*good = json_array_size(reasons) == 0;
+	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:o, s:I, s:o}", "status",
+			 *good ? "ok" : "degraded", "reasons", reasons, "workers", workers,
+			 "interfaces", interfaces, "rules", (int)reporter->provision->rules.count,
+			 "last_packet_age_seconds", age_json(health_packet_age_s(health)),
+			 "buffer_exhaustion", (json_int_t)health->lost,
+			 "last_buffer_exhaustion_age_seconds", age_json(loss_age));
+}

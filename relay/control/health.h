@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * health: is the relay doing what it is there for? Looked at from the supervisor, once a second
+ * when somebody may ask.
+ */
+#ifndef HEALTH_H
+#define HEALTH_H
+
+#include "control/report.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	HEALTH_TICK_MS = 1000,
+	HEALTH_LOSS_MS = 10000, /* degraded for that long after packets found no free slot */
+};
+
+struct health {
+	int64_t due_ms;		/* of the next look */
+	uint64_t received;	/* packets, at the last look */
+	int64_t received_at_ms; /* when they had become more; 0: never */
+	uint64_t lost;		/* packets that found no free slot */
+	int64_t lost_at_ms;
+};
+
+/* Looks if it is time. */
+void health_tick(struct health *health, struct reporter *reporter);
+
+/* Seconds since a packet was received, at the resolution of the ticks; -1: never. */
+double health_packet_age_s(const struct health *health);
+
+/* New object {"status":"ok"|"degraded","reasons":[...],...}; *good: it is ok. */
+json_t *health_json(const struct health *health, const struct reporter *reporter, bool *good);
+
+#endif

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mcrelayctl: client of the relay's control socket. One command, one request, one answer; what
+ * the command line says is made into JSON here and checked by the relay.
+ */
+#include "common/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 10 };
+
+struct settings {
+	const char *socket_path;
+};
+
+struct add_settings {
+	const char *input_interface, *input_group, *rule_id;
+	uint64_t input_port;
+	struct option_list outputs;
+};
+
+struct remove_settings {
+	const char *rule_id;
+};
+
+#define FIELD(type, name) .offset = offsetof(struct type, name)
+
+/* clang-format off */
+static const struct option_def options[] = {
+	{OPTION_STRING, "socket-path", "PATH", .required = true, FIELD(settings, socket_path),
+	 .help = "the relay's --control-socket-path"},
+	{OPTION_END},
+};
+
+static const struct option_def add_options[] = {
+	{OPTION_STRING, "input-interface", "IF", .required = true, FIELD(add_settings, input_interface),
+	 .help = "interface to receive on"},
+	{OPTION_STRING, "input-group", "IP", .required = true, FIELD(add_settings, input_group),
+	 .help = "group to receive, or unicast address that packets are sent to"},
+	{OPTION_UINT, "input-port", "N", .required = true, .min = 1, .max = 65535,
+	 FIELD(add_settings, input_port), .help = "UDP port to receive"},
+	{OPTION_LIST, "outputs", "GROUP:PORT:IF[:TTL][,...]", FIELD(add_settings, outputs),
+	 .help = "where each packet goes; may be given several times; none: receive and count"},
+	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
+	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},
+	{OPTION_END},
+};
+
+static const struct option_def remove_options[] = {
+	{OPTION_STRING, "rule-id", "ID", .required = true, FIELD(remove_settings, rule_id),
+	 .help = "the rule to remove; see 'mcrelayctl list'"},
+	{OPTION_END},
+};
+
+static const struct option_def no_options[] = {{OPTION_END}};
+/* clang-format on */
+
+static const struct program program = {
+	.name = "mcrelayctl",
+	.usage = "--socket-path PATH COMMAND [OPTION]...",
+	.purpose = "Controls a running mcrelay. Every command but ping prints JSON.",
+	.closing = "Commands:\n"
+		   "  add --input-interface IF --input-group IP --input-port N --outputs "
+		   "GROUP:PORT:IF[,...]\n      [--rule-id ID]\n"
+		   "  remove --rule-id ID\n"
+		   "  list             the rules in force\n"
+		   "  list-workers     the workers: process, restarts, CPU time, counters\n"
+		   "  stats            all counters\n"
+		   "  log-level get    the level of each facility\n"
+		   "  log-level set LEVEL [FACILITY]\n"
+		   "  ping             is the relay there?\n"
+		   "'mcrelayctl COMMAND --help' explains a command's options.\n\n"
+		   "Exit status: 0 done, 1 refused by the relay or no relay there, 64 usage.\n",
+	.options = options,
+	.takes_arguments = true,
+};
+
+static const struct program add_program = {
+	.name = "mcrelayctl add",
+	.usage = "--input-interface IF --input-group IP --input-port N --outputs "
+		 "GROUP:PORT:IF[,...]",
+	.purpose =
+		"Adds a rule, or replaces the one that has the same id, without losing a packet of "
+		"any other.",
+	.options = add_options,
+};
+
+static const struct program remove_program = {
+	.name = "mcrelayctl remove",
+	.usage = "--rule-id ID",
+	.purpose = "Removes a rule.",
+	.options = remove_options,
+};
+
+static const struct program log_level_program = {
+	.name = "mcrelayctl log-level",
+	.usage = "get | set LEVEL [FACILITY]",
+	.purpose = "Shows or changes which lines the relay and its workers log: emergency, alert, "
+		   "critical, error, warning, notice, info, debug or trace and what is more "
+		   "important, for one facility (Supervisor, Worker, Ingress, Egress, Control, "
+		   "Stats, Config, Http) or for all.",
+	.options = no_options,
+	.takes_arguments = true,
+};
+
+/* ------------------------------------------------------------------------- requests */
+
+/* "239.2.2.2:6000:eth1" or "239.2.2.2:6000:eth1:8" -> an output object; NULL if it is neither. */
+static json_t *parse_output(const char *text)
+{
+	char group[64], interface[64];
+	unsigned port, ttl;
+	int end = 0;
+
+	if (sscanf(text, "%63[^:]:%u:%63[^:]%n", group, &port, interface, &end) < 3)
+		return NULL;
+	if (text[end] == '\0')
+		return json_pack("{s:s, s:I, s:s}", "group", group, "port", (json_int_t)port,
+				 "interface", interface);
+	text += end;
+	end = 0;
+	if (sscanf(text, ":%u%n", &ttl, &end) != 1 || text[end] != '\0')
+		return NULL;
+	return json_pack("{s:s, s:I, s:s, s:I}", "group", group, "port", (json_int_t)port,
+			 "interface", interface, "ttl", (json_int_t)ttl);
+}
+
+/* 0 or -EINVAL after one line on stderr. */
+static int parse_outputs(const struct option_list *list, json_t *outputs)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		char *copy = strdup(list->item[i]), *rest = copy, *text;
+		int rc = copy ? 0 : -ENOMEM;
+
+		while (rc == 0 && (text = strsep(&rest, ","))) {
+			json_t *output = parse_output(text);
+
+			if (output)
+				json_array_append_new(outputs, output);
+			else
+				rc = options_refuse(&add_program,
+						    "--outputs: '%s' is not GROUP:PORT:IF or "
+						    "GROUP:PORT:IF:TTL",
+						    text);
+		}
+		free(copy);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int request_add(int argc, char **argv, json_t **request)
+{
+	struct add_settings settings = {0};
+	int rc = options_parse(&add_program, argc, argv, &settings);
+	json_t *outputs, *rule;
+
+	if (rc != 0)
+		return rc;
+	outputs = json_array();
+	rc = parse_outputs(&settings.outputs, outputs);
+	if (rc < 0) {
+		json_decref(outputs);
+		return rc;
+	}
+	rule = json_pack("{s:{s:s, s:s, s:I}, s:o}", "input", "interface", settings.input_interface,
+			 "group", settings.input_group, "port", (json_int_t)settings.input_port,
+			 "outputs", outputs);
+	if (settings.rule_id)
+		json_object_set_new(rule, "id", json_string(settings.rule_id));
+	*request = json_pack("{s:s, s:o}", "command", "add", "rule", rule);
+	return 0;
+}
+
+static int request_remove(int argc, char **argv, json_t **request)
+{
+	struct remove_settings settings = {0};
+	int rc = options_parse(&remove_program, argc, argv, &settings);
+
+	if (rc == 0)
+		*request = json_pack("{s:s, s:s}", "command", "remove", "id", settings.rule_id);
+	return rc;
+}
+
+/* Commands without options are their own requests. */
+static int request_plain(int argc, char **argv, json_t **request)
+{
+	const struct program plain = {
+		.name = "mcrelayctl",
+		.usage = "--socket-path PATH list|list-workers|stats|ping",
+		.purpose = "Asks the relay.",
+		.options = no_options,
+	};
+	int unused, rc = options_parse(&plain, argc, argv, &unused);
+
+	if (rc == 0)
+		*request = json_pack("{s:s}", "command", argv[0]);
+	return rc;
+}
+
+/* "log-level get", "log-level set LEVEL [FACILITY]" */
+static int request_log_level(int argc, char **argv, json_t **request)
+{
+	int rc = options_parse(&log_level_program, argc, argv, NULL);
+	const char *verb = rc == 0 && optind < argc ? argv[optind] : "";
+	int words = argc - optind;
+
+	if (rc != 0)
+		return rc;
+	if (!(strcmp(verb, "get") == 0 && words == 1) &&
+	    !(strcmp(verb, "set") == 0 && (words == 2 || words == 3)))
+		return options_refuse(&log_level_program,
+				      "expected get, or set with a level and perhaps a facility");
+	*request = json_pack("{s:s}", "command", "log-level");
+	if (words >= 2)
+		json_object_set_new(*request, "level", json_string(argv[optind + 1]));
+	if (words == 3)
+		json_object_set_new(*request, "facility", json_string(argv[optind + 2]));
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*build)(int argc, char **argv, json_t **request);
+} commands[] = {
+	{"add", request_add},	  {"remove", request_remove},
+	{"list", request_plain},  {"list-workers", request_plain},
+	{"stats", request_plain}, {"log-level", request_log_level},
+	{"ping", request_plain},
+};
+
+/* ------------------------------------------------------------------------- the conversation */
+
+static int connect_to(const char *path)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* The answer, a new reference; NULL with errno when there is none. */
+static json_t *ask(int fd, json_t *request)
+{
+	FILE *stream = fdopen(fd, "r+");
+	json_t *answer = NULL;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!stream)
+		return NULL;
+	errno = 0;
+	if (json_dumpf(request, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF &&
+	    fflush(stream) == 0 && getline(&line, &size, stream) > 0)
+		answer = json_loads(line, 0, NULL);
+	free(line);
+	fclose(stream);
+	return answer;
+}
+
+/* The exit status. */
+static int show(const char *command, json_t *answer)
+{
+	const char *error = json_string_value(json_object_get(answer, "error"));
+
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		fprintf(stderr, "mcrelayctl: %s: %s\n", command, error ? error : "refused");
+		return EXIT_FAILURE;
+	}
+	if (strcmp(command, "ping") == 0) {
+		puts("pong");
+	} else {
+		json_object_del(answer, "ok");
+		json_dumpf(answer, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+		putchar('\n');
+	}
+	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int converse(const char *path, const char *command, json_t *request)
+{
+	json_t *answer;
+	int status, fd = connect_to(path);
+
+	if (fd < 0) {
+		fprintf(stderr, "mcrelayctl: cannot reach a relay at %s: %s\n", path,
+			strerror(-fd));
+		return EXIT_FAILURE;
+	}
+	answer = ask(fd, request);
+	if (!answer) {
+		fprintf(stderr, "mcrelayctl: no answer from the relay at %s: %s\n", path,
+			errno ? strerror(errno) : "it closed the connection");
+		return EXIT_FAILURE;
+	}
+	status = show(command, answer);
+	json_decref(answer);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = {0};
+	int rc = options_parse(&program, argc, argv, &settings);
+
+	if (rc != 0)
+		return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	argc -= optind;
+	argv += optind;
+	for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		json_t *request = NULL;
+		int status;
+
+		if (strcmp(argv[0], commands[i].name) != 0)
+			continue;
+		rc = commands[i].build(argc, argv, &request);
+		if (rc != 0)
+			return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+		status = converse(settings.socket_path, argv[0], request);
+		json_decref(request);
+		return status;
+	}
+	options_refuse(&program, argc > 0 ? "unknown command '%s'" : "a command is missing%s",
+		       argc > 0 ? argv[0] : "");
+	return EXIT_USAGE;
+}

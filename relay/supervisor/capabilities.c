@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/* capabilities: see capabilities.h. */
+#include "supervisor/capabilities.h"
+#include "common/json_file.h"
+#include "common/log.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static bool have(capng_type_t set, unsigned capability)
+{
+	return capng_have_capability(set, capability) > 0;
+}
+
+int capabilities_check(const struct config *config)
+{
+	const char *missing = NULL;
+
+	capng_get_caps_process();
+	if (!have(CAPNG_EFFECTIVE, CAP_NET_RAW))
+		missing = "CAP_NET_RAW, to receive packets";
+	else if (config->exclusive && !have(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		missing = "CAP_NET_ADMIN, for --exclusive";
+	else if (config->gro && !have(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		missing = "CAP_NET_ADMIN, for --gro";
+	else if (config->exclusive && !have(CAPNG_EFFECTIVE, CAP_BPF))
+		missing = "CAP_BPF, for --exclusive";
+	if (!missing)
+		return 0;
+	log_error("Supervisor",
+		  "needs %s; run it as root, or as a service with AmbientCapabilities, or after "
+		  "'setcap cap_net_raw,cap_net_admin%s+ep' on its program file",
+		  missing, config->exclusive ? ",cap_bpf" : "");
+	return -EPERM;
+}
+
+/* Of what is permitted; all else is cleared, inheritable and ambient sets included. */
+static void select_needed(const struct config *config)
+{
+	static const unsigned needed[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_KILL, CAP_SETUID,
+					  CAP_SETGID};
+	bool kept[sizeof(needed) / sizeof(needed[0])];
+	bool bpf = config->exclusive && have(CAPNG_PERMITTED, CAP_BPF);
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		kept[i] = have(CAPNG_PERMITTED, needed[i]);
+	capng_clear(CAPNG_SELECT_ALL);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (kept[i])
+			capng_update(CAPNG_ADD,
+				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+				     needed[i]);
+	if (bpf)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			     CAP_BPF);
+}
+
+/* Can the files still be used as they will be: read again on SIGHUP, replaced at each report? */
+static bool files_accessible(const struct config *config)
+{
+	return (!config->rule_file || eaccess(config->rule_file, R_OK) == 0) &&
+	       (!config->stats_file || json_file_check(config->stats_file) == 0) &&
+	       (!config->stats_series || eaccess(config->stats_series, W_OK) == 0 ||
+		(errno == ENOENT && json_file_check(config->stats_series) == 0));
+}
+
+int capabilities_limit(const struct config *config)
+{
+	capng_select_t sets = CAPNG_SELECT_CAPS;
+	bool override;
+	int rc;
+
+	capng_get_caps_process();
+	override = have(CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE);
+	if (override) {
+		/* a trial without, which can be taken back as long as it is permitted */
+		capng_update(CAPNG_DROP, CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE);
+		capng_update(CAPNG_DROP, CAPNG_EFFECTIVE, CAP_DAC_READ_SEARCH);
+		capng_apply(CAPNG_SELECT_CAPS);
+		override = !files_accessible(config);
+	}
+	if (have(CAPNG_EFFECTIVE, CAP_SETPCAP)) /* without it, no_new_privs has to do */
+		sets = CAPNG_SELECT_BOTH;
+	select_needed(config);
+	if (override)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+	rc = capng_apply(sets);
+	if (rc < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		rc = errno ? -errno : -EPERM;
+		log_error("Supervisor", "cannot give up capabilities: %s", strerror(-rc));
+		return rc;
+	}
+	if (override)
+		log_info("Supervisor", "keeps CAP_DAC_OVERRIDE: files of the configuration belong "
+				       "to another user");
+	return 0;
+}

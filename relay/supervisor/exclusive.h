@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * exclusive: keeps packets that the relay takes away from the host's own IP stack.
+ *
+ * A packet socket only listens in: the kernel still walks every packet of a joined group through
+ * routing and UDP, to find that no socket wants it. That costs the receiving core more than the
+ * ring does. With --exclusive a small BPF program on the interface's tcx ingress hook, which comes
+ * right behind packet sockets, drops UDP for the (group, port) pairs of the rules; all else passes.
+ * Its price: no other program of this host receives those pairs on that interface meanwhile.
+ *
+ * The kernel removes the program when its descriptor is closed, however the relay ends.
+ * Needs Linux 6.6 and CAP_NET_ADMIN + CAP_BPF (or root).
+ */
+#ifndef EXCLUSIVE_H
+#define EXCLUSIVE_H
+
+#include "contract/rules.h"
+
+struct exclusive {
+	int map_fd, program_fd, link_fd; /* 0: none */
+};
+
+/* Takes the inputs of those rules that receive on `interface`. 0 or negative errno. */
+int exclusive_open(struct exclusive *exclusive, const struct rules *rules, const char *interface,
+		   int ifindex);
+void exclusive_close(struct exclusive *exclusive);
+
+#endif

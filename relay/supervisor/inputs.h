@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inputs: the interfaces that rules receive on. Each has a ring's socket per worker, opened when
+ * the first rule needs it, the group memberships of all its rules, with --exclusive the program
+ * that takes their packets from the host, and with --gro the aggregation of what comes in.
+ *
+ * An input's number is its place in provision->inputs. Its life: inputs_claim, input_subscribe
+ * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
+ * inputs_follow replaces all of that.
+ */
+#ifndef INPUTS_H
+#define INPUTS_H
+
+#include "contract/rules.h"
+#include "supervisor/exclusive.h"
+#include "supervisor/membership.h"
+#include "supervisor/netif.h"
+#include "supervisor/offload.h"
+#include "supervisor/sockets.h"
+#include "supervisor/workers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct provision;
+
+struct provision_input {
+	struct netif netif; /* as it was when opened; name "": this place is free */
+	int fds[WORKERS_MAX];
+	bool aggregates; /* its interface does */
+	struct ring_shape shape;
+	uint32_t ring; /* number of the rings that it has, each worker's the same */
+	struct {
+		uint64_t frames, packets; /* received until its drops were counted last */
+	} seen[WORKERS_MAX];
+	struct offload offload;
+	struct membership membership;
+	struct exclusive exclusive;
+};
+
+/* Number of the interface's input, -1 if there is none. */
+int inputs_find(const struct provision *provision, const char *interface);
+
+/* Opens rings for an interface that has no input yet. Its number; or negative errno with one
+ * sentence in `error`. Workers are not told. */
+int inputs_claim(struct provision *provision, const char *interface, char *error);
+
+/* Joins the groups and takes the packets of all `rules` on this input; what held before is given up
+ * only after that. 0; or negative errno with one sentence in `error`, and all is as before. */
+int input_subscribe(struct provision *provision, struct provision_input *input,
+		    const struct rules *rules, char *error);
+
+/* Does any of `rules` receive on this interface? */
+bool inputs_needed(const struct rules *rules, const char *interface);
+
+/* Gives up the inputs that `rules` do not need; with `tell`, workers are told before. */
+void inputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell);
+
+/* Tells a worker of an input. */
+void input_send(struct provision *provision, struct worker_handle *worker, int index);
+
+/* Replaces what was opened on interfaces that have been replaced, and tells workers. */
+void inputs_follow(struct provision *provision);
+
+/* Adds the rings' drops to the workers' counters. The kernel counts frames: each stands for as many
+ * packets as the frames that were received since the last call, in the mean. */
+void inputs_count_drops(struct provision *provision);
+
+/* Lets no more frames into the rings that are open. */
+void inputs_quiesce(struct provision *provision);
+
+#endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/* netif: see netif.h. */
+#include "supervisor/netif.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One link's description is 1-3 KiB; the kernel never sends more than 16 KiB in one go. */
+enum { NETLINK_BUFFER_BYTES = 16384 };
+
+static int parse_link_attribute(const struct nlattr *attribute, void *data)
+{
+	struct netif *netif = data;
+	struct rtnl_link_stats64 stats = {0};
+	size_t length = mnl_attr_get_payload_len(attribute);
+
+	switch (mnl_attr_get_type(attribute)) {
+	case IFLA_MTU:
+		if (length >= sizeof(uint32_t))
+			netif->mtu = mnl_attr_get_u32(attribute);
+		break;
+	case IFLA_STATS64:
+		/* older kernels know fewer counters than our headers, newer ones more */
+		memcpy(&stats, mnl_attr_get_payload(attribute),
+		       length < sizeof(stats) ? length : sizeof(stats));
+		netif->rx_packets = stats.rx_packets;
+		netif->rx_bytes = stats.rx_bytes;
+		netif->rx_dropped = stats.rx_dropped;
+		netif->tx_packets = stats.tx_packets;
+		netif->tx_bytes = stats.tx_bytes;
+		netif->tx_dropped = stats.tx_dropped;
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static int parse_link(const struct nlmsghdr *message, void *data)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	struct netif *netif = data;
+
+	netif->index = info->ifi_index;
+	netif->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
+	netif->no_carrier = (info->ifi_flags & IFF_UP) && !netif->up;
+	return mnl_attr_parse(message, sizeof(*info), parse_link_attribute, netif);
+}
+
+static int query_link(struct mnl_socket *socket, const char *name, struct netif *netif)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	ssize_t length;
+
+	request->nlmsg_type = RTM_GETLINK;
+	request->nlmsg_flags = NLM_F_REQUEST;
+	request->nlmsg_seq = 1;
+	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(request, IFLA_IFNAME, name);
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+	if (length < 0)
+		return -errno;
+	if (mnl_cb_run(buffer, (size_t)length, 1, mnl_socket_get_portid(socket), parse_link,
+		       netif) < 0)
+		return -errno;
+	return 0;
+}
+
+static void query_address(int fd, struct netif *netif)
+{
+	struct ifreq request = {0};
+	struct sockaddr_in address;
+
+	strcpy(request.ifr_name, netif->name);
+	if (ioctl(fd, SIOCGIFADDR, &request) < 0)
+		return; /* none assigned */
+	memcpy(&address, &request.ifr_addr, sizeof(address));
+	netif->address = address.sin_addr;
+}
+
+int netif_query(const char *name, struct netif *netif)
+{
+	struct mnl_socket *netlink;
+	int fd, rc;
+
+	*netif = (struct netif){0};
+	if (strlen(name) >= sizeof(netif->name))
+		return -ENODEV;
+	strcpy(netif->name, name);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!netlink) {
+		rc = -errno;
+		goto out_close;
+	}
+	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) < 0)
+		rc = -errno;
+	else
+		rc = query_link(netlink, name, netif);
+	if (rc == 0)
+		query_address(fd, netif);
+	mnl_socket_close(netlink);
+out_close:
+	close(fd);
+	return rc;
+}
+
+bool netif_exists(const char *name, void *unused)
+{
+	(void)unused;
+	return if_nametoindex(name) != 0;
+}
+
+bool netif_replaced(const struct netif *then, const struct netif *now)
+{
+	return then->index != now->index || then->mtu != now->mtu ||
+	       then->address.s_addr != now->address.s_addr;
+}
+
+int netif_monitor_open(void)
+{
+	struct sockaddr_nl address = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR,
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+void netif_monitor_drain(int fd)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+
+	/* ENOBUFS says that messages were lost, which is the same news: something changed */
+	while (recv(fd, buffer, sizeof(buffer), 0) > 0 || errno == ENOBUFS)
+		;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/* outputs: see outputs.h. */
+#include "supervisor/outputs.h"
+#include "common/clock.h"
+#include "supervisor/provision.h"
+#include "supervisor/sockets.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool same(const struct rule_output *a, const struct rule_output *b)
+{
+	return a->to.group.s_addr == b->to.group.s_addr && a->to.port == b->to.port &&
+	       a->ttl == b->ttl && strcmp(a->to.interface, b->to.interface) == 0;
+}
+
+int outputs_find(const struct provision *provision, const struct rule_output *key)
+{
+	for (int i = 0; i < OUTPUTS_MAX; i++)
+		if (provision->outputs[i].used && same(&provision->outputs[i].key, key))
+			return i;
+	return -1;
+}
+
+/* Without a carrier they could be opened, but are not kept: the kernel would say of each packet
+ * that it was sent. */
+static int open_sockets(struct provision *provision, struct provision_output *output)
+{
+	unsigned count = provision->workers->count;
+
+	output->error = 0;
+	for (unsigned i = 0; i < count; i++) {
+		output->fds[i] =
+			sockets_open_output(&output->key, &output->netif, provision->config);
+		if (output->fds[i] < 0) {
+			output->error = -output->fds[i];
+			provision_close(output->fds, count);
+			return -output->error;
+		}
+	}
+	if (output->netif.no_carrier) {
+		provision_close(output->fds, count);
+		output->error = ENETDOWN;
+	}
+	return 0;
+}
+
+static const char *hint(int error)
+{
+	switch (error) {
+	case EADDRNOTAVAIL:
+		return "; give it an IPv4 address: ip addr add ADDRESS/LEN dev INTERFACE";
+	case ENETUNREACH:
+	case ENETDOWN:
+		return "; set it up: ip link set INTERFACE up";
+	default:
+		return "";
+	}
+}
+
+int outputs_claim(struct provision *provision, const struct rule_output *key, char *error)
+{
+	int index = 0, rc;
+	struct provision_output *output;
+
+	while (index < OUTPUTS_MAX && provision->outputs[index].used)
+		index++;
+	if (index == OUTPUTS_MAX)
+		return provision_explain(error, -ENOSPC,
+					 "rules have more than %d different outputs", OUTPUTS_MAX);
+	output = &provision->outputs[index];
+	output->key = *key;
+	rc = netif_query(key->to.interface, &output->netif);
+	if (rc == 0)
+		rc = open_sockets(provision, output);
+	if (rc < 0)
+		return provision_explain(error, rc, "cannot send through %s: %s%s",
+					 key->to.interface, strerror(-rc), hint(-rc));
+	output->used = true;
+	output->since_ms = now_ms();
+	for (unsigned i = 0; i < provision->workers->count; i++)
+		memset(&provision->workers->worker[i].shared->outputs[index], 0,
+		       sizeof(struct output_counters));
+	return index;
+}
+
+static void output_release(struct provision *provision, struct provision_output *output)
+{
+	provision_close(output->fds, provision->workers->count);
+	output->used = false;
+}
+
+void output_send(struct provision *provision, struct worker_handle *worker, int index)
+{
+	const struct provision_output *output = &provision->outputs[index];
+	struct message message = {
+		.type = MESSAGE_OUTPUT,
+		.index = (uint32_t)index,
+		.output = {.mtu = output->netif.mtu, .error = output->error},
+	};
+
+	strcpy(message.output.interface, output->key.to.interface);
+	workers_send(worker, &message, output->fds[worker->index]);
+}
+
+static bool output_needed(const struct rules *rules, const struct rule_output *key)
+{
+	for (unsigned i = 0; i < rules->count; i++)
+		for (unsigned j = 0; j < rules->rule[i].num_outputs; j++)
+			if (same(&rules->rule[i].outputs[j], key))
+				return true;
+	return false;
+}
+
+void outputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell)
+{
+	for (int i = 0; i < OUTPUTS_MAX; i++) {
+		struct provision_output *output = &provision->outputs[i];
+		const struct message gone = {.type = MESSAGE_OUTPUT_GONE, .index = (uint32_t)i};
+
+		if (!output->used || output_needed(rules, &output->key))
+			continue;
+		for (unsigned w = 0; tell && w < provision->workers->count; w++)
+			workers_send(&provision->workers->worker[w], &gone, -1);
+		output_release(provision, output);
+	}
+}
+
+/* An output that could not be opened is tried again whenever something changes. */
+static void follow_output(struct provision *provision, int index)
+{
+	struct provision_output *output = &provision->outputs[index];
+	struct netif now;
+	int rc = netif_query(output->key.to.interface, &now);
+
+	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
+		return;
+	if (!netif_replaced(&output->netif, &now) && output->netif.no_carrier == now.no_carrier &&
+	    (output->fds[0] >= 0 || now.no_carrier))
+		return;
+	provision_close(output->fds, provision->workers->count);
+	output->netif = now;
+	open_sockets(provision, output);
+	for (unsigned w = 0; w < provision->workers->count; w++)
+		output_send(provision, &provision->workers->worker[w], index);
+}
+
+void outputs_follow(struct provision *provision)
+{
+	for (int i = 0; i < OUTPUTS_MAX; i++)
+		if (provision->outputs[i].used)
+			follow_output(provision, i);
+}

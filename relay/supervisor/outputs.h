@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * outputs: the different (interface, destination, TTL) that rules send to. Each has a socket per
+ * worker, opened when the first rule needs it.
+ *
+ * An output's number is its place in provision->outputs, and that of its counters. Its life:
+ * outputs_claim, outputs_release_unneeded; when its interface changes under it, outputs_follow
+ * opens other sockets. One that cannot be opened for the time being stays, with the reason why.
+ */
+#ifndef OUTPUTS_H
+#define OUTPUTS_H
+
+#include "contract/rules.h"
+#include "supervisor/netif.h"
+#include "supervisor/workers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct provision;
+
+struct provision_output {
+	struct rule_output key;
+	struct netif netif;
+	bool used;
+	int error;	  /* positive errno: why it is closed */
+	int64_t since_ms; /* when its counters began */
+	int fds[WORKERS_MAX];
+};
+
+/* Number of the output, -1 if there is none. */
+int outputs_find(const struct provision *provision, const struct rule_output *key);
+
+/* Opens sockets for an output that there is none for yet, and clears its counters. Its number; or
+ * negative errno with one sentence in `error`. Workers are not told. */
+int outputs_claim(struct provision *provision, const struct rule_output *key, char *error);
+
+/* Gives up the outputs that `rules` do not need; with `tell`, workers are told before. */
+void outputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell);
+
+/* Tells a worker of an output. */
+void output_send(struct provision *provision, struct worker_handle *worker, int index);
+
+/* Opens other sockets where an interface has been replaced, or where there are none; tells workers.
+ */
+void outputs_follow(struct provision *provision);
+
+#endif

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rulefile: see rulefile.h. jansson parses; what follows walks the document once, top to bottom,
+ * and carries the path of where it is ($.rules[0].outputs[1].port) so that a refusal can name it.
+ */
+#include "supervisor/rulefile.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+	const char *name;
+	rulefile_interface_exists exists;
+	void *context;
+	char *error;
+	char path[128];
+	bool may_be_empty;
+};
+
+/* Where a member of the object now being read stands; undone by leave(). */
+static size_t enter(struct reader *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static size_t enter(struct reader *r, const char *format, ...)
+{
+	size_t length = strlen(r->path);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(r->path + length, sizeof(r->path) - length, format, args);
+	va_end(args);
+	return length;
+}
+
+static void leave(struct reader *r, size_t length)
+{
+	r->path[length] = '\0';
+}
+
+static int refuse(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int refuse(struct reader *r, const char *format, ...)
+{
+	int length = snprintf(r->error, RULEFILE_ERROR_BYTES, "%s: %s: ", r->name, r->path);
+	va_list args;
+
+	if (length < 0 || length >= RULEFILE_ERROR_BYTES)
+		return -EINVAL;
+	va_start(args, format);
+	vsnprintf(r->error + length, RULEFILE_ERROR_BYTES - (size_t)length, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* "found 70000", "found an array": a value in at most a few words. */
+static const char *found(const json_t *value, char text[64])
+{
+	if (!value)
+		return "nothing";
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		snprintf(text, 64, "\"%.50s\"", json_string_value(value));
+		break;
+	case JSON_INTEGER:
+		snprintf(text, 64, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		break;
+	case JSON_REAL:
+		snprintf(text, 64, "%g", json_real_value(value));
+		break;
+	case JSON_TRUE:
+		return "true";
+	case JSON_FALSE:
+		return "false";
+	case JSON_NULL:
+		return "null";
+	}
+	return text;
+}
+
+static int expected(struct reader *r, const json_t *value, const char *what)
+{
+	char text[64];
+
+	return refuse(r, "found %s, expected %s", found(value, text), what);
+}
+
+static int check_keys(struct reader *r, json_t *object, const char *const *allowed,
+		      const char *list)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (object, key, value) {
+		bool known = false;
+
+		for (int i = 0; allowed[i]; i++)
+			known |= strcmp(key, allowed[i]) == 0;
+		if (!known)
+			return refuse(r, "unknown key \"%.40s\", expected %s", key, list);
+	}
+	return 0;
+}
+
+static int read_integer(struct reader *r, json_t *object, const char *key, json_int_t min,
+			json_int_t max, json_int_t *result)
+{
+	json_t *value = json_object_get(object, key);
+	size_t here = enter(r, ".%s", key);
+	char range[64];
+
+	if (!json_is_integer(value) || json_integer_value(value) < min ||
+	    json_integer_value(value) > max) {
+		snprintf(range, sizeof(range),
+			 "a whole number from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
+			 min, max);
+		return expected(r, value, range);
+	}
+	*result = json_integer_value(value);
+	leave(r, here);
+	return 0;
+}
+
+static int read_interface(struct reader *r, json_t *object, char name[IFNAMSIZ])
+{
+	json_t *value = json_object_get(object, "interface");
+	const char *text = json_string_value(value);
+	size_t here = enter(r, ".interface");
+
+	if (!text || text[0] == '\0' || strlen(text) >= IFNAMSIZ)
+		return expected(r, value, "the name of a network interface, 1 to 15 characters");
+	if (!r->exists(text, r->context))
+		return refuse(r, "no interface \"%s\" on this host; see 'ip link'", text);
+	strcpy(name, text);
+	leave(r, here);
+	return 0;
+}
+
+/* Packets of this host, of no host and of all hosts of a link stay where they are. */
+static bool can_be_relayed(struct in_addr address)
+{
+	uint32_t net = ntohl(address.s_addr) >> 24;
+
+	return net > 0 && net != IN_LOOPBACKNET && net < 240;
+}
+
+static int read_group(struct reader *r, json_t *object, struct in_addr *group)
+{
+	json_t *value = json_object_get(object, "group");
+	const char *text = json_string_value(value);
+	size_t here = enter(r, ".group");
+
+	if (!text || inet_pton(AF_INET, text, group) != 1 || !can_be_relayed(*group))
+		return expected(r, value,
+				"an IPv4 multicast or unicast address, 1.0.0.0 to 239.255.255.255 "
+				"without 127.0.0.0/8");
+	leave(r, here);
+	return 0;
+}
+
+static int read_endpoint(struct reader *r, json_t *object, struct endpoint *endpoint)
+{
+	json_int_t port;
+	int rc;
+
+	rc = read_interface(r, object, endpoint->interface);
+	if (rc == 0)
+		rc = read_group(r, object, &endpoint->group);
+	if (rc == 0)
+		rc = read_integer(r, object, "port", 1, 65535, &port);
+	if (rc == 0)
+		endpoint->port = (uint16_t)port;
+	return rc;
+}
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->group.s_addr == b->group.s_addr && a->port == b->port &&
+	       strcmp(a->interface, b->interface) == 0;
+}
+
+static int read_input(struct reader *r, json_t *rule, struct endpoint *input)
+{
+	static const char *const keys[] = {"interface", "group", "port", NULL};
+	json_t *value = json_object_get(rule, "input");
+	size_t here = enter(r, ".input");
+	int rc;
+
+	if (!json_is_object(value))
+		return expected(r, value, "an object with interface, group and port");
+	rc = check_keys(r, value, keys, "interface, group or port");
+	if (rc == 0)
+		rc = read_endpoint(r, value, input);
+	if (rc == 0)
+		leave(r, here);
+	return rc;
+}
+
+static int read_output(struct reader *r, json_t *value, const struct rule *rule,
+		       struct rule_output *output)
+{
+	static const char *const keys[] = {"interface", "group", "port", "ttl", NULL};
+	json_int_t ttl = 1;
+	int rc;
+
+	if (!json_is_object(value))
+		return expected(r, value, "an object with group, port, interface and ttl");
+	rc = check_keys(r, value, keys, "group, port, interface or ttl");
+	if (rc == 0)
+		rc = read_endpoint(r, value, &output->to);
+	if (rc == 0 && json_object_get(value, "ttl"))
+		rc = read_integer(r, value, "ttl", 1, 255, &ttl);
+	if (rc < 0)
+		return rc;
+	output->ttl = (uint8_t)ttl;
+	if (same_endpoint(&output->to, &rule->input))
+		return refuse(r, "the output equals the rule's input, which would loop; expected "
+				 "another interface, group or port");
+	for (unsigned i = 0; i < rule->num_outputs; i++)
+		if (same_endpoint(&output->to, &rule->outputs[i].to))
+			return refuse(r, "the same as outputs[%u]; expected each output once", i);
+	return 0;
+}
+
+static int read_outputs(struct reader *r, json_t *object, struct rule *rule)
+{
+	json_t *value = json_object_get(object, "outputs");
+	size_t here = enter(r, ".outputs");
+	int rc;
+
+	if (!json_is_array(value))
+		return expected(r, value, "an array of outputs, which may be empty");
+	if (json_array_size(value) > RULE_OUTPUTS_MAX)
+		return refuse(r, "found %zu outputs, expected at most %d", json_array_size(value),
+			      RULE_OUTPUTS_MAX);
+	rule->outputs = calloc(json_array_size(value) + 1, sizeof(*rule->outputs));
+	if (!rule->outputs)
+		return refuse(r, "out of memory");
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		size_t item = enter(r, "[%zu]", i);
+
+		rc = read_output(r, json_array_get(value, i), rule, &rule->outputs[i]);
+		if (rc < 0)
+			return rc;
+		rule->num_outputs++;
+		leave(r, item);
+	}
+	leave(r, here);
+	return 0;
+}
+
+static int read_id(struct reader *r, json_t *object, struct rule *rule)
+{
+	json_t *value = json_object_get(object, "id");
+	const char *text = json_string_value(value);
+	size_t here = enter(r, ".id");
+
+	if (!value) {
+		rule_default_id(&rule->input, rule->id);
+		leave(r, here);
+		return 0;
+	}
+	if (!text || text[0] == '\0' || strlen(text) >= RULE_ID_BYTES)
+		return expected(r, value, "a string of 1 to 64 characters");
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return expected(r, value, "printable ASCII characters without blanks");
+	strcpy(rule->id, text);
+	leave(r, here);
+	return 0;
+}
+
+static int read_rule(struct reader *r, json_t *value, struct rules *rules)
+{
+	static const char *const keys[] = {"id", "input", "outputs", NULL};
+	struct rule *rule = &rules->rule[rules->count];
+	int rc;
+
+	if (!json_is_object(value))
+		return expected(r, value, "an object with input and outputs");
+	rules->count++; /* what read_outputs allocates is freed with the rest from here on */
+	rc = check_keys(r, value, keys, "id, input or outputs");
+	if (rc == 0)
+		rc = read_input(r, value, &rule->input);
+	if (rc == 0)
+		rc = read_id(r, value, rule);
+	if (rc == 0)
+		rc = read_outputs(r, value, rule);
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i + 1 < rules->count; i++) {
+		if (strcmp(rule->id, rules->rule[i].id) == 0)
+			return refuse(r, "the same id as rules[%u], \"%s\"; expected a unique id",
+				      i, rule->id);
+		if (same_endpoint(&rule->input, &rules->rule[i].input))
+			return refuse(r,
+				      "the same input as rules[%u], \"%s\"; expected one rule "
+				      "with the outputs of both",
+				      i, rules->rule[i].id);
+	}
+	return 0;
+}
+
+static int read_document(struct reader *r, json_t *document, struct rules *rules)
+{
+	static const char *const keys[] = {"rules", NULL};
+	json_t *list = json_object_get(document, "rules");
+	int rc;
+
+	if (!json_is_object(document))
+		return expected(r, document, "an object with the key rules");
+	rc = check_keys(r, document, keys, "rules");
+	if (rc < 0)
+		return rc;
+	enter(r, ".rules");
+	if (!json_is_array(list))
+		return expected(r, list, "an array of rules");
+	if (json_array_size(list) == 0 && !r->may_be_empty)
+		return refuse(r, "no rules; expected at least one");
+	if (json_array_size(list) > RULES_MAX)
+		return refuse(r, "found %zu rules, expected at most %d", json_array_size(list),
+			      RULES_MAX);
+	rules->rule = calloc(json_array_size(list) + 1, sizeof(*rules->rule));
+	if (!rules->rule)
+		return refuse(r, "out of memory");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		size_t item = enter(r, "[%zu]", i);
+
+		rc = read_rule(r, json_array_get(list, i), rules);
+		if (rc < 0)
+			return rc;
+		leave(r, item);
+	}
+	return 0;
+}
+
+/* Bytes of the printable character at `c`: ASCII or well-formed UTF-8; 0 if there is none. */
+static int character_bytes(const unsigned char *c)
+{
+	int bytes = *c < 0x80 ? 1 : *c < 0xc0 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
+
+	if (iscntrl(*c) || (c[0] == 0xc2 && c[1] < 0xa0)) /* C0 and C1 controls */
+		return 0;
+	for (int i = 1; i < bytes; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	return bytes;
+}
+
+/* A message quotes the file, which must not forge log lines or drive a terminal; where a quotation
+ * was cut, half a character may be left. */
+static void make_printable(char *text)
+{
+	while (*text) {
+		int bytes = character_bytes((const unsigned char *)text);
+
+		if (bytes == 0)
+			*text = '?';
+		text += bytes ? bytes : 1;
+	}
+}
+
+static int build(struct reader *r, json_t *document, struct rules *rules)
+{
+	int rc = read_document(r, document, rules);
+
+	if (rc < 0) {
+		rules_free(rules);
+		make_printable(r->error);
+	}
+	return rc;
+}
+
+/* Of a document that has just been parsed; takes over the reference. */
+static int build_parsed(const char *name, json_t *document, const json_error_t *json_error,
+			rulefile_interface_exists exists, void *context, struct rules *rules,
+			char *error)
+{
+	struct reader r = {name, exists, context, error, "$", false};
+	int rc = -EINVAL;
+
+	*rules = (struct rules){0};
+	if (document) {
+		rc = build(&r, document, rules);
+		json_decref(document);
+	} else {
+		snprintf(error, RULEFILE_ERROR_BYTES, "%s:%d:%d: not valid JSON: %s", name,
+			 json_error->line, json_error->column, json_error->text);
+		make_printable(error);
+	}
+	return rc;
+}
+
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES])
+{
+	struct reader r = {name, exists, context, error, "$", true};
+
+	*rules = (struct rules){0};
+	return build(&r, document, rules);
+}
+
+int rulefile_load(const char *path, rulefile_interface_exists exists, void *context,
+		  struct rules *rules, char error[RULEFILE_ERROR_BYTES])
+{
+	json_error_t json_error;
+	FILE *file = fopen(path, "re");
+	json_t *document = NULL;
+	int rc = 0;
+
+	*rules = (struct rules){0};
+	if (file)
+		document = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
+	if (!file || ferror(file)) { /* a folder, for one, can be opened but not read */
+		rc = -errno;
+		snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot read the rule file: %s", path,
+			 strerror(-rc));
+		json_decref(document);
+	}
+	if (file)
+		fclose(file);
+	if (rc < 0)
+		return rc;
+	return build_parsed(path, document, &json_error, exists, context, rules, error);
+}
+
+int rulefile_parse(const char *name, const char *text, size_t length,
+		   rulefile_interface_exists exists, void *context, struct rules *rules,
+		   char error[RULEFILE_ERROR_BYTES])
+{
+	json_error_t json_error;
+	json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
+
+	return build_parsed(name, document, &json_error, exists, context, rules, error);
+}
+
+static json_t *endpoint_to_json(const struct endpoint *endpoint)
+{
+	char group[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &endpoint->group, group, sizeof(group));
+	return json_pack("{s:s, s:s, s:i}", "interface", endpoint->interface, "group", group,
+			 "port", (int)endpoint->port);
+}
+
+static json_t *rule_to_json(const struct rule *rule)
+{
+	json_t *outputs = json_array();
+
+	for (unsigned i = 0; i < rule->num_outputs; i++) {
+		json_t *output = endpoint_to_json(&rule->outputs[i].to);
+
+		json_object_set_new(output, "ttl", json_integer(rule->outputs[i].ttl));
+		json_array_append_new(outputs, output);
+	}
+	return json_pack("{s:s, s:o, s:o}", "id", rule->id, "input", endpoint_to_json(&rule->input),
+			 "outputs", outputs);
+}
+
+json_t *rules_to_json(const struct rules *rules)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < rules->count; i++)
+		json_array_append_new(list, rule_to_json(&rules->rule[i]));
+	return list;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rulefile: the JSON rule file -> struct rules, or one sentence on what is wrong with it.
+ *
+ *   {"rules":[{"id":"video",
+ *              "input":{"interface":"eth0","group":"239.1.1.1","port":5000},
+ *              "outputs":[{"group":"239.2.2.2","port":6000,"interface":"eth1","ttl":8}]}]}
+ *
+ * "group" may be a unicast address as well. "id" and "ttl" may be left out (a hash of the input;
+ * 1). "outputs": [] receives and counts.
+ */
+#ifndef RULEFILE_H
+#define RULEFILE_H
+
+#include "contract/rules.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RULEFILE_ERROR_BYTES 512
+
+/* Does the host have an interface of that name? Asked for every interface named in the file. */
+typedef bool (*rulefile_interface_exists)(const char *name, void *context);
+
+/* Reads and checks the whole file. 0: *rules is filled, to be freed with rules_free. -EINVAL or
+ * another negative errno: `error` says "FILE: $.rules[0].input.port: found 0, expected ...". */
+int rulefile_load(const char *path, rulefile_interface_exists exists, void *context,
+		  struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
+
+/* The same from `length` bytes in memory; `name` stands for the path in messages. */
+int rulefile_parse(const char *name, const char *text, size_t length,
+		   rulefile_interface_exists exists, void *context, struct rules *rules,
+		   char error[RULEFILE_ERROR_BYTES]);
+
+/* The same from a document, which the caller keeps; here the list of rules may be empty. */
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
+
+/* The rules as the array that a rule file has under "rules". NULL when out of memory. */
+json_t *rules_to_json(const struct rules *rules);
+
+#endif

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+/* sockets: see sockets.h. */
+#include "supervisor/sockets.h"
+#include "common/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------------- receive rings */
+
+/* The kernel puts its header, a sockaddr_ll, a virtio-net header and alignment in front of the
+ * frame, and the frame may bring two VLAN tags and an Ethernet header besides its MTU. */
+enum { SLOT_OVERHEAD = TPACKET2_HDRLEN + 16 + 12 + TPACKET_ALIGNMENT + ETH_HLEN + 8 };
+enum {
+	MIN_SLOT_BYTES = 2048,
+	AGGREGATE_SLOT_BYTES = 65536 + 4096, /* the largest IP packet, and what comes before it */
+	AGGREGATE_SLOTS = 240,		     /* 15 of them fill a block of 1 MiB but for 4 KiB */
+	MIN_DEFAULT_SLOTS = 256,
+	MAX_DEFAULT_SLOTS = 4096,
+	DEFAULT_RING_BYTES = 16 << 20,
+	MAX_BLOCK_BYTES = 1 << 20,
+	PAGE_BYTES = 4096,
+	URING_RCVBUF_BYTES = 8 << 20,
+};
+
+/* Lets IPv4 UDP through, behind up to two VLAN tags. Everything else stays in the kernel.
+ * A tag that the NIC or the kernel took off already is not among the bytes we test. */
+static const struct sock_filter accept_udp[] = {
+	/* 0 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+	/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
+	/* 2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+	/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
+	/* 4 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
+	/* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
+	/* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+	/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
+	/* 8 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+	/* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
+	/* 10 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
+	/* 11 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
+	/* 12 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
+	/* 13 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+	/* 14 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
+	/* 15 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
+	/* 16 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	/* 17 */ BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+static const struct sock_filter reject_all[] = {
+	BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+static int attach_filter(int fd, const struct sock_filter *filter, unsigned length)
+{
+	struct sock_fprog program = {(unsigned short)length, (struct sock_filter *)filter};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
+}
+
+static int set_packet_option(int fd, int option, const void *value, socklen_t size)
+{
+	return setsockopt(fd, SOL_PACKET, option, value, size) < 0 ? -errno : 0;
+}
+
+static uint32_t default_slot_bytes(const struct netif *netif, bool aggregates)
+{
+	uint32_t bytes = MIN_SLOT_BYTES;
+
+	if (aggregates)
+		return AGGREGATE_SLOT_BYTES;
+	while (bytes < netif->mtu + SLOT_OVERHEAD)
+		bytes *= 2;
+	return bytes;
+}
+
+static uint32_t default_slots(uint32_t slot_bytes)
+{
+	uint32_t slots = MAX_DEFAULT_SLOTS;
+
+	if (slot_bytes == AGGREGATE_SLOT_BYTES)
+		return AGGREGATE_SLOTS;
+	while (slots > MIN_DEFAULT_SLOTS && (size_t)slots * slot_bytes > DEFAULT_RING_BYTES)
+		slots /= 2;
+	return slots;
+}
+
+struct ring_shape sockets_ring_shape(const struct netif *netif, const struct config *config,
+				     bool aggregates)
+{
+	struct ring_shape shape = {.slots = (uint32_t)config->ring_slots,
+				   .slot_bytes = (uint32_t)config->ring_slot_bytes};
+
+	if (!shape.slot_bytes)
+		shape.slot_bytes = default_slot_bytes(netif, aggregates);
+	if (!shape.slots)
+		shape.slots = default_slots(shape.slot_bytes);
+	return shape;
+}
+
+/* The kernel allocates blocks, of 2^n pages each whatever their size. */
+static size_t block_memory(size_t bytes)
+{
+	size_t memory = PAGE_BYTES;
+
+	while (memory < bytes)
+		memory *= 2;
+	return memory;
+}
+
+/* How many slots to a block: whole blocks of whole pages without a gap, so that slot i is at
+ * i * slot_bytes, and little memory wasted. */
+static uint32_t slots_per_block(struct ring_shape shape)
+{
+	uint32_t best = 0;
+
+	for (uint32_t n = 1; n <= shape.slots && n * shape.slot_bytes <= MAX_BLOCK_BYTES; n++) {
+		const size_t bytes = (size_t)n * shape.slot_bytes;
+
+		if (shape.slots % n || bytes % PAGE_BYTES)
+			continue;
+		if (!best ||
+		    block_memory(bytes) * best <= block_memory((size_t)best * shape.slot_bytes) * n)
+			best = n;
+	}
+	return best;
+}
+
+static int request_ring(int fd, struct ring_shape shape)
+{
+	const uint32_t per_block = slots_per_block(shape);
+	const int version = TPACKET_V2;
+	struct tpacket_req request;
+	int rc = set_packet_option(fd, PACKET_VERSION, &version, sizeof(version));
+
+	if (rc < 0)
+		return rc;
+	request = (struct tpacket_req){
+		.tp_block_size = per_block * shape.slot_bytes,
+		.tp_block_nr = shape.slots / per_block,
+		.tp_frame_size = shape.slot_bytes,
+		.tp_frame_nr = shape.slots,
+	};
+	return set_packet_option(fd, PACKET_RX_RING, &request, sizeof(request));
+}
+
+/* Without a ring, frames wait in the socket, and what the kernel knows of their checksums comes as
+ * control data. */
+static int prepare_for_uring(int fd)
+{
+	const int bytes = URING_RCVBUF_BYTES, on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	return set_packet_option(fd, PACKET_AUXDATA, &on, sizeof(on));
+}
+
+static int bind_to_interface(int fd, const struct netif *netif)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = netif->index,
+	};
+
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+int sockets_open_ring(const struct netif *netif, const struct config *config,
+		      struct ring_shape shape)
+{
+	const int on = 1;
+	/* protocol 0: nothing arrives before filter and ring are in place */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = set_packet_option(fd, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+	if (rc == 0)
+		rc = set_packet_option(fd, PACKET_VNET_HDR, &on, sizeof(on));
+	if (rc == 0)
+		rc = attach_filter(fd, accept_udp, sizeof(accept_udp) / sizeof(accept_udp[0]));
+	if (rc == 0 && config->worker.ingress == INGRESS_RING)
+		rc = request_ring(fd, shape);
+	else if (rc == 0)
+		rc = prepare_for_uring(fd);
+	if (rc == 0)
+		rc = bind_to_interface(fd, netif);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+void sockets_quiesce_ring(int fd)
+{
+	attach_filter(fd, reject_all, 1);
+}
+
+uint64_t sockets_take_ring_drops(int fd)
+{
+	struct tpacket_stats stats = {0};
+	socklen_t size = sizeof(stats);
+
+	/* reading resets the kernel's 32-bit counters */
+	if (fd < 0 || getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) < 0)
+		return 0;
+	return stats.tp_drops;
+}
+
+/* ------------------------------------------------------------------------- outputs */
+
+static void set_send_buffer(int fd, const char *interface, uint64_t wanted)
+{
+	int value = (int)wanted, got = 0;
+	socklen_t size = sizeof(got);
+
+	/* FORCE (CAP_NET_ADMIN) is not bounded by net.core.wmem_max */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value, sizeof(value)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof(value));
+	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &size);
+	/* the kernel doubles what it was asked for, to allow for its own overhead */
+	if (got / 2 < value)
+		log_warning("Egress",
+			    "SO_SNDBUF on %s is %d bytes instead of %d; raise net.core.wmem_max",
+			    interface, got / 2, value);
+}
+
+/* Only with IP_RECVERR does the kernel say ENOBUFS when the queue of the interface drops a packet;
+ * without, such a send succeeds. What it queues besides for readers is never read, nor is what the
+ * destination may send: both get the least memory that a socket can have. */
+static int report_drops(int fd)
+{
+	const int on = 1, least = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+	return setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
+{
+	const struct ip_mreqn interface = {
+		.imr_address = netif->address,
+		.imr_ifindex = netif->index,
+	};
+	const int ttl = key->ttl, off = 0;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The route is looked up on this interface only, as the rule says. */
+static int set_unicast_options(int fd, const struct rule_output *key)
+{
+	const int ttl = key->ttl;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, key->to.interface,
+		       (socklen_t)strlen(key->to.interface)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int bind_and_connect(int fd, const struct rule_output *key, const struct netif *netif)
+{
+	const struct sockaddr_in from = {
+		.sin_family = AF_INET,
+		.sin_addr = netif->address,
+	};
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr = key->to.group,
+		.sin_port = htons(key->to.port),
+	};
+
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
+int sockets_open_output(const struct rule_output *key, const struct netif *netif,
+			const struct config *config)
+{
+	int fd, rc;
+
+	if (netif->index == 0)
+		return -ENODEV;
+	if (netif->address.s_addr == INADDR_ANY)
+		return -EADDRNOTAVAIL;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	set_send_buffer(fd, key->to.interface, config->socket_sndbuf);
+	rc = report_drops(fd);
+	if (rc == 0 && IN_MULTICAST(ntohl(key->to.group.s_addr)))
+		rc = set_multicast_options(fd, key, netif);
+	else if (rc == 0)
+		rc = set_unicast_options(fd, key);
+	if (rc == 0)
+		rc = bind_and_connect(fd, key, netif);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+/* plan: what the supervisor builds of rules, and what a worker makes of that. */
+#include "contract/plan.h"
+#include "contract/shared.h"
+#include "worker/forward.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct output outputs[OUTPUTS_MAX];
+static struct rule_counters counters[RULES_MAX];
+
+/* Interfaces are called by their number, and so are the ports of outputs. */
+static int input_number(const void *context, const char *interface)
+{
+	assert_ptr_equal(context, outputs);
+	return atoi(interface);
+}
+
+static int output_number(const void *context, const struct rule_output *key)
+{
+	assert_ptr_equal(context, outputs);
+	return key->to.port;
+}
+
+static const struct plan_numbers numbers = {input_number, output_number, outputs};
+
+/* `count` rules with `num_outputs` each: inputs in turn, a group of its own each. */
+static struct rules make_rules(unsigned count, unsigned num_outputs)
+{
+	struct rules rules = {calloc(count + 1, sizeof(struct rule)), count};
+
+	assert_non_null(rules.rule);
+	for (unsigned i = 0; i < count; i++) {
+		struct rule *rule = &rules.rule[i];
+
+		snprintf(rule->input.interface, IFNAMSIZ, "%u", i % INPUTS_MAX);
+		rule->input.group.s_addr = htonl(0xef000000 + i);
+		rule->input.port = (uint16_t)(65535 - i);
+		rule->num_outputs = num_outputs;
+		rule->outputs = calloc(num_outputs + 1, sizeof(*rule->outputs));
+		assert_non_null(rule->outputs);
+		for (unsigned j = 0; j < num_outputs; j++)
+			rule->outputs[j].to.port = (uint16_t)((i * 7 + j) % OUTPUTS_MAX);
+	}
+	return rules;
+}
+
+/* Rule i counts in the last slot but i. */
+static uint32_t *make_slots(unsigned count)
+{
+	uint32_t *slots = calloc(count + 1, sizeof(*slots));
+
+	assert_non_null(slots);
+	for (unsigned i = 0; i < count; i++)
+		slots[i] = RULES_MAX - 1 - i;
+	return slots;
+}
+
+/* Builds the plan of such rules, and a worker's tables from it: each packet finds its rule, and no
+ * other; each rule its outputs and its counters. */
+static void check(unsigned count, unsigned num_outputs)
+{
+	struct rules rules = make_rules(count, num_outputs);
+	uint32_t *slots = make_slots(count), bytes = 0;
+	int fd = plan_build(&rules, slots, &numbers, &bytes);
+	struct forwarder forwarder = {0};
+	const struct plan *plan;
+	struct stat status;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, bytes);
+	assert_int_equal(bytes, plan_bytes(count, count * num_outputs));
+	plan = plan_map(fd, bytes);
+	assert_non_null(plan);
+	close(fd);
+	assert_int_equal(plan->num_rules, count);
+	assert_int_equal(plan->num_outputs, count * num_outputs);
+	assert_int_equal(forwarder_init(&forwarder, plan, outputs, counters), 0);
+	plan_unmap(plan, bytes);
+	for (unsigned i = 0; i < count; i++) {
+		const struct rule *rule = &rules.rule[i];
+		const struct route *route = &forwarder.routes[i];
+		struct rule_key key = {rule->input.group.s_addr, rule->input.port,
+				       (uint16_t)(i % INPUTS_MAX)};
+
+		assert_int_equal(rule_table_find(&forwarder.table, key), i);
+		key.ingress = (uint16_t)((i + 1) % INPUTS_MAX);
+		assert_int_equal(rule_table_find(&forwarder.table, key), -1);
+		assert_ptr_equal(route->counters, &counters[slots[i]]);
+		assert_int_equal(route->num_outputs, num_outputs);
+		for (unsigned j = 0; j < num_outputs; j++)
+			if (route->outputs[j] != &outputs[rule->outputs[j].to.port])
+				fail_msg("output %u of rule %u", j, i);
+	}
+	assert_int_equal(rule_table_find(&forwarder.table, (struct rule_key){1, 1, 0}), -1);
+	forwarder_exit(&forwarder);
+	rules_free(&rules);
+	free(slots);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	check(0, 0);
+	check(1, 0);
+	check(1, 1);
+	check(3, 2);
+	check(INPUTS_MAX + 1, 3);
+}
+
+static void test_greatest(void **state)
+{
+	(void)state;
+	check(RULES_MAX, 0);
+	check(1, RULE_OUTPUTS_MAX);
+	check(RULES_MAX, 50);
+	check(RULES_MAX, RULE_OUTPUTS_MAX);
+}
+
+/* Rules without outputs between others with some. */
+static void test_receive_only(void **state)
+{
+	struct rules rules = make_rules(4, 2);
+	uint32_t *slots = make_slots(4), bytes;
+	struct forwarder forwarder = {0};
+	const struct plan *plan;
+	int fd;
+
+	(void)state;
+	rules.rule[0].num_outputs = rules.rule[2].num_outputs = 0;
+	fd = plan_build(&rules, slots, &numbers, &bytes);
+	assert_true(fd >= 0);
+	plan = plan_map(fd, bytes);
+	assert_non_null(plan);
+	close(fd);
+	assert_int_equal(forwarder_init(&forwarder, plan, outputs, counters), 0);
+	plan_unmap(plan, bytes);
+	assert_int_equal(forwarder.routes[0].num_outputs, 0);
+	assert_int_equal(forwarder.routes[2].num_outputs, 0);
+	assert_ptr_equal(forwarder.routes[1].outputs[0], &outputs[7]);
+	assert_ptr_equal(forwarder.routes[1].outputs[1], &outputs[8]);
+	assert_ptr_equal(forwarder.routes[3].outputs[0], &outputs[21]);
+	forwarder_exit(&forwarder);
+	rules_free(&rules);
+	free(slots);
+}
+
+/* As the supervisor lays a plan out, and as a worker finds the outputs in it. */
+static void test_layout(void **state)
+{
+	uint32_t memory[64] = {0};
+	struct plan *plan = (struct plan *)memory;
+
+	(void)state;
+	assert_int_equal(plan_bytes(0, 0), sizeof(struct plan));
+	assert_int_equal(plan_bytes(2, 3),
+			 sizeof(struct plan) + 2 * sizeof(struct plan_rule) + 3 * 4);
+	plan->num_rules = 2;
+	plan->num_outputs = 3;
+	assert_ptr_equal(plan_outputs(plan) + 3, (char *)memory + plan_bytes(2, 3));
+}
+
+/* ------------------------------------------------------------------------- what can go wrong */
+
+/* plan_build with a limit lowered to `value`. */
+static int build_limited(int resource, rlim_t value, unsigned count)
+{
+	struct rules rules = make_rules(count, 1);
+	uint32_t *slots = make_slots(count), bytes;
+	struct rlimit before, limit;
+	int fd;
+
+	assert_int_equal(getrlimit((__rlimit_resource_t)resource, &before), 0);
+	limit = (struct rlimit){value, before.rlim_max};
+	assert_int_equal(setrlimit((__rlimit_resource_t)resource, &limit), 0);
+	errno = 0;
+	fd = plan_build(&rules, slots, &numbers, &bytes);
+	setrlimit((__rlimit_resource_t)resource, &before);
+	rules_free(&rules);
+	free(slots);
+	return fd;
+}
+
+static void test_no_descriptors_left(void **state)
+{
+	(void)state;
+	assert_int_equal(build_limited(RLIMIT_NOFILE, 0, 1), -EMFILE);
+}
+
+static int lowest_free(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+/* Half a plan would be read beyond its end, and the worker killed. */
+static void test_no_room(void **state)
+{
+	int lowest = lowest_free();
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(build_limited(RLIMIT_FSIZE, 0, 100), -EFBIG);
+	assert_int_equal(build_limited(RLIMIT_FSIZE, 100, 100), -ENOSPC);
+	assert_int_equal(lowest_free(), lowest);
+	signal(SIGXFSZ, SIG_DFL);
+}
+
+static void test_map_of_nothing(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_null(plan_map(-1, 8));
+	assert_int_equal(errno, EBADF);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_greatest),
+		cmocka_unit_test(test_receive_only),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_no_descriptors_left),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_map_of_nothing),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+/*
+ * provision: a set of rules comes into force as a whole, or is refused with a sentence, and nothing
+ * of it stays open. On the loopback interface, without workers; a ring's socket takes root, the
+ * rest does not.
+ */
+#include "supervisor/provision.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { WORKERS = 2, RING_SLOTS = 32 };
+
+static struct config config = {
+	.num_workers = WORKERS,
+	.ring_slots = RING_SLOTS,
+	.socket_sndbuf = 65536,
+	.worker = {.ingress = INGRESS_RING},
+};
+static struct workers workers;
+static struct provision provision;
+static char error[PROVISION_ERROR_BYTES];
+static unsigned at_rest; /* descriptors that are open before a test */
+
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static int setup(void **state)
+{
+	struct netif lo;
+
+	(void)state;
+	workers = (struct workers){0};
+	if (workers_init(&workers, &config) < 0 ||
+	    provision_init(&provision, &config, &workers) < 0)
+		return -1;
+	at_rest = open_descriptors();
+	return netif_query("lo", &lo);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	provision_exit(&provision);
+	assert_int_equal(open_descriptors(), at_rest);
+	workers_exit(&workers);
+	return 0;
+}
+
+static void need_root(void)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	if (fd < 0)
+		skip();
+	close(fd);
+}
+
+static void need_address(void)
+{
+	struct netif lo;
+
+	netif_query("lo", &lo);
+	if (lo.address.s_addr == INADDR_ANY || !lo.up)
+		skip();
+}
+
+static struct rule_output output(const char *interface, uint16_t port)
+{
+	struct rule_output key = {.to = {.port = port}, .ttl = 1};
+
+	strcpy(key.to.interface, interface);
+	key.to.group.s_addr = inet_addr("239.1.2.3");
+	return key;
+}
+
+/* One rule, to be handed over or freed. */
+static struct rules one_rule(const char *id, const char *in, const char *out, uint16_t port)
+{
+	struct rules rules = {calloc(1, sizeof(struct rule)), 1};
+	struct rule *rule = rules.rule;
+
+	assert_non_null(rule);
+	strcpy(rule->id, id);
+	strcpy(rule->input.interface, in);
+	rule->input.group.s_addr = inet_addr("239.4.5.6");
+	rule->input.port = 5000;
+	rule->outputs = calloc(1, sizeof(*rule->outputs));
+	assert_non_null(rule->outputs);
+	rule->outputs[0] = output(out, port);
+	rule->num_outputs = out[0] != '\0';
+	return rules;
+}
+
+static void assert_set(struct rules rules)
+{
+	error[0] = '\0';
+	assert_int_equal(provision_set_rules(&provision, &rules, error), 0);
+	assert_string_equal(error, "");
+}
+
+static void assert_refused(struct rules rules, int rc, const char *sentence)
+{
+	unsigned before = open_descriptors();
+
+	assert_int_equal(provision_set_rules(&provision, &rules, error), rc);
+	assert_string_equal(error, sentence);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(rules.count, 1); /* still the caller's */
+	rules_free(&rules);
+}
+
+/* ------------------------------------------------------------------------- outputs */
+
+static void test_find_output(void **state)
+{
+	struct rule_output key = output("lo", 6000), other;
+	int index;
+
+	(void)state;
+	need_address();
+	assert_int_equal(outputs_find(&provision, &key), -1);
+	index = outputs_claim(&provision, &key, error);
+	assert_true(index >= 0);
+	assert_int_equal(outputs_find(&provision, &key), index);
+	assert_int_equal(open_descriptors(), at_rest + WORKERS);
+	other = key;
+	other.ttl = 2;
+	assert_int_equal(outputs_find(&provision, &other), -1);
+	other = key;
+	other.to.port++;
+	assert_int_equal(outputs_find(&provision, &other), -1);
+	other = key;
+	other.to.group.s_addr = inet_addr("239.1.2.4");
+	assert_int_equal(outputs_find(&provision, &other), -1);
+	other = output("lo2", 6000);
+	assert_int_equal(outputs_find(&provision, &other), -1);
+	assert_true(provision_knows_interface("lo", &provision));
+	assert_false(provision_knows_interface("nope0", &provision));
+	outputs_release_unneeded(&provision, &(struct rules){0}, true);
+	assert_int_equal(outputs_find(&provision, &key), -1);
+	assert_int_equal(open_descriptors(), at_rest);
+}
+
+/* A place that is used again counts from zero, for all workers. */
+static void test_output_place_reused(void **state)
+{
+	struct rule_output first = output("lo", 6000), second = output("lo", 6001),
+			   third = output("lo", 6002);
+
+	(void)state;
+	need_address();
+	assert_int_equal(outputs_claim(&provision, &first, error), 0);
+	assert_int_equal(outputs_claim(&provision, &second, error), 1);
+	for (unsigned w = 0; w < WORKERS; w++)
+		for (unsigned i = 0; i < 2; i++)
+			counter_bump(&workers.worker[w].shared->outputs[i].packets, 7);
+	provision.outputs[0].used = false;
+	provision_close(provision.outputs[0].fds, WORKERS);
+	assert_int_equal(outputs_claim(&provision, &third, error), 0);
+	for (unsigned w = 0; w < WORKERS; w++) {
+		const struct output_counters *counters = workers.worker[w].shared->outputs;
+
+		assert_int_equal(counter_read(&counters[0].packets), 0);
+		assert_int_equal(counter_read(&counters[1].packets), 7);
+	}
+}
+
+static void test_too_many_outputs(void **state)
+{
+	struct rule_output key = output("lo", 6000);
+
+	(void)state;
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		provision.outputs[i].used = true;
+	assert_int_equal(outputs_claim(&provision, &key, error), -ENOSPC);
+	assert_string_equal(error, "rules have more than 4096 different outputs");
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		provision.outputs[i].used = false;
+}
+
+static void test_output_on_no_interface(void **state)
+{
+	struct rule_output key = output("nope0", 6000);
+
+	(void)state;
+	assert_int_equal(outputs_claim(&provision, &key, error), -ENODEV);
+	assert_string_equal(error, "cannot send through nope0: No such device");
+	assert_int_equal(outputs_find(&provision, &key), -1);
+	assert_int_equal(open_descriptors(), at_rest);
+}
+
+/* No descriptor can be opened, until `limit` is set again. */
+static void exhaust_descriptors(struct rlimit *limit)
+{
+	struct rlimit none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, limit), 0);
+	none = (struct rlimit){0, limit->rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+/* Two workers' sockets are open, the third one's cannot be. */
+static void test_output_half_open(void **state)
+{
+	struct rule_output key = output("lo", 6000);
+	struct rlimit before, few;
+	int lowest, rc;
+
+	(void)state;
+	need_address();
+	lowest = dup(STDERR_FILENO);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){(rlim_t)lowest + 2, before.rlim_max}; /* as many as a query takes */
+	workers.count = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	rc = outputs_claim(&provision, &key, error);
+	setrlimit(RLIMIT_NOFILE, &before);
+	workers.count = WORKERS;
+	assert_int_equal(rc, -EMFILE);
+	assert_string_equal(error, "cannot send through lo: Too many open files");
+	assert_int_equal(open_descriptors(), at_rest);
+}
+
+/* That an interface cannot be asked for does not mean that it is gone. */
+static void test_output_that_cannot_be_asked_for(void **state)
+{
+	struct rule_output key = output("lo", 6000);
+	struct rlimit before;
+	int fd;
+
+	(void)state;
+	need_address();
+	assert_int_equal(outputs_claim(&provision, &key, error), 0);
+	fd = provision.outputs[0].fds[0];
+	exhaust_descriptors(&before);
+	provision_follow_interfaces(&provision);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(provision.outputs[0].fds[0], fd);
+	assert_int_equal(provision.outputs[0].error, 0);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	/* nor does one that is as it was get other sockets */
+	provision_follow_interfaces(&provision);
+	assert_int_equal(provision.outputs[0].fds[0], fd);
+}
+
+/* Another address, as far as the output knows. */
+static void test_output_replaced(void **state)
+{
+	struct rule_output key = output("lo", 6000);
+
+	(void)state;
+	need_address();
+	assert_int_equal(outputs_claim(&provision, &key, error), 0);
+	provision.outputs[0].netif.address.s_addr = inet_addr("127.0.0.77");
+	provision_follow_interfaces(&provision);
+	assert_int_equal(provision.outputs[0].netif.address.s_addr, htonl(INADDR_LOOPBACK));
+	assert_int_equal(provision.outputs[0].error, 0);
+	assert_int_equal(open_descriptors(), at_rest + WORKERS);
+	strcpy(provision.outputs[0].key.to.interface, "nope0"); /* it goes */
+	provision_follow_interfaces(&provision);
+	assert_int_equal(provision.outputs[0].error, ENODEV);
+	assert_int_equal(open_descriptors(), at_rest);
+	assert_true(provision_knows_interface("nope0", &provision));
+	strcpy(provision.outputs[0].key.to.interface, "lo"); /* it is back */
+	provision_follow_interfaces(&provision);
+	assert_int_equal(provision.outputs[0].error, 0);
+	assert_int_equal(open_descriptors(), at_rest + WORKERS);
+}
+
+/* ------------------------------------------------------------------------- refusals */
+
+static void test_input_on_no_interface(void **state)
+{
+	(void)state;
+	assert_refused(one_rule("one", "nope0", "lo", 6000), -ENODEV,
+		       "cannot use interface nope0: No such device");
+	assert_int_equal(inputs_find(&provision, "nope0"), -1);
+	assert_int_equal(provision.generation, 0);
+}
+
+static int refused_without_privileges(void)
+{
+	struct rules rules = one_rule("one", "lo", "lo", 6000);
+
+	if (geteuid() == 0 && setuid(65534) < 0)
+		return 1;
+	if (provision_set_rules(&provision, &rules, error) != -EPERM)
+		return 2;
+	if (strcmp(error, "cannot receive on lo: Operation not permitted; run as root or with "
+			  "CAP_NET_RAW") != 0)
+		return 3;
+	return open_descriptors() == at_rest && inputs_find(&provision, "lo") == -1 ? 0 : 4;
+}
+
+static void test_without_privileges(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(refused_without_privileges());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_too_many_inputs(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < INPUTS_MAX; i++)
+		snprintf(provision.inputs[i].netif.name, IFNAMSIZ, "if%u", i);
+	assert_int_equal(inputs_claim(&provision, "lo", error), -ENOSPC);
+	assert_string_equal(error, "rules receive on more than 64 interfaces");
+}
+
+/* What was opened for a set before it was refused is closed; what was in force stays. */
+static void test_rolled_back(void **state)
+{
+	struct rules rules, more;
+	uint32_t slot;
+	int ring, out;
+
+	(void)state;
+	need_root();
+	need_address();
+	assert_refused(one_rule("one", "lo", "nope0", 6000), -ENODEV,
+		       "cannot send through nope0: No such device");
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	assert_int_equal(provision.generation, 1);
+	slot = provision.slots[0];
+	counter_bump(&workers.worker[1].shared->rules[slot].packets, 5);
+	ring = provision.inputs[0].fds[1];
+	out = provision.outputs[0].fds[1];
+	rules = one_rule("two", "lo", "lo", 6001);
+	more = one_rule("three", "lo", "nope0", 6002);
+	rules.rule = realloc(rules.rule, 2 * sizeof(struct rule));
+	assert_non_null(rules.rule);
+	rules.rule[rules.count++] = more.rule[0];
+	free(more.rule);
+	assert_int_equal(provision_set_rules(&provision, &rules, error), -ENODEV);
+	rules_free(&rules);
+	assert_int_equal(provision.generation, 1);
+	assert_int_equal(provision.rules.count, 1);
+	assert_string_equal(provision.rules.rule[0].id, "one");
+	assert_int_equal(provision.slots[0], slot);
+	assert_int_equal(counter_read(&workers.worker[1].shared->rules[slot].packets), 5);
+	assert_int_equal(provision.inputs[0].fds[1], ring);
+	assert_int_equal(provision.outputs[0].fds[1], out);
+	assert_false(provision.outputs[1].used);
+}
+
+/* ------------------------------------------------------------------------- sets in force */
+
+static void test_counters_of_rules(void **state)
+{
+	uint32_t slot;
+
+	(void)state;
+	need_root();
+	assert_set(one_rule("one", "lo", "", 0));
+	slot = provision.slots[0];
+	for (unsigned w = 0; w < WORKERS; w++)
+		counter_bump(&workers.worker[w].shared->rules[slot].packets, 5);
+	assert_set(one_rule("one", "lo", "lo", 6000)); /* replaced: goes on counting */
+	assert_int_equal(provision.slots[0], slot);
+	assert_int_equal(counter_read(&workers.worker[0].shared->rules[slot].packets), 5);
+	assert_set((struct rules){0});
+	assert_set(one_rule("two", "lo", "", 0)); /* its slot is free: counts from zero */
+	assert_int_equal(provision.slots[0], slot);
+	for (unsigned w = 0; w < WORKERS; w++)
+		assert_int_equal(counter_read(&workers.worker[w].shared->rules[slot].packets), 0);
+}
+
+/* Each ring has a number that no other has had; those that are given up wait in their graves. */
+static void test_rings(void **state)
+{
+	uint32_t ring;
+
+	(void)state;
+	need_root();
+	assert_set(one_rule("one", "lo", "", 0));
+	ring = provision.inputs[0].ring;
+	assert_true(ring > 0);
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	assert_int_equal(provision.inputs[0].ring, ring);
+	assert_set((struct rules){0});
+	assert_int_equal(inputs_find(&provision, "lo"), -1);
+	assert_int_equal(provision.graves.count, WORKERS);
+	assert_in_range(provision_close_graves(&provision), 0, GRAVE_MS);
+	assert_set(one_rule("one", "lo", "", 0));
+	assert_int_not_equal(provision.inputs[0].ring, ring);
+}
+
+/* What a ring had no room for is counted, also when that ring is given up. */
+static void test_drops_of_a_ring_that_goes(void **state)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+	uint64_t drops = 0;
+	int fd;
+
+	(void)state;
+	need_root();
+	need_address();
+	assert_set(one_rule("one", "lo", "", 0));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (unsigned i = 0; i < 4 * WORKERS * RING_SLOTS; i++)
+		sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+	assert_set((struct rules){0});
+	for (unsigned w = 0; w < WORKERS; w++)
+		drops +=
+			counter_get(&workers.worker[w].shared->counters, COUNTER_buffer_exhaustion);
+	assert_in_range(drops, 3 * WORKERS * RING_SLOTS, 1000000);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_find_output),
+		TEST(test_output_place_reused),
+		TEST(test_too_many_outputs),
+		TEST(test_output_on_no_interface),
+		TEST(test_output_half_open),
+		TEST(test_output_that_cannot_be_asked_for),
+		TEST(test_output_replaced),
+		TEST(test_input_on_no_interface),
+		TEST(test_without_privileges),
+		TEST(test_too_many_inputs),
+		TEST(test_rolled_back),
+		TEST(test_counters_of_rules),
+		TEST(test_rings),
+		TEST(test_drops_of_a_ring_that_goes),
+	};
+
+	return cmocka_run_group_tests_name("provision", tests, NULL, NULL);
+}

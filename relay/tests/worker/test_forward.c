@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+/*
+ * forward: every frame of a burst ends in exactly one counter, and its slot is released exactly
+ * once. The outputs are closed, if there are any, so that no sockets are needed; test_egress.c has
+ * those.
+ */
+#include "worker/forward.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { FRAME_BYTES = 14 + 20 + 8 + 4, IP = 14, UDP = 34 };
+
+enum { SLOTS = 32, OUTPUTS = 3 };
+
+static struct counters counters;
+static struct rule_counters rule_counters[2];
+static struct route routes[2];
+static struct forwarder forwarder;
+static uint8_t good[FRAME_BYTES];
+
+static unsigned released[SLOTS];
+static uint32_t holds[SLOTS];
+static struct output_counters output_counters[OUTPUTS];
+static struct output outputs[OUTPUTS];
+static struct output *output_list[OUTPUTS] = {&outputs[0], &outputs[1], &outputs[2]};
+static struct egress egress;
+
+static void count_release(struct ingress *ingress, uint32_t slot)
+{
+	assert_ptr_equal(ingress->holds, holds);
+	assert_in_range(slot, 0, SLOTS - 1);
+	released[slot]++;
+}
+
+static const struct ingress_ops release_only = {.release = count_release};
+static struct ingress ingress = {.ops = &release_only, .holds = holds};
+
+static unsigned runs; /* handed to egress */
+
+/* As the egress does it for the unified thread model. */
+static void drop(void *context, struct hold hold)
+{
+	assert_ptr_equal(context, &egress);
+	runs++;
+	hold_drop(hold);
+}
+
+/* 4 payload bytes to 239.1.2.3:5000, UDP checksum not computed. */
+static void build_good(void)
+{
+	static const uint8_t headers[] = {
+		1,    0,    0x5e, 1,	2,   3,	 2, 0, 0, 0,  0, 1, 8, 0, /* Ethernet */
+		0x45, 0,    0,	  32,	0,   0,	 0, 0, 7, 17, 0, 0,	  /* IP */
+		10,   0,    0,	  1,	239, 1,	 2, 3,			  /* addresses */
+		0x0f, 0xa0, 0x13, 0x88, 0,   12, 0, 0,			  /* UDP */
+	};
+	unsigned sum = 0;
+
+	memset(good, 'x', sizeof(good));
+	memcpy(good, headers, sizeof(headers));
+	for (unsigned i = IP; i < UDP; i += 2)
+		sum += (unsigned)good[i] << 8 | good[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	good[IP + 10] = (uint8_t)(~sum >> 8);
+	good[IP + 11] = (uint8_t)~sum;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&counters, 0, sizeof(counters));
+	memset(rule_counters, 0, sizeof(rule_counters));
+	build_good();
+	for (unsigned i = 0; i < 2; i++)
+		routes[i] = (struct route){.counters = &rule_counters[i]};
+	memset(released, 0, sizeof(released));
+	memset(holds, 0, sizeof(holds));
+	memset(output_counters, 0, sizeof(output_counters));
+	for (unsigned i = 0; i < OUTPUTS; i++)
+		outputs[i] =
+			(struct output){.fd = -1, .error = ENODEV, .counters = &output_counters[i]};
+	egress = (struct egress){.counters = &counters, .drop = drop, .drop_context = &egress};
+	forwarder = (struct forwarder){.routes = routes, .counters = &counters, .egress = &egress};
+	if (rule_table_init(&forwarder.table, 2) < 0)
+		return -1;
+	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.9.9.9"), 1, 0}, 0);
+	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.1.2.3"), 5000, 3}, 1);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rule_table_exit(&forwarder.table);
+	return 0;
+}
+
+static struct frame frame_of(const uint8_t *data)
+{
+	return (struct frame){.data = data, .captured = FRAME_BYTES, .original = FRAME_BYTES};
+}
+
+/* One burst of one frame: it is counted there and nowhere else. */
+static void assert_counted(struct frame frame, uint16_t index, enum counter where)
+{
+	static const enum counter ends[] = {COUNTER_drop_malformed, COUNTER_drop_fragment,
+					    COUNTER_drop_truncated, COUNTER_drop_checksum,
+					    COUNTER_drop_no_match,  COUNTER_matched};
+
+	memset(&counters, 0, sizeof(counters));
+	memset(released, 0, sizeof(released));
+	frame.slot = 5;
+	forward_burst(&forwarder, &ingress, index, &frame, 1);
+	for (unsigned i = 0; i < SLOTS; i++)
+		assert_int_equal(released[i], i == 5);
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		assert_int_equal(counter_get(&counters, ends[i]), ends[i] == where);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 1);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_bytes), frame.original);
+	assert_int_equal(counter_get(&counters, COUNTER_bursts), 1);
+}
+
+static void test_matched(void **state)
+{
+	(void)state;
+	assert_counted(frame_of(good), 3, COUNTER_matched);
+	assert_counted(frame_of(good), 3, COUNTER_matched);
+	assert_int_equal(rule_counters[1].packets, 2);
+	assert_int_equal(rule_counters[1].bytes, 8);
+	assert_int_equal(rule_counters[0].packets, 0);
+}
+
+static void test_no_match(void **state)
+{
+	(void)state;
+	assert_counted(frame_of(good), 2, COUNTER_drop_no_match); /* another interface */
+	good[UDP + 3] ^= 1;
+	assert_counted(frame_of(good), 3, COUNTER_drop_no_match); /* another port */
+	assert_int_equal(rule_counters[1].packets, 0);
+}
+
+static void test_drops(void **state)
+{
+	struct frame frame = frame_of(good);
+
+	(void)state;
+	frame.captured -= 1;
+	assert_counted(frame, 3, COUNTER_drop_truncated);
+	good[IP + 8]++; /* TTL */
+	assert_counted(frame_of(good), 3, COUNTER_drop_checksum);
+	build_good();
+	good[UDP + 7] = 1;
+	assert_counted(frame_of(good), 3, COUNTER_drop_checksum);
+	build_good();
+	good[13] = 6;
+	assert_counted(frame_of(good), 3, COUNTER_drop_malformed);
+	build_good();
+	good[IP + 6] = 0x20; /* more fragments; the checksum follows */
+	good[IP + 10] = (uint8_t)(good[IP + 10] - 0x20);
+	assert_counted(frame_of(good), 3, COUNTER_drop_fragment);
+}
+
+/* The ledger of a burst: what was received went somewhere. */
+static void test_burst(void **state)
+{
+	uint8_t bad[FRAME_BYTES] = {0};
+	struct frame frames[12];
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++)
+		frames[i] = frame_of(i % 3 ? good : bad);
+	for (unsigned i = 0; i < 12; i++)
+		frames[i].slot = i;
+	forward_burst(&forwarder, &ingress, 3, frames, 12);
+	forward_burst(&forwarder, &ingress, 0, frames, 6);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 18);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_bytes), 18 * FRAME_BYTES);
+	assert_int_equal(counter_get(&counters, COUNTER_matched), 8);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_no_match), 4);
+	assert_int_equal(counters_filtered(&counters), 6);
+	assert_int_equal(counter_get(&counters, COUNTER_bursts), 2);
+	assert_int_equal(counter_get(&counters, COUNTER_egress_queued), 0);
+	for (unsigned i = 0; i < SLOTS; i++)
+		assert_int_equal(released[i], (i < 12) + (i < 6));
+}
+
+/* A slot is held once per output, and released when the last one has done with it. */
+static void test_fan_out(void **state)
+{
+	struct frame frames[4];
+
+	(void)state;
+	routes[1].outputs = output_list;
+	for (unsigned num = 1; num <= OUTPUTS; num++) {
+		routes[1].num_outputs = num;
+		memset(released, 0, sizeof(released));
+		memset(&counters, 0, sizeof(counters));
+		for (unsigned i = 0; i < 4; i++) {
+			frames[i] = frame_of(good);
+			frames[i].slot = 7 * i;
+		}
+		forward_burst(&forwarder, &ingress, 3, frames, 4);
+		assert_int_equal(counter_get(&counters, COUNTER_matched), 4);
+		assert_int_equal(counter_get(&counters, COUNTER_egress_queued), 4 * num);
+		assert_int_equal(counter_get(&counters, COUNTER_egress_errors), 4 * num);
+		for (unsigned i = 0; i < SLOTS; i++) {
+			assert_int_equal(released[i], i % 7 == 0 && i < 28);
+			assert_int_equal(holds[i], 0);
+		}
+	}
+	assert_int_equal(output_counters[0].errors[CAUSE_ENODEV], 12);
+	assert_int_equal(output_counters[2].errors[CAUSE_ENODEV], 4);
+}
+
+/* An aggregate stands for several packets, and leaves as those: the last one may be shorter. */
+static void test_aggregate(void **state)
+{
+	static const struct {
+		uint16_t segment_bytes;
+		unsigned packets;
+	} aggregates[] = {{0, 1}, {1, 4}, {2, 2}, {3, 2}, {4, 1}, {5, 1}, {65535, 1}};
+
+	(void)state;
+	routes[1].outputs = output_list;
+	routes[1].num_outputs = OUTPUTS;
+	for (unsigned i = 0; i < sizeof(aggregates) / sizeof(aggregates[0]); i++) {
+		const unsigned packets = aggregates[i].packets;
+		struct frame frame = frame_of(good);
+
+		memset(&counters, 0, sizeof(counters));
+		memset(rule_counters, 0, sizeof(rule_counters));
+		memset(released, 0, sizeof(released));
+		frame.segment_bytes = aggregates[i].segment_bytes;
+		forward_burst(&forwarder, &ingress, 3, &frame, 1);
+		assert_int_equal(counter_get(&counters, COUNTER_recv_frames), 1);
+		assert_int_equal(counter_get(&counters, COUNTER_recv_packets), packets);
+		assert_int_equal(counter_get(&counters, COUNTER_matched), packets);
+		assert_int_equal(counter_get(&counters, COUNTER_egress_queued), OUTPUTS * packets);
+		assert_int_equal(rule_counters[1].packets, packets);
+		assert_int_equal(rule_counters[1].bytes, 4);
+		assert_int_equal(released[0], 1);
+		assert_int_equal(holds[0], 0);
+
+		/* given up, it is as many */
+		memset(&counters, 0, sizeof(counters));
+		forward_burst(&forwarder, &ingress, 2, &frame, 1);
+		frame.captured--;
+		forward_burst(&forwarder, &ingress, 3, &frame, 1);
+		assert_int_equal(counter_get(&counters, COUNTER_drop_no_match), packets);
+		assert_int_equal(counter_get(&counters, COUNTER_drop_truncated), packets);
+		assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 2 * packets);
+	}
+}
+
+/* No run is longer than one send can take. */
+static void test_long_aggregate(void **state)
+{
+	static const struct {
+		uint16_t segment_bytes;
+		unsigned packets, runs;
+	} aggregates[] = {{1, 64, 1},	 {1, 65, 2},	{1, 128, 2},   {10, 129, 3},
+			  {1023, 64, 1}, {1024, 64, 2}, {1400, 46, 1}, {1400, 47, 2},
+			  {32753, 2, 1}, {32754, 2, 2}, {65507, 1, 1}, {9, 6000, 94}};
+	static uint8_t large[14 + 65535];
+
+	(void)state;
+	routes[1].outputs = output_list;
+	routes[1].num_outputs = OUTPUTS;
+	for (unsigned i = 0; i < sizeof(aggregates) / sizeof(aggregates[0]); i++) {
+		const uint32_t payload = aggregates[i].segment_bytes * aggregates[i].packets;
+		const uint32_t bytes = UDP + 8 + (payload < 65507 ? payload : 65507);
+		struct frame frame = {.data = large,
+				      .captured = bytes,
+				      .original = bytes,
+				      .segment_bytes = aggregates[i].segment_bytes,
+				      .checksum_good = true};
+		unsigned sum = 0;
+
+		memset(&counters, 0, sizeof(counters));
+		memset(released, 0, sizeof(released));
+		runs = 0;
+		memcpy(large, good, FRAME_BYTES);
+		large[IP + 2] = (uint8_t)((bytes - IP) >> 8);
+		large[IP + 3] = (uint8_t)(bytes - IP);
+		large[IP + 10] = large[IP + 11] = 0;
+		for (unsigned j = IP; j < UDP; j += 2)
+			sum += (unsigned)large[j] << 8 | large[j + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = (sum & 0xffff) + (sum >> 16);
+		large[IP + 10] = (uint8_t)(~sum >> 8);
+		large[IP + 11] = (uint8_t)~sum;
+		large[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
+		large[UDP + 5] = (uint8_t)(bytes - UDP);
+		forward_burst(&forwarder, &ingress, 3, &frame, 1);
+		assert_int_equal(counter_get(&counters, COUNTER_matched), aggregates[i].packets);
+		assert_int_equal(counter_get(&counters, COUNTER_egress_queued),
+				 OUTPUTS * aggregates[i].packets);
+		assert_int_equal(runs, OUTPUTS * aggregates[i].runs);
+		assert_int_equal(released[0], 1);
+		assert_int_equal(holds[0], 0);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_matched),	   TEST(test_no_match), TEST(test_drops),
+		TEST(test_burst),	   TEST(test_fan_out),	TEST(test_aggregate),
+		TEST(test_long_aggregate),
+	};
+
+	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * egress: packets out. One connected UDP socket per (interface, destination, TTL); neighbours of
+ * equal size become one UDP GSO send; one io_uring carries the sends of a burst.
+ *
+ * A burst goes: egress_add for each run of packets and output, egress_flush once. Each run comes
+ * with a hold on the ingress's slot that its bytes are in, which is dropped when the last of its
+ * packets has been sent: with reap mode sync, the default, before egress_flush returns.
+ */
+#ifndef EGRESS_H
+#define EGRESS_H
+
+#include "contract/channel.h"
+#include "contract/counters.h"
+#include "worker/ingress.h"
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+	GSO_SEGMENTS_MAX = 64, /* UDP_MAX_SEGMENTS of the kernels we care for */
+	GSO_BYTES_MAX = 65507, /* payload of the largest UDP datagram */
+	UDP_IPV4_HEADERS = 28,
+};
+
+/* One send: the packets of one output that leave together. */
+struct send_op {
+	struct output *output;
+	unsigned segments;	/* packets */
+	unsigned parts;		/* runs of packets that it is put together from */
+	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
+	uint32_t bytes;		/* of all packets */
+	int result;		/* 0; negative errno; OP_PENDING: not known yet */
+	struct msghdr message;
+	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
+	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(uint16_t))];
+	} control;
+};
+
+struct output {
+	char interface[IFNAMSIZ];
+	int fd;			 /* -1: closed, because of: */
+	int error;		 /* positive errno */
+	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
+	uint32_t gso_proven;	 /* the largest packets that the kernel has segmented */
+	bool gso_on_trial;	 /* a GSO send of larger ones is under way */
+	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
+	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
+	struct output_counters *counters;
+	uint32_t logged_s[CAUSE_COUNT]; /* when it was last logged that sends fail; 0: never */
+};
+
+/* Drops a hold once its send is over: directly, or by way of another thread. */
+typedef void (*egress_drop)(void *context, struct hold hold);
+
+struct egress {
+	struct io_uring uring;
+	struct send_op *ops;	/* [depth] */
+	uint32_t *free;		/* [depth] the first num_free are not in use */
+	uint32_t *queued;	/* [depth] the first num_queued wait to be submitted, in order */
+	struct mmsghdr *vector; /* [depth] for sendmmsg */
+	unsigned depth, num_free, num_queued;
+	unsigned in_flight; /* submitted, not completed */
+	enum egress_mode mode;
+	enum reap_mode reap;
+	enum gso_mode gso;
+	int error; /* of the io_uring itself: negative errno, sticky */
+	struct counters *counters;
+	egress_drop drop;
+	void *drop_context;
+};
+
+/* By the thread that will send. `drop` NULL: hold_drop. 0 or negative errno. */
+int egress_init(struct egress *egress, const struct worker_settings *settings,
+		struct counters *counters, egress_drop drop, void *drop_context);
+void egress_exit(struct egress *egress);
+
+/* Queues a run for one output: at most GSO_SEGMENTS_MAX packets and GSO_BYTES_MAX bytes. Its bytes
+ * are borrowed until the hold is dropped. */
+void egress_add(struct egress *egress, struct output *output, const struct run *run,
+		struct hold hold);
+
+/* The end of a burst: submits and reaps as the reap mode says. 0, or a negative errno when the
+ * io_uring itself fails, which no send can cause. */
+int egress_flush(struct egress *egress);
+
+/* Submits what is queued and waits until nothing is in flight. As egress_flush. */
+int egress_drain(struct egress *egress);
+
+#endif

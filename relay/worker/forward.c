@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/* forward: see forward.h. */
+#include "worker/forward.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void forwarder_exit(struct forwarder *forwarder)
+{
+	rule_table_exit(&forwarder->table);
+	if (forwarder->routes)
+		free(forwarder->routes[0].outputs);
+	free(forwarder->routes);
+	forwarder->routes = NULL;
+}
+
+/* All routes' outputs are in one allocation, which the first route points to the start of. */
+int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct output *outputs,
+		   struct rule_counters *counters)
+{
+	const uint32_t *numbers = plan_outputs(plan);
+	struct output **list = calloc(plan->num_outputs + 1, sizeof(*list));
+	int rc = rule_table_init(&forwarder->table, plan->num_rules);
+
+	forwarder->routes = calloc(plan->num_rules + 1, sizeof(*forwarder->routes));
+	if (rc < 0 || !list || !forwarder->routes) {
+		free(list);
+		forwarder_exit(forwarder);
+		return -ENOMEM;
+	}
+	forwarder->routes[0].outputs = list;
+	for (uint32_t i = 0; i < plan->num_outputs; i++)
+		list[i] = &outputs[numbers[i]];
+	for (uint32_t i = 0; i < plan->num_rules; i++) {
+		const struct plan_rule *rule = &plan->rules[i];
+
+		forwarder->routes[i] = (struct route){
+			.outputs = list + rule->first_output,
+			.num_outputs = rule->num_outputs,
+			.counters = &counters[rule->slot],
+		};
+		rule_table_insert(&forwarder->table,
+				  (struct rule_key){rule->group, rule->port, rule->input},
+				  (int32_t)i);
+	}
+	return 0;
+}
+
+static enum counter drop_counter(enum packet_verdict verdict)
+{
+	switch (verdict) {
+	case PACKET_FRAGMENT:
+		return COUNTER_drop_fragment;
+	case PACKET_TRUNCATED:
+		return COUNTER_drop_truncated;
+	case PACKET_CHECKSUM:
+		return COUNTER_drop_checksum;
+	default:
+		return COUNTER_drop_malformed;
+	}
+}
+
+static void send_to(struct forwarder *forwarder, struct output *output, const struct run *run,
+		    struct hold hold)
+{
+	if (!forwarder->handoff) {
+		egress_add(forwarder->egress, output, run, hold);
+	} else if (!handoff_push(forwarder->handoff, &(struct handoff_run){output, *run, hold})) {
+		counter_add(forwarder->counters, COUNTER_drop_handoff, run->segments);
+		hold_drop(hold);
+	}
+}
+
+/* The most packets of that size that one send can take. */
+static uint32_t run_limit(uint32_t segment_bytes)
+{
+	const uint32_t fit = segment_bytes ? GSO_BYTES_MAX / segment_bytes : 1;
+
+	return fit < GSO_SEGMENTS_MAX ? fit : GSO_SEGMENTS_MAX;
+}
+
+/* The packets of a frame go on as one run, or as a few if one send cannot take them all. */
+static void fan_out(struct forwarder *forwarder, const struct route *route, const struct run *all,
+		    struct ingress *ingress, uint32_t slot)
+{
+	const uint32_t limit = run_limit(all->segment_bytes);
+	const uint32_t runs = (all->segments + limit - 1) / limit;
+
+	ingress->holds[slot] = (uint32_t)route->num_outputs * runs;
+	for (unsigned i = 0; i < route->num_outputs; i++) {
+		struct run left = *all, run;
+
+		for (; left.segments > limit; left.segments -= limit) {
+			run = left;
+			run.segments = limit;
+			run.bytes = limit * all->segment_bytes;
+			send_to(forwarder, route->outputs[i], &run, (struct hold){ingress, slot});
+			left.payload += run.bytes;
+			left.bytes -= run.bytes;
+		}
+		send_to(forwarder, route->outputs[i], &left, (struct hold){ingress, slot});
+	}
+}
+
+static void log_truncation_once(struct ingress *ingress, const struct frame *frame)
+{
+	if (ingress->truncation_logged)
+		return;
+	ingress->truncation_logged = true;
+	log_warning("Ingress",
+		    "a frame of %u bytes on %s does not fit a slot of %u; aggregates of GRO or of "
+		    "local senders need --gro or --ring-slot-bytes 69632",
+		    frame->original, ingress->interface, ingress->slot_bytes);
+}
+
+static void log_run(const struct packet *packet, const struct run *run)
+{
+	for (uint32_t left = run->bytes, i = 1; i <= run->segments; i++) {
+		uint32_t bytes = i < run->segments ? run->segment_bytes : left;
+
+		log_packet(packet->group, packet->port, bytes);
+		left -= bytes;
+	}
+}
+
+/* True when sends hold the frame's slot now. */
+static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+			  const struct frame *frame)
+{
+	struct counters *counters = forwarder->counters;
+	struct packet packet;
+	const struct route *route;
+	enum packet_verdict verdict = packet_parse(frame, &packet);
+	struct run run;
+	uint32_t segments;
+	int32_t rule;
+
+	if (verdict != PACKET_OK) {
+		if (verdict == PACKET_TRUNCATED)
+			log_truncation_once(ingress, frame);
+		counter_add(counters, drop_counter(verdict), frame_packets(frame));
+		counter_add(counters, COUNTER_recv_packets, frame_packets(frame));
+		return false;
+	}
+	segments = frame_segments(frame, packet.payload_bytes);
+	counter_add(counters, COUNTER_recv_packets, segments);
+	rule = rule_table_find(&forwarder->table,
+			       (struct rule_key){packet.group, packet.port, index});
+	if (rule < 0) {
+		counter_add(counters, COUNTER_drop_no_match, segments);
+		return false;
+	}
+	counter_add(counters, COUNTER_matched, segments);
+	route = &forwarder->routes[rule];
+	counter_bump(&route->counters->packets, segments);
+	counter_bump(&route->counters->bytes, packet.payload_bytes);
+	run = (struct run){packet.payload, packet.payload_bytes,
+			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments};
+	if (forwarder->log_packets)
+		log_run(&packet, &run);
+	if (route->num_outputs == 0)
+		return false;
+	fan_out(forwarder, route, &run, ingress, frame->slot);
+	return true;
+}
+
+void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+		   const struct frame *frames, unsigned count)
+{
+	const uint64_t before = counter_get(forwarder->counters, COUNTER_recv_packets);
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		bytes += frames[i].original;
+		if (!forward_frame(forwarder, ingress, index, &frames[i]))
+			ingress->ops->release(ingress, frames[i].slot);
+	}
+	if (forwarder->handoff)
+		handoff_kick(forwarder->handoff);
+	counter_add(forwarder->counters, COUNTER_recv_frames, count);
+	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
+	counter_add(forwarder->counters, COUNTER_bursts, 1);
+	drill_burst(&forwarder->drill,
+		    counter_get(forwarder->counters, COUNTER_recv_packets) - before);
+	histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst,
+		      (uint32_t)(counter_get(forwarder->counters, COUNTER_recv_packets) - before));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * forward: what happens to a burst of frames between ingress and egress: parse, match, fan out.
+ */
+#ifndef FORWARD_H
+#define FORWARD_H
+
+#include "contract/counters.h"
+#include "contract/drill.h"
+#include "contract/plan.h"
+#include "contract/rules.h"
+#include "worker/egress.h"
+#include "worker/handoff.h"
+#include "worker/ingress.h"
+#include "worker/packet.h"
+
+/* Where the packets of one rule go. */
+struct route {
+	struct output **outputs;
+	unsigned num_outputs;
+	struct rule_counters *counters;
+};
+
+/* All that forwarding needs; nothing in it changes while a burst is under way. */
+struct forwarder {
+	struct rule_table table;
+	struct route *routes; /* [rule] */
+	struct counters *counters;
+	struct egress *egress;	 /* unified thread model: packets are queued here */
+	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
+	bool log_packets;
+	struct drill drill;
+};
+
+/* Fills table and routes from a plan; its numbers are places in `outputs` and `counters`. 0 or
+ * -ENOMEM. */
+int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct output *outputs,
+		   struct rule_counters *counters);
+void forwarder_exit(struct forwarder *forwarder);
+
+/* Queues every packet of the burst for each of its outputs, with a hold on its slot; the slots of
+ * all others are released, and counted by the reason. `index`: the number of the ingress in rule
+ * keys. */
+void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
+		   const struct frame *frames, unsigned count);
+
+#endif

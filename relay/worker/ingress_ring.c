@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ingress_ring: an AF_PACKET TPACKET_V2 receive ring, mapped into memory.
+ *
+ * The kernel fills slots in order and hands each over at once (V3 hands over whole blocks, a
+ * millisecond late). A slot belongs to the kernel until its status word says TP_STATUS_USER, and
+ * to us until we write TP_STATUS_KERNEL:
+ *
+ *        head-lent         head
+ *         |                 |
+ *   [K][K][U  U  U  U  U  U][U][U][K][K][K]       K: the kernel's   U: ours
+ *          <---- lent ----->                      head: the next slot to be looked at
+ *
+ * Slots may be released in any order, and go back to the kernel in theirs: one that is released
+ * before its elders waits for them. The kernel, which fills slots in order, could not use it before
+ * either; and a slot that is still held when the head comes round to it has not the look of a new
+ * frame.
+ *
+ * Head and lent are in shared memory: should this worker die, its successor gives back what was
+ * lent, and goes on at the head.
+ *
+ * A full ring is a normal state: the kernel counts the frames it had no slot for.
+ */
+#include "worker/ingress.h"
+#include "worker/vnet.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* `steps` after slot `index`; at most once around. */
+static uint32_t after(const struct ingress *ingress, uint32_t index, uint32_t steps)
+{
+	index += steps;
+	return index < ingress->slots ? index : index - ingress->slots;
+}
+
+static struct tpacket2_hdr *slot_at(const struct ingress *ingress, uint32_t index)
+{
+	return (struct tpacket2_hdr *)(ingress->ring + (size_t)index * ingress->slot_bytes);
+}
+
+static void give_to_kernel(const struct ingress *ingress, uint32_t index)
+{
+	__atomic_store_n(&slot_at(ingress, index)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+}
+
+/* The frame in a slot that is ours. */
+static struct frame read_slot(const struct ingress *ingress, uint32_t index)
+{
+	const struct tpacket2_hdr *slot = slot_at(ingress, index);
+	struct virtio_net_hdr header;
+	struct frame frame = {
+		.data = (const uint8_t *)slot + slot->tp_mac,
+		.captured = slot->tp_snaplen,
+		.original = slot->tp_len,
+		.slot = index,
+		/* CSUMNOTREADY: sent on this host, the checksum is left to hardware */
+		.checksum_good = slot->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY),
+	};
+
+	/* right before the frame, at no particular alignment */
+	memcpy(&header, frame.data - sizeof(header), sizeof(header));
+	vnet_read(&header, &frame);
+	return frame;
+}
+
+/* What a predecessor was working on when it died may have been sent: it is given back, and counted.
+ */
+static void take_over(struct ingress *ingress)
+{
+	uint32_t head = ingress->place->head, lent = ingress->place->lent;
+
+	for (uint32_t i = 1; i <= lent && i <= ingress->slots; i++) {
+		uint32_t slot = after(ingress, head, ingress->slots - i);
+
+		struct frame frame;
+		uint32_t packets;
+
+		if (!(slot_at(ingress, slot)->tp_status & TP_STATUS_USER))
+			continue;
+		frame = read_slot(ingress, slot);
+		packets = frame_packets(&frame);
+		give_to_kernel(ingress, slot);
+		counter_add(ingress->counters, COUNTER_recv_packets, packets);
+		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
+	}
+	ingress->place->lent = 0;
+}
+
+static int ring_open(struct ingress *ingress)
+{
+	size_t bytes = (size_t)ingress->slots * ingress->slot_bytes;
+	void *ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+			  ingress->fd, 0);
+
+	if (ring == MAP_FAILED)
+		return -errno;
+	ingress->released = calloc(ingress->slots, sizeof(*ingress->released));
+	if (!ingress->released) {
+		munmap(ring, bytes);
+		return -ENOMEM;
+	}
+	ingress->ring = ring;
+	ingress->ring_bytes = bytes;
+	take_over(ingress);
+	return 0;
+}
+
+static void ring_close(struct ingress *ingress)
+{
+	munmap(ingress->ring, ingress->ring_bytes);
+	free(ingress->released);
+	ingress->ring = NULL;
+}
+
+static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
+{
+	uint32_t head = ingress->place->head;
+	unsigned n;
+
+	for (n = 0; n < max && ingress->lent + n < ingress->slots; n++) {
+		const uint32_t index = after(ingress, head, n);
+		struct tpacket2_hdr *slot = slot_at(ingress, index);
+		/* pairs with the kernel's barrier between filling the slot and its status */
+		uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
+
+		if (!(status & TP_STATUS_USER))
+			break;
+		/* the kernel wrote this slot on another core: fetch the next ones meanwhile */
+		__builtin_prefetch(slot_at(ingress, after(ingress, index, 2)));
+		frames[n] = read_slot(ingress, index);
+	}
+	ingress->lent += n;
+	/* should we die now, the successor gives back what lies behind the head */
+	__atomic_store_n(&ingress->place->lent, ingress->lent, __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->place->head, after(ingress, head, n), __ATOMIC_RELEASE);
+	return n;
+}
+
+static void ring_release(struct ingress *ingress, uint32_t slot)
+{
+	uint32_t oldest = after(ingress, ingress->place->head, ingress->slots - ingress->lent);
+
+	ingress->released[slot] = true;
+	while (ingress->lent > 0 && ingress->released[oldest]) {
+		ingress->released[oldest] = false;
+		give_to_kernel(ingress, oldest);
+		oldest = after(ingress, oldest, 1);
+		ingress->lent--;
+	}
+}
+
+static int ring_wait_fd(const struct ingress *ingress)
+{
+	return ingress->fd;
+}
+
+const struct ingress_ops ingress_ring_ops = {
+	.open = ring_open,
+	.peek = ring_peek,
+	.release = ring_release,
+	.wait_fd = ring_wait_fd,
+	.close = ring_close,
+};

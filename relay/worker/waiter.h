@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * waiter: sleeps until one of a few descriptors is readable, like poll(2), but such that the kernel
+ * wakes it once and not once per packet.
+ *
+ * A thread that sleeps in poll(2) stays on the sockets' wait queues until it runs again, and every
+ * packet that arrives before that pays for one more wake-up. A one-shot poll request in an
+ * io_uring leaves the queue with the first. Requests that have not fired stay armed.
+ */
+#ifndef WAITER_H
+#define WAITER_H
+
+#include "contract/counters.h"
+
+#include <liburing.h>
+#include <stdbool.h>
+
+struct waiter {
+	struct io_uring uring;
+	unsigned size;
+	int *fds;	  /* [size] -1: none */
+	unsigned *events; /* [size] poll(2) events of the last sleep; 0: not ready */
+	bool *armed;	  /* [size] */
+};
+
+/* For `size` descriptors, all -1 at first; by the thread that will sleep. 0 or negative errno. */
+int waiter_init(struct waiter *waiter, unsigned size);
+void waiter_exit(struct waiter *waiter);
+
+/* Waits for `fd` at `index` from now on, -1: for nothing. An armed request holds on to its file:
+ * this is to be called before a descriptor is closed. 0 or negative errno. */
+int waiter_set(struct waiter *waiter, unsigned index, int fd);
+
+/* Sleeps until a descriptor is readable or in error; `events` then says which. May return early
+ * with none. Counts its system call. 0 or a negative errno. */
+int waiter_sleep(struct waiter *waiter, struct counters *counters);
+
+#endif

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: MIT
+/*
+ * worker: see worker.h. The loop is run_loop, at the end of this file, one screen long; what comes
+ * before is how messages change what it works with, always between two bursts.
+ *
+ * The supervisor rings the doorbell (a word in shared memory) after it has sent messages: the loop
+ * looks at it once per turn, at the cost of one load. Asleep, it is woken by the channel itself.
+ */
+#include "worker/worker.h"
+#include "common/log.h"
+#include "contract/channel.h"
+#include "contract/plan.h"
+#include "contract/shared.h"
+#include "worker/egress.h"
+#include "worker/forward.h"
+#include "worker/handoff.h"
+#include "worker/ingress.h"
+#include "worker/pool.h"
+#include "worker/sandbox.h"
+#include "worker/waiter.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* In the waiter, behind the inputs. */
+enum { CHANNEL_INDEX = INPUTS_MAX, RETURNS_INDEX, WAITER_SIZE };
+
+/* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
+ * rules in a rush) must not keep it from its packets. */
+enum { MESSAGES_PER_TURN = 64 };
+
+struct worker {
+	struct worker_settings settings;
+	struct shared *shared;
+	struct counters counters; /* published at the end of each turn */
+	struct ingress inputs[INPUTS_MAX];
+	unsigned num_inputs; /* highest index in use, plus one */
+	struct output outputs[OUTPUTS_MAX];
+	struct forwarder forwarder;
+	struct egress egress;	/* unified thread model */
+	struct handoff handoff; /* split thread model */
+	struct pool pool;	/* uring ingress */
+	struct receiver receiver;
+	struct waiter waiter;
+	struct frame *frames; /* [send_batch] of the burst at hand */
+	uint32_t doorbell_seen;
+	bool messages_left;  /* in the channel, perhaps */
+	uint32_t generation; /* of the plan in force */
+	uint32_t answered;   /* what the supervisor has been told of it */
+	bool stop;
+};
+
+static bool split(const struct worker *worker)
+{
+	return worker->settings.threads == THREADS_SPLIT;
+}
+
+/* Until no send is under way, and every slot is back. */
+static void settle(struct worker *worker)
+{
+	if (split(worker))
+		handoff_settle(&worker->handoff);
+	else
+		egress_drain(&worker->egress);
+}
+
+/* ------------------------------------------------------------------------- inputs and outputs */
+
+static void input_close(struct worker *worker, unsigned index)
+{
+	struct ingress *input = &worker->inputs[index];
+
+	if (input->fd < 0)
+		return;
+	waiter_set(&worker->waiter, index, -1);
+	input->ops->close(input);
+	close(input->fd);
+	free(input->holds);
+	input->fd = -1;
+}
+
+/* The place in a ring that a predecessor has worked on; in another one, the first slot is the next.
+ */
+static struct ring_place *take_place(struct worker *worker, const struct message *message)
+{
+	struct ring_place *place = &worker->shared->places[message->index];
+
+	if (place->ring != message->input.ring) {
+		place->ring = message->input.ring;
+		place->head = place->lent = 0;
+	}
+	return place;
+}
+
+static int input_open(struct worker *worker, const struct message *message, int fd)
+{
+	struct ingress *input = &worker->inputs[message->index];
+	const bool ring = worker->settings.ingress == INGRESS_RING;
+	int rc;
+
+	input_close(worker, message->index);
+	*input = (struct ingress){
+		.ops = ring ? &ingress_ring_ops : &ingress_uring_ops,
+		.fd = fd,
+		.slots = message->input.slots,
+		.slot_bytes = message->input.slot_bytes,
+		.counters = &worker->counters,
+		.place = take_place(worker, message),
+		.receiver = &worker->receiver,
+		.frame_bytes = message->input.frame_bytes,
+	};
+	memcpy(input->interface, message->input.interface, sizeof(input->interface));
+	rc = input->ops->open(input);
+	input->holds = rc == 0 ? calloc(input->slots, sizeof(*input->holds)) : NULL;
+	if (!input->holds) {
+		if (rc == 0)
+			input->ops->close(input);
+		log_error("Ingress", "cannot receive on %s: %s", input->interface,
+			  strerror(rc < 0 ? -rc : ENOMEM));
+		close(fd);
+		input->fd = -1;
+		return rc;
+	}
+	waiter_set(&worker->waiter, message->index, input->ops->wait_fd(input));
+	if (message->index >= worker->num_inputs)
+		worker->num_inputs = message->index + 1;
+	return 0;
+}
+
+static void output_close(struct worker *worker, unsigned index)
+{
+	struct output *output = &worker->outputs[index];
+
+	if (output->fd >= 0)
+		close(output->fd);
+	output->fd = -1;
+}
+
+static void output_open(struct worker *worker, const struct message *message, int fd)
+{
+	struct output *output = &worker->outputs[message->index];
+
+	output_close(worker, message->index);
+	*output = (struct output){
+		.fd = fd,
+		.error = message->output.error,
+		.gso_limit =
+			worker->settings.gso != GSO_OFF && message->output.mtu > UDP_IPV4_HEADERS
+				? message->output.mtu - UDP_IPV4_HEADERS
+				: 0,
+		.counters = &worker->shared->outputs[message->index],
+	};
+	memcpy(output->interface, message->output.interface, sizeof(output->interface));
+}
+
+/* ------------------------------------------------------------------------- rules */
+
+/* What does not change with the rules. */
+static struct forwarder forwarder_base(struct worker *worker)
+{
+	return (struct forwarder){
+		.counters = &worker->counters,
+		.egress = &worker->egress,
+		.handoff = split(worker) ? &worker->handoff : NULL,
+		.log_packets = worker->settings.log_packets,
+		.drill = worker->settings.drill,
+	};
+}
+
+static int forwarder_next(struct forwarder *next, struct worker *worker, const struct plan *plan)
+{
+	*next = forwarder_base(worker);
+	return forwarder_init(next, plan, worker->outputs, worker->shared->rules);
+}
+
+static int apply_plan(struct worker *worker, const struct message *message, int fd)
+{
+	const struct plan *plan = plan_map(fd, message->plan.bytes);
+	struct forwarder next;
+	int rc;
+
+	rc = plan ? 0 : -errno;
+	close(fd);
+	if (rc < 0)
+		return rc;
+	rc = forwarder_next(&next, worker, plan);
+	plan_unmap(plan, message->plan.bytes);
+	if (rc < 0)
+		return rc;
+	forwarder_exit(&worker->forwarder);
+	worker->forwarder = next;
+	worker->generation = message->plan.generation;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- messages */
+
+/* Takes over `fd` (-1: none). */
+static int handle_message(struct worker *worker, const struct message *message, int fd)
+{
+	settle(worker);
+	switch (message->type) {
+	case MESSAGE_INPUT:
+		input_open(worker, message, fd);
+		return 0;
+	case MESSAGE_INPUT_GONE:
+		input_close(worker, message->index);
+		return 0;
+	case MESSAGE_OUTPUT:
+		output_open(worker, message, fd);
+		return 0;
+	case MESSAGE_OUTPUT_GONE:
+		output_close(worker, message->index);
+		return 0;
+	case MESSAGE_STOP:
+		worker->stop = true;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+/* One answer for all plans of a turn. */
+static int answer(struct worker *worker)
+{
+	const struct message message = {.type = MESSAGE_APPLIED,
+					.plan.generation = worker->generation};
+
+	if (worker->answered == worker->generation)
+		return 0;
+	worker->answered = worker->generation;
+	return channel_send(WORKER_CHANNEL_FD, &message, -1);
+}
+
+/* What has come, between two bursts. Of several plans only the last is applied: no packet would
+ * meet the others. What follows a plan does not take from it what it uses. */
+static int handle_messages(struct worker *worker)
+{
+	struct message message, plan = {0};
+	int passed, plan_fd = -1, rc = 0;
+	unsigned count = 0;
+
+	while (rc == 0 && count < MESSAGES_PER_TURN) {
+		rc = channel_receive(WORKER_CHANNEL_FD, &message, &passed);
+		if (rc <= 0)
+			break;
+		count++;
+		rc = 0;
+		if (message.type != MESSAGE_PLAN) {
+			rc = handle_message(worker, &message, passed);
+			continue;
+		}
+		if (plan_fd >= 0)
+			close(plan_fd);
+		plan = message;
+		plan_fd = passed;
+	}
+	worker->messages_left = count == MESSAGES_PER_TURN;
+	if (rc == 0 && plan.type == MESSAGE_PLAN)
+		rc = apply_plan(worker, &plan, plan_fd);
+	return rc < 0 ? rc : answer(worker);
+}
+
+/* ------------------------------------------------------------------------- the loop */
+
+/* One burst of one interface, from ring to wire. Returns how many frames it had. */
+static unsigned turn(struct worker *worker, unsigned index)
+{
+	struct ingress *input = &worker->inputs[index];
+	const uint64_t before = counter_get(&worker->counters, COUNTER_recv_packets);
+	unsigned count = input->fd < 0 ? 0
+				       : input->ops->peek(input, worker->frames,
+							  worker->settings.send_batch);
+
+	if (count == 0)
+		return 0;
+	forward_burst(&worker->forwarder, input, (uint16_t)index, worker->frames, count);
+	if (split(worker))
+		handoff_collect(&worker->handoff);
+	else
+		egress_flush(&worker->egress);
+	__atomic_store_n(&input->place->lent, input->lent, __ATOMIC_RELAXED);
+	counter_bump(&input->place->frames, count);
+	counter_bump(&input->place->packets,
+		     counter_get(&worker->counters, COUNTER_recv_packets) - before);
+	counters_publish(&worker->shared->counters, &worker->counters);
+	return count;
+}
+
+static unsigned turn_all(struct worker *worker)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < worker->num_inputs; i++)
+		count += turn(worker, i);
+	if (worker->settings.yield && count > 0) {
+		sched_yield();
+		counter_add(&worker->counters, COUNTER_system_calls, 1);
+	}
+	return count;
+}
+
+/* What an idle loop still has to do before it may sleep; true if that changed anything. */
+static bool finish_sends(struct worker *worker)
+{
+	uint64_t outstanding;
+
+	if (!split(worker)) {
+		bool busy = worker->egress.in_flight > 0;
+
+		egress_drain(&worker->egress);
+		return busy;
+	}
+	outstanding = worker->handoff.outstanding;
+	handoff_collect(&worker->handoff);
+	/* an input may have waited for those slots */
+	if (worker->handoff.outstanding != outstanding)
+		return true;
+	return outstanding > 0 && !handoff_want_returns(&worker->handoff);
+}
+
+/* Sleeps until an interface has frames, slots have come back or the supervisor has sent something.
+ */
+static int wait_for_work(struct worker *worker)
+{
+	int rc;
+
+	if (finish_sends(worker))
+		return 0;
+	rc = waiter_sleep(&worker->waiter, &worker->counters);
+
+	for (unsigned i = 0; i < worker->num_inputs && rc == 0; i++) {
+		int error;
+		socklen_t size = sizeof(error);
+
+		/* the interface went down or away; asking for the error clears it, and the
+		 * supervisor, which follows interfaces, does something about it */
+		if (worker->waiter.events[i] & POLLERR)
+			getsockopt(worker->inputs[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	}
+	counters_publish(&worker->shared->counters, &worker->counters);
+	if (rc == 0 && worker->waiter.events[RETURNS_INDEX])
+		handoff_lower_returns(&worker->handoff);
+	if (rc == 0 && worker->waiter.events[CHANNEL_INDEX])
+		rc = handle_messages(worker);
+	return rc;
+}
+
+static bool messages_came(struct worker *worker)
+{
+	uint32_t rung = __atomic_load_n(&worker->shared->doorbell.rung, __ATOMIC_RELAXED);
+
+	if (rung == worker->doorbell_seen && !worker->messages_left)
+		return false;
+	worker->doorbell_seen = rung;
+	return true;
+}
+
+/* Until told to stop: then what is in the rings is relayed; the supervisor lets no more in. */
+static int run_loop(struct worker *worker)
+{
+	int rc = 0;
+
+	while (rc == 0 && worker->egress.error == 0 && !handoff_failed(&worker->handoff)) {
+		if (messages_came(worker))
+			rc = handle_messages(worker);
+		if (rc == 0 && turn_all(worker) == 0 && !worker->messages_left) {
+			if (worker->stop)
+				break;
+			rc = wait_for_work(worker);
+		}
+	}
+	if (handoff_failed(&worker->handoff))
+		rc = worker->handoff.egress.error;
+	return rc < 0 ? rc : worker->egress.error;
+}
+
+/* ------------------------------------------------------------------------- start and end */
+
+/* The first message: settings, and the memory to count in. */
+static int receive_setup(struct worker *worker)
+{
+	struct pollfd channel = {.fd = WORKER_CHANNEL_FD, .events = POLLIN};
+	struct message message;
+	int passed, rc;
+
+	do {
+		poll(&channel, 1, -1);
+		rc = channel_receive(WORKER_CHANNEL_FD, &message, &passed);
+	} while (rc == 0);
+	if (rc < 0)
+		return rc;
+	if (message.type != MESSAGE_SETUP || passed < 0)
+		return -EPROTO;
+	worker->settings = message.settings;
+	worker->shared = shared_map(passed);
+	rc = worker->shared ? 0 : -errno;
+	if (rc == 0)
+		log_use_levels(&worker->shared->levels);
+	close(passed);
+	return rc;
+}
+
+static int init_egress(struct worker *worker)
+{
+	int rc;
+
+	if (!split(worker))
+		return egress_init(&worker->egress, &worker->settings, &worker->counters, NULL,
+				   NULL);
+	rc = handoff_start(&worker->handoff, &worker->settings, &worker->shared->egress_counters);
+	if (rc == 0)
+		rc = waiter_set(&worker->waiter, RETURNS_INDEX, worker->handoff.returns_fd);
+	return rc;
+}
+
+static int worker_init(struct worker *worker)
+{
+	int rc;
+
+	for (unsigned i = 0; i < INPUTS_MAX; i++)
+		worker->inputs[i].fd = -1;
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		worker->outputs[i].fd = -1;
+	rc = receive_setup(worker);
+	if (rc < 0)
+		return rc;
+	counters_add_up(&worker->counters, &worker->shared->counters); /* a predecessor's */
+	worker->frames = calloc(worker->settings.send_batch, sizeof(*worker->frames));
+	if (!worker->frames)
+		return -ENOMEM;
+	rc = waiter_init(&worker->waiter, WAITER_SIZE);
+	if (rc == 0)
+		rc = waiter_set(&worker->waiter, CHANNEL_INDEX, WORKER_CHANNEL_FD);
+	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
+		rc = pool_init(&worker->pool, worker->settings.pool, worker->settings.aggregates);
+	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
+		rc = receiver_init(&worker->receiver, &worker->pool,
+				   worker->settings.num_recv_buffers);
+	if (rc == 0)
+		rc = init_egress(worker);
+	if (rc == 0)
+		rc = forwarder_next(&worker->forwarder, worker, &(struct plan){0});
+	return rc;
+}
+
+static void worker_exit(struct worker *worker)
+{
+	if (worker->stop)
+		settle(worker);
+	for (unsigned i = 0; i < worker->num_inputs; i++)
+		input_close(worker, i);
+	handoff_stop(&worker->handoff);
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		output_close(worker, i);
+	forwarder_exit(&worker->forwarder);
+	waiter_exit(&worker->waiter);
+	egress_exit(&worker->egress);
+	receiver_exit(&worker->receiver);
+	pool_exit(&worker->pool);
+	free(worker->frames);
+	shared_unmap(worker->shared);
+	free(worker);
+}
+
+int worker_main(void)
+{
+	const struct message ready = {.type = MESSAGE_READY};
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int rc = worker ? worker_init(worker) : -ENOMEM;
+
+	if (rc == 0)
+		rc = sandbox_enter(&worker->settings);
+	if (rc == 0)
+		rc = channel_send(WORKER_CHANNEL_FD, &ready, -1);
+	if (rc == 0)
+		rc = run_loop(worker);
+	if (rc < 0 && rc != -EPIPE) /* EPIPE: the supervisor is gone, and so are we */
+		log_error("Worker", "worker %u ends: %s", worker ? worker->settings.index : 0,
+			  strerror(-rc));
+	if (worker)
+		worker_exit(worker);
+	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
