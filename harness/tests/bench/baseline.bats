@@ -108,7 +108,7 @@ baseline_file() {
 		assert_equal "${#stderr_lines[@]}" 4
 		assert_among_said 'bench: baselines/waivers.json: a waiver for gone, and there is no such scenario'
 		assert_among_said "bench: baselines/some-machine/single-hop.json has no scenario single-hop; restore \
-harness/scenarios/single-hop.conf or remove the baseline in a reviewed commit"
+harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 		assert_among_said 'baselines/some-machine has no baseline of scenario short'
 		assert_among_said 'baselines/some-machine has no baseline of scenario paired'
 	done

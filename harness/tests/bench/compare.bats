@@ -56,8 +56,8 @@ sourced() {
 	# shellcheck disable=SC2016 # for the script
 	run --separate-stderr bash -c 'set -Eeuo pipefail
 		HARNESS=$1 WORK=$2
-		source "$HARNESS/lib/common.bash"
-		source "$HARNESS/lib/compare.bash"
+		source "$HARNESS/host/common.bash"
+		source "$HARNESS/verdict/paired/compare.bash"
 		'"$1" - "$HARNESS" "$WORK"
 }
 
@@ -160,7 +160,7 @@ base_copy() {
 	unset BENCH_SCENARIOS BENCH_BASELINES
 	git -C "$copy" init -q
 	commit_copy one
-	name=$(cd "$copy/harness/scenarios" && grep -l '^compare *=' -- *.conf | head -1)
+	name=$(cd "$copy/harness/scenario" && grep -l '^compare *=' -- *.conf | head -1)
 }
 
 commit_copy() {
@@ -180,17 +180,17 @@ invalid() {
 @test "compare: a scenario that was compared at BASE and is gone is invalid" {
 	local copy name change
 	base_copy
-	for change in "rm $copy/harness/scenarios/$name" "sed -i /^compare/d $copy/harness/scenarios/$name"; do
+	for change in "rm $copy/harness/scenario/$name" "sed -i /^compare/d $copy/harness/scenario/$name"; do
 		git -C "$copy" checkout -q .
 		$change
-		invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenarios/$name"
+		invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenario/$name"
 	done
 }
 
 @test "compare: BENCH_SCENARIOS does not take a scenario of BASE out, from within the tree" {
 	local copy name
 	base_copy
-	cp -r "$copy/harness/scenarios" "$copy/own"
+	cp -r "$copy/harness/scenario" "$copy/own"
 	rm "$copy/own/$name"
 	BENCH_SCENARIOS=$copy/own invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore own/$name"
 	ln -s "$copy/own" "$WORK/link"
@@ -198,26 +198,28 @@ invalid() {
 }
 
 @test "compare: a scenario that was compared where older commits have them" {
-	local copy name base
+	local copy name
 	base_copy
-	base=$(git -C "$copy" rev-parse HEAD)
-	mv "$copy/harness/scenarios" "$copy/own"
-	commit_copy two
-	rm "$copy/own/$name"
-	BENCH_SCENARIOS=$copy/own invalid "$base" "scenario ${name%.conf} is compared at ${base:0:12} and gone here; restore own/$name"
+	mkdir "$copy/harness/scenarios"
+	mv "$copy"/harness/scenario/*.conf "$copy/harness/scenarios"
+	commit_copy old
+	mv "$copy"/harness/scenarios/*.conf "$copy/harness/scenario"
+	rm "$copy/harness/scenario/$name"
+	commit_copy new
+	invalid HEAD~1 "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenario/$name"
 }
 
 @test "compare: a BASE that does not tell what is compared is invalid" {
 	local copy name
 	base_copy
-	git -C "$copy" rm -rq --cached harness/scenarios
+	git -C "$copy" rm -rq --cached harness/scenario
 	git -C "$copy" -c user.name=test -c user.email=test@localhost commit -qm 'no scenarios'
 	invalid HEAD 'there is no scenario at [0-9a-f]{12}, in none of .*; name another BASE'
 	# a tree or a file that git does not have, as in a clone that is not complete
 	local base
 	base=$(git -C "$copy" rev-parse HEAD~1)
-	rm_object "$base:harness/scenarios/$name"
-	copy_says "$base" "git cannot read harness/scenarios/$name at ${base:0:12}"
+	rm_object "$base:harness/scenario/$name"
+	copy_says "$base" "git cannot read harness/scenario/$name at ${base:0:12}"
 	rm_object "$base:harness"
 	copy_says "$base" "git cannot tell which scenarios there are at ${base:0:12}; is the clone complete\?"
 }

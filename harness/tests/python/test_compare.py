@@ -5,8 +5,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import control_run, load, program, relay_run, schema
-import compare
+from harness.tests.python.support import control_run, load, program, relay_run, schema
+from harness.verdict.paired import compare
 
 BASE, HEAD = "b" * 64, "e" * 64
 NOISE = (0.004, -0.006, 0.002, 0.009, -0.003, -0.008)
@@ -42,13 +42,13 @@ class Scratch(unittest.TestCase):
                 self.put(block, number, "control", control_run())
 
     def ask(self, metric: str = "egress_pps") -> list[str]:
-        answer = program("compare.py", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
+        answer = program("verdict.paired.compare", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
         self.assertEqual((answer.returncode, answer.stderr), (0, ""))
         schema("compare", "scenario").validate(load(self.folder / "verdict.json"))
         return answer.stdout.splitlines()
 
     def finish(self, *options: str) -> tuple[int, dict, str]:
-        answer = program("compare.py", "finish", self.sitting, "--base", "one", "--head", "other", *options)
+        answer = program("verdict.paired.compare", "finish", self.sitting, "--base", "one", "--head", "other", *options)
         self.assertEqual(answer.stderr, "")
         document = load(self.sitting / "compare.json")
         schema("compare").validate(document)
@@ -272,7 +272,7 @@ class Sitting(Scratch):
                          {"flood": "PASS", "other": "REGRESSION"})
 
     def test_nothing_measured_is_an_error(self):
-        answer = program("compare.py", "finish", self.sitting, "--base", "a", "--head", "b")
+        answer = program("verdict.paired.compare", "finish", self.sitting, "--base", "a", "--head", "b")
         self.assertEqual(answer.returncode, 5)
         self.assertIn("no verdict", answer.stderr)
 
