@@ -367,7 +367,7 @@ static void run(struct supervisor *supervisor)
 						 provision_close_graves(&supervisor->provision)));
 		report_if_due(supervisor);
 		if (supervisor->config->http)
-			health_tick(&supervisor->health, &supervisor->reporter);
+			health_tick(&supervisor->health, &supervisor->reporter, now_ms());
 		restart_workers(supervisor);
 	}
 }
