@@ -2,6 +2,10 @@
  *
  * own_network: a network namespace of the test's own, with lo up: as root, or by way of a user
  * namespace. Nothing of it is left behind.
+ *
+ * The process stays on one CPU: lo hands packets on where they were sent, at once or, when much is
+ * to do, a little later; in order, so that when one of them has been received, every socket has
+ * had those before it.
  */
 #ifndef OWN_NETWORK_H
 #define OWN_NETWORK_H
@@ -27,10 +31,20 @@ static bool own_network_set_lo(bool up)
 	return set;
 }
 
+static bool own_network_stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	return sched_setaffinity(0, sizeof(here), &here) == 0;
+}
+
 /* False where it may not be made. */
 static bool own_network_enter(void)
 {
-	return (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
+	return own_network_stay_here() &&
+	       (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
 	       own_network_set_lo(true);
 }
 
