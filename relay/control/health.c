@@ -93,15 +93,15 @@ static void count_sockets(const struct reporter *reporter, const char *interface
 	unsigned count = reporter->workers->count;
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		if (strcmp(provision->inputs[i].netif.name, interface) == 0) {
+		if (strcmp(provision->inputs.input[i].netif.name, interface) == 0) {
 			*wanted += count;
-			*open += count_open(provision->inputs[i].fds, count);
+			*open += count_open(provision->inputs.input[i].fds, count);
 		}
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used &&
-		    strcmp(provision->outputs[i].key.to.interface, interface) == 0) {
+		if (provision->outputs.output[i].used &&
+		    strcmp(provision->outputs.output[i].key.to.interface, interface) == 0) {
 			*wanted += count;
-			*open += count_open(provision->outputs[i].fds, count);
+			*open += count_open(provision->outputs.output[i].fds, count);
 		}
 }
 
@@ -109,8 +109,8 @@ static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
-		const struct netif *netif = &reporter->netifs[i];
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
+		const struct netif *netif = &reporter->interfaces->netif[i];
 		unsigned wanted = 0, open = 0;
 
 		count_sockets(reporter, netif->name, &wanted, &open);

@@ -182,7 +182,7 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 	family(page, name, "counter", help);
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
-		struct flow flow = rates_rule_flow(reporter->workers, provision->slots[i]);
+		struct flow flow = rates_rule_flow(reporter->workers, provision->rule_numbers[i]);
 
 		fputs(name, page);
 		label(page, '{', "rule", rule->id);
@@ -203,7 +203,7 @@ static void write_outputs(FILE *page, const struct reporter *reporter, const cha
 {
 	family(page, name, "counter", help);
 	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
-		const struct provision_output *output = &reporter->provision->outputs[i];
+		const struct provision_output *output = &reporter->provision->outputs.output[i];
 		struct flow flow;
 
 		if (!output->used)
@@ -220,7 +220,7 @@ static void write_output_errors(FILE *page, const struct reporter *reporter)
 
 	family(page, name, "counter", "packets in sends that failed, by output and cause");
 	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
-		const struct provision_output *output = &reporter->provision->outputs[i];
+		const struct provision_output *output = &reporter->provision->outputs.output[i];
 
 		for (int cause = 0; output->used && cause < CAUSE_COUNT; cause++) {
 			uint64_t sum = 0;
@@ -257,21 +257,21 @@ static void write_interfaces(FILE *page, const struct reporter *reporter)
 		{"mcrelay_interface_transmit_dropped_packets_total", "counter",
 		 "packets to send that the kernel dropped", offsetof(struct netif, tx_dropped)},
 	};
-	struct netif *netifs = calloc(reporter->num_netifs + 1, sizeof(*netifs));
+	struct netif *netifs = calloc(reporter->interfaces->count + 1, sizeof(*netifs));
 
 	if (!netifs)
 		return;
 	family(page, "mcrelay_interface_up", "gauge",
 	       "1 while the interface is up and has a carrier");
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
-		netif_query(reporter->netifs[i].name, &netifs[i]);
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
+		netif_query(reporter->interfaces->netif[i].name, &netifs[i]);
 		fputs("mcrelay_interface_up", page);
 		label(page, '{', "interface", netifs[i].name);
 		value(page, netifs[i].up);
 	}
 	for (size_t row = 0; row < sizeof(table) / sizeof(table[0]); row++) {
 		family(page, table[row].name, table[row].type, table[row].help);
-		for (unsigned i = 0; i < reporter->num_netifs; i++) {
+		for (unsigned i = 0; i < reporter->interfaces->count; i++) {
 			uint64_t number;
 
 			memcpy(&number, (const char *)&netifs[i] + table[row].offset,

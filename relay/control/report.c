@@ -94,10 +94,10 @@ static json_t *endpoint_json(const struct endpoint *endpoint)
 /* Position of an output in outputs_json's list. */
 static int output_position(const struct provision *provision, const struct rule_output *key)
 {
-	int index = outputs_find(provision, key), position = 0;
+	int index = outputs_find(&provision->outputs, key), position = 0;
 
 	for (int i = 0; i < index; i++)
-		position += provision->outputs[i].used;
+		position += provision->outputs.output[i].used;
 	return position;
 }
 
@@ -109,8 +109,8 @@ static json_t *rules_json(const struct reporter *reporter)
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
 		json_t *outputs = json_array();
-		uint32_t slot = provision->slots[i];
-		struct flow flow = rates_rule_flow(reporter->workers, slot);
+		uint32_t number = provision->rule_numbers[i];
+		struct flow flow = rates_rule_flow(reporter->workers, number);
 
 		for (unsigned j = 0; j < rule->num_outputs; j++)
 			json_array_append_new(outputs, json_integer(output_position(
@@ -121,7 +121,7 @@ static json_t *rules_json(const struct reporter *reporter)
 						integer(flow.packets), "matched_bytes",
 						integer(flow.bytes), "rate",
 						rates_rule(&reporter->sample, reporter->workers,
-							   provision, slot, now_ms()),
+							   provision, number, now_ms()),
 						"outputs", outputs));
 	}
 	return list;
@@ -129,7 +129,7 @@ static json_t *rules_json(const struct reporter *reporter)
 
 static json_t *output_json(const struct reporter *reporter, unsigned index)
 {
-	const struct provision_output *output = &reporter->provision->outputs[index];
+	const struct provision_output *output = &reporter->provision->outputs.output[index];
 	json_t *object = endpoint_json(&output->key.to);
 	json_t *errors = json_object();
 	struct output_counters sum = {0};
@@ -160,7 +160,7 @@ static json_t *outputs_json(const struct reporter *reporter)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		if (reporter->provision->outputs[i].used)
+		if (reporter->provision->outputs.output[i].used)
 			json_array_append_new(list, output_json(reporter, i));
 	return list;
 }
@@ -170,7 +170,7 @@ static json_t *inputs_json(const struct reporter *reporter)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++) {
-		const struct provision_input *input = &reporter->provision->inputs[i];
+		const struct provision_input *input = &reporter->provision->inputs.input[i];
 
 		if (input->netif.name[0])
 			json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",
@@ -208,14 +208,14 @@ static json_t *interfaces_json(const struct reporter *reporter)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
 		struct netif netif;
 
-		netif_query(reporter->netifs[i].name, &netif);
+		netif_query(reporter->interfaces->netif[i].name, &netif);
 		json_array_append_new(
 			list,
 			json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-				  reporter->netifs[i].name, "index", netif.index, "up",
+				  reporter->interfaces->netif[i].name, "index", netif.index, "up",
 				  (int)netif.up, "mtu", (int)netif.mtu, "rx_packets",
 				  integer(netif.rx_packets), "rx_bytes", integer(netif.rx_bytes),
 				  "rx_dropped", integer(netif.rx_dropped), "tx_packets",

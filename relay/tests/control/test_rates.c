@@ -20,9 +20,9 @@ static void count(struct flow flow, uint64_t *packets, uint64_t *bytes)
 	*bytes += flow.bytes;
 }
 
-static void count_rule(unsigned worker, unsigned slot, uint64_t packets, uint64_t bytes)
+static void count_rule(unsigned worker, unsigned number, uint64_t packets, uint64_t bytes)
 {
-	struct rule_counters *rule = &shared_of(worker)->rules[slot];
+	struct rule_counters *rule = &shared_of(worker)->rules[number];
 
 	count((struct flow){packets, bytes}, &rule->packets, &rule->bytes);
 }
@@ -58,9 +58,9 @@ static void assert_rate(json_t *rate, json_int_t pps, json_int_t bits_per_second
 	json_decref(rate);
 }
 
-static json_t *rule_rate(unsigned slot, int64_t now)
+static json_t *rule_rate(unsigned number, int64_t now)
 {
-	return rates_rule(&sample, &relay.workers, &relay.provision, slot, now);
+	return rates_rule(&sample, &relay.workers, &relay.provision, number, now);
 }
 
 static json_t *output_rate(unsigned index, int64_t now)
@@ -87,47 +87,47 @@ static int teardown(void **state)
 /* What was counted before the sample is in no rate. */
 static void test_rule_and_output(void **state)
 {
-	unsigned slot = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
+	unsigned number = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
 	unsigned output = make_up_output(endpoint("out0", "239.2.2.2", 6000), 1);
 
 	(void)state;
-	count_rule(0, slot, 1000, 100000);
-	count_rule(1, slot, 2000, 200000);
+	count_rule(0, number, 1000, 100000);
+	count_rule(1, number, 2000, 200000);
 	count_output(1, output, 500, 50000);
 	take_sample(BEGIN_MS);
-	assert_rate(rule_rate(slot, BEGIN_MS + 1000), 0, 0);
-	count_rule(0, slot, 300, 30000);
-	count_rule(1, slot, 100, 10001);
+	assert_rate(rule_rate(number, BEGIN_MS + 1000), 0, 0);
+	count_rule(0, number, 300, 30000);
+	count_rule(1, number, 100, 10001);
 	count_output(0, output, 60, 6000);
 	count_output(1, output, 30, 3000);
-	assert_rate(rule_rate(slot, BEGIN_MS + 2000), 200, 4 * 40001);
+	assert_rate(rule_rate(number, BEGIN_MS + 2000), 200, 4 * 40001);
 	assert_rate(output_rate(output, BEGIN_MS + 2000), 45, 4 * 9000);
 }
 
 static void test_rounding(void **state)
 {
-	unsigned slot = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
+	unsigned number = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
 
 	(void)state;
 	take_sample(BEGIN_MS);
-	count_rule(0, slot, 1, 1);
-	assert_rate(rule_rate(slot, BEGIN_MS + 2000), 1, 4);
-	assert_rate(rule_rate(slot, BEGIN_MS + 2001), 0, 4);
+	count_rule(0, number, 1, 1);
+	assert_rate(rule_rate(number, BEGIN_MS + 2000), 1, 4);
+	assert_rate(rule_rate(number, BEGIN_MS + 2001), 0, 4);
 }
 
 /* Of so short a time there is no rate. */
 static void test_too_short(void **state)
 {
-	unsigned slot = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
+	unsigned number = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
 	unsigned output = make_up_output(endpoint("out0", "239.2.2.2", 6000), 1);
 
 	(void)state;
 	take_sample(BEGIN_MS);
-	count_rule(0, slot, 1, 10);
+	count_rule(0, number, 1, 10);
 	count_output(0, output, 1, 10);
-	assert_rate(rule_rate(slot, BEGIN_MS), -1, -1);
-	assert_rate(rule_rate(slot, BEGIN_MS + RATES_MIN_MS - 1), -1, -1);
-	assert_rate(rule_rate(slot, BEGIN_MS + RATES_MIN_MS), 100, 8000);
+	assert_rate(rule_rate(number, BEGIN_MS), -1, -1);
+	assert_rate(rule_rate(number, BEGIN_MS + RATES_MIN_MS - 1), -1, -1);
+	assert_rate(rule_rate(number, BEGIN_MS + RATES_MIN_MS), 100, 8000);
 	assert_rate(output_rate(output, BEGIN_MS + RATES_MIN_MS - 1), -1, -1);
 	assert_rate(output_rate(output, BEGIN_MS + RATES_MIN_MS), 100, 8000);
 }
@@ -136,22 +136,22 @@ static void test_too_short(void **state)
  * been another's before. */
 static void test_younger_than_the_sample(void **state)
 {
-	unsigned slot = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
+	unsigned number = make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
 	unsigned output = make_up_output(endpoint("out0", "239.2.2.2", 6000), 1);
 
 	(void)state;
-	count_rule(0, slot, 1000000, 1000000);
+	count_rule(0, number, 1000000, 1000000);
 	count_output(0, output, 1000000, 1000000);
 	take_sample(BEGIN_MS);
-	shared_of(0)->rules[slot] = (struct rule_counters){0};
+	shared_of(0)->rules[number] = (struct rule_counters){0};
 	shared_of(0)->outputs[output] = (struct output_counters){0};
-	relay.provision.rule_since_ms[slot] = BEGIN_MS + 1000;
-	relay.provision.outputs[output].since_ms = BEGIN_MS + 1500;
-	count_rule(0, slot, 50, 500);
+	relay.provision.rule_since_ms[number] = BEGIN_MS + 1000;
+	relay.provision.outputs.output[output].since_ms = BEGIN_MS + 1500;
+	count_rule(0, number, 50, 500);
 	count_output(0, output, 50, 500);
-	assert_rate(rule_rate(slot, BEGIN_MS + 2000), 50, 4000);
+	assert_rate(rule_rate(number, BEGIN_MS + 2000), 50, 4000);
 	assert_rate(output_rate(output, BEGIN_MS + 2000), 100, 8000);
-	assert_rate(rule_rate(slot, BEGIN_MS + 1000 + RATES_MIN_MS - 1), -1, -1);
+	assert_rate(rule_rate(number, BEGIN_MS + 1000 + RATES_MIN_MS - 1), -1, -1);
 }
 
 static json_t *put(int worker, int64_t now)
