@@ -9,8 +9,9 @@ Of each flow, at most --window packets are on their way: a packet leaves when an
 arrived. What is lost on the way is waited for until a later one of its flow arrives: where something may
 be lost, the window has to be larger than that.
 
-"flowing" on stdout once packets arrive. SIGINT: sends no more, and says "sent N" on stdout. SIGTERM: takes
-what is in its socket and says on stdout, as JSON, what became of the packets.
+On stdout: "flowing" once packets arrive. SIGUSR1: "arrived N N ...", of each flow. SIGINT: sends no more, and
+"sent N". SIGTERM: takes what is in its socket; "lost N N ...", of each flow; and at last, as JSON, what became
+of all packets.
 """
 
 import argparse
@@ -131,7 +132,7 @@ def main() -> None:
     for name in ("source", "group", "netns", "sink", "sink_group"):
         parser.add_argument(name)
     got: set[int] = set()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda which, _: got.add(which))
     stream = Stream(parser.parse_args())
     flowing = said = False
@@ -140,6 +141,9 @@ def main() -> None:
         if not flowing and any(flow.arrived for flow in stream.flows):
             flowing = True
             print("flowing", flush=True)
+        if signal.SIGUSR1 in got:
+            got.discard(signal.SIGUSR1)
+            print("arrived", *(flow.arrived for flow in stream.flows), flush=True)
         if signal.SIGINT not in got:
             stream.send()
         elif not said:
@@ -147,6 +151,7 @@ def main() -> None:
             print("sent", sum(flow.sent for flow in stream.flows), flush=True)
         time.sleep(TURN_S)
     stream.receive()
+    print("lost", *(flow.sent - len(flow.seen) for flow in stream.flows))
     print(json.dumps(stream.report()), flush=True)
 
 

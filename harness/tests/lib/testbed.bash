@@ -193,9 +193,18 @@ signal() {
 
 # The processes that NAME has started.
 children() {
-	local pid
-	pid=${PROCESS[$1]%%:*}
-	printf '%s' "$(<"/proc/$pid/task/$pid/children")"
+	local pid=${PROCESS[$1]%%:*} pids
+	read -ra pids <"/proc/$pid/task/$pid/children" || [[ -n ${pids[*]} ]] || return 1
+	printf '%s' "${pids[*]}"
+}
+
+# stopped PID: by SIGSTOP, all of its threads.
+stopped() {
+	local file stat
+	for file in /proc/"$1"/task/*/stat; do
+		read -r stat <"$file"
+		[[ ${stat##*) } == T* ]] || return 1
+	done
 }
 
 # wait_for NAME: until it ends by itself; its exit status is in EXIT[NAME].
@@ -265,6 +274,11 @@ same() {
 
 at_least() {
 	(($("${@:1:$#-1}") >= ${!#}))
+}
+
+# A program built with a sanitizer keeps what it has freed, and runs without a sandbox.
+is_sanitized() {
+	grep -qE '__[at]san_init' "$1"
 }
 
 # ---- the relay ----------------------------------------------------------------------------------
@@ -351,27 +365,29 @@ counter() {
 # json_value FILE PATH: prints what stands at PATH (.a, .a.b, .a[0].b, .a["b"]), a number, string or the
 # like, in FILE, which our programs have written: indented by one space a level. Fails if it is not there.
 json_value() {
-	local parts lines line indent=' ' i=0 count=0 value
+	local parts lines line indent=' ' i=0 count=0 file
 	[[ $2 =~ ^(\.[a-z0-9_]+|\[[0-9]+\]|\[\"[a-z0-9_-]+\"\])+$ ]] || return 1
 	read -ra parts <<<"${2//[].[\"]/ }"
-	mapfile -t lines <"$1"
-	for line in "${lines[@]}"; do
-		if [[ $line == "$indent\"${parts[i]}\": "* ]]; then
-			((++i < ${#parts[@]})) || break
-		elif [[ ${parts[i]} == [0-9]* && $line == "$indent"[\{\[]* ]]; then
-			((count++ == parts[i])) || continue
-			count=0
-			((++i < ${#parts[@]})) || return 1
-		else
-			[[ $line != "${indent:1}"[]\}]* ]] || return 1
-			continue
-		fi
-		indent+=' '
+	exec {file}<"$1"
+	# reports may be long, and what is asked for stands near their head
+	while mapfile -t -n 300 -u "$file" lines && ((${#lines[@]})); do
+		for line in "${lines[@]}"; do
+			if [[ $line == "$indent\"${parts[i]}\": "* ]]; then
+				((++i < ${#parts[@]})) || break 2
+				indent+=' '
+			elif [[ ${parts[i]} == [0-9]* && $line == "$indent"[\{\[]* ]]; then
+				((count++ == parts[i])) || continue
+				((++i < ${#parts[@]})) || break 2
+				count=0 indent+=' '
+			elif [[ $line == "${indent:1}"[]\}]* ]]; then
+				break 2 # the end of what it should be in
+			fi
+		done
 	done
-	value=${line#*: } value=${value%,}
-	[[ $i == "${#parts[@]}" && $value != [\{\[]* ]] || return 1
-	value=${value#\"}
-	printf '%s' "${value%\"}"
+	exec {file}<&-
+	[[ $i == "${#parts[@]}" && $line == "$indent\""* && ${line#*: } != [\{\[]* ]] || return 1
+	line=${line#*: } line=${line%,} line=${line#\"}
+	printf '%s' "${line%\"}"
 }
 
 # relay_counts NAME N: the counter is N, now. For eventually.
@@ -403,12 +419,9 @@ freeze() {
 }
 
 frozen() {
-	local pid file stat
+	local pid
 	for pid in "$(pid_of "$1")" $(children "$1"); do
-		for file in /proc/"$pid"/task/*/stat; do
-			read -r stat <"$file"
-			[[ ${stat##*) } == T* ]] || return 1
-		done
+		stopped "$pid" || return 1
 	done
 }
 
@@ -651,6 +664,20 @@ stream_end() {
 	eventually node_settled sink
 	stop stream
 	assert_equal "${EXIT[stream]}" 0
+}
+
+# stream_flows: how many packets of each flow have arrived so far.
+stream_flows() {
+	local lines
+	lines=$(grep -c '^arrived ' "$WORK/stream.out") || true
+	signal USR1 stream
+	eventually at_least grep -c '^arrived ' "$WORK/stream.out" $((lines + 1))
+	sed -n 's/^arrived //p' "$WORK/stream.out" | tail -n 1
+}
+
+# streamed_lost: of each flow.
+streamed_lost() {
+	sed -n 's/^lost //p' "$WORK/stream.out"
 }
 
 # streamed NAME: sent, received, lost, duplicated, reordered or corrupt.
