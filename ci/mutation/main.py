@@ -273,6 +273,10 @@ def conclude(run: Run) -> int:
     for result in counted:
         if result["outcome"] == SURVIVED:
             print(f"SURVIVED {result['id']} {result['kind']} {result['file']}:{result['line']}")
+    none = [result for result in run.results.values() if not result["random"] and not run.counts(result)]
+    if none:
+        raise mutants.Stale("\n".join(f"{one['id']} is no mutant, {one['outcome']}: mend it in planted.toml {one['said']}"
+                                      for one in none))
     share = caught / len(counted) if counted else 0.0
     print(f"{caught} of {len(counted)} mutants caught ({share:.1%})")
     return 0 if share >= ENOUGH else 1

@@ -124,11 +124,21 @@ def _numbers(mask: str) -> Iterator[Site]:
             yield Site("number", *match.span(), str(other))
 
 
+def depends(first: str, second: str) -> bool:
+    """Whether the order of two statements may matter: one sets what the other names, or both call with something that
+    both name."""
+    targets = [re.findall(r"(\w+)(?:\[[^\]]*\])? ?(?:[-+*/|&]?= |\+\+|--)", one) for one in (first, second)]
+    words = [set(re.findall(r"[A-Za-z_]\w*", one)) for one in (first, second)]
+    if any(targets):
+        return first != second and bool(set(targets[0]) & words[1] or set(targets[1]) & words[0])
+    return first != second and bool(words[0] & words[1])
+
+
 def _swapped_lines(text: str, lines: list[tuple[int, int]]) -> Iterator[Site]:
     """Neighbours among whole statements of one line each, at one depth."""
     for (start, end), (begin, stop) in zip(lines, lines[1:]):
         first, second = text[start:end], text[begin:stop]
-        if end + 1 == begin and first != second and re.match(r"\s*", first)[0] == re.match(r"\s*", second)[0]:
+        if end + 1 == begin and re.match(r"\s*", first)[0] == re.match(r"\s*", second)[0] and depends(first, second):
             yield Site("order", start, stop, f"{second}\n{first}")
 
 
@@ -297,6 +307,8 @@ class _Python:
             if all(isinstance(one, (ast.Expr, ast.Assign, ast.AugAssign)) and one.lineno == one.end_lineno
                    and called(one.value) not in FOR_PEOPLE for one in (first, second)) \
                     and first.end_lineno + 1 == second.lineno:
+                if not depends(self.segment(first), self.segment(second)):
+                    continue
                 start, end = self.span(first)[0], self.span(second)[1]
                 between = self.text[self.span(first)[1]:self.span(second)[0]]
                 self.found.append(Site("order", start, end, self.segment(second) + between + self.segment(first)))
