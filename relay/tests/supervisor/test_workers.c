@@ -324,7 +324,7 @@ static int works(int channel)
 
 	(void)channel;
 	for (unsigned i = 0; i < 30000000; i++)
-		sum += i;
+		sum = sum + i;
 	return 3;
 }
 
