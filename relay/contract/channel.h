@@ -6,11 +6,13 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
-#include "contract/drill.h"
-#include "contract/rules.h"
+#include "contract/settings.h"
 
-#include <stdbool.h>
+#include <net/if.h>
 #include <stdint.h>
+
+/* The descriptor under which a worker finds its end. */
+#define WORKER_CHANNEL_FD 3
 
 enum message_type {
 	MESSAGE_SETUP = 1, /* the first one; passes the shared memory */
@@ -23,30 +25,6 @@ enum message_type {
 	/* from the worker */
 	MESSAGE_READY,
 	MESSAGE_APPLIED, /* this plan, and those before, have taken effect */
-};
-
-enum ingress_mode { INGRESS_RING, INGRESS_URING };
-enum egress_mode { EGRESS_URING, EGRESS_SENDMMSG };
-enum reap_mode { REAP_SYNC, REAP_EAGER, REAP_DEFERRED };
-enum gso_mode { GSO_OFF, GSO_ON, GSO_AUTO };
-enum thread_model { THREADS_UNIFIED, THREADS_SPLIT };
-enum wakeup_mode { WAKEUP_SPIN, WAKEUP_EVENTFD, WAKEUP_HYBRID };
-enum { POOL_SMALL, POOL_STANDARD, POOL_JUMBO, POOL_CLASSES };
-
-struct worker_settings {
-	uint32_t index;	      /* of the worker */
-	uint32_t queue_depth; /* io_uring entries */
-	uint32_t send_batch;  /* frames per turn */
-	int32_t cpu;	      /* to run on; -1: any */
-	int32_t send_cpu;     /* of the sending thread, in the split model */
-	uint32_t uid, gid;    /* to run as */
-	uint32_t ingress, egress, reap, gso, threads, wakeup; /* the enums above */
-	uint32_t pool[POOL_CLASSES];			      /* buffers */
-	uint32_t num_recv_buffers;
-	bool aggregates; /* pool buffers of the largest class hold one */
-	bool yield;
-	bool log_packets;
-	struct drill drill;
 };
 
 struct message {

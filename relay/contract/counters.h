@@ -76,7 +76,7 @@ struct histogram_info {
 };
 extern const struct histogram_info histogram_info[HISTOGRAM_COUNT];
 
-/* Why a send failed: one slot per errno that an operator can act on. */
+/* Why a send failed: one place per errno that an operator can act on. */
 /* clang-format off */
 #define SEND_CAUSES(X) \
 	X(ENOBUFS) X(EAGAIN) X(EPERM) X(EMSGSIZE) X(ENETUNREACH) X(EHOSTUNREACH) X(ECONNREFUSED) \

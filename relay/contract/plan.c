@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void fill(struct plan *plan, const struct rules *rules, const uint32_t *slots,
+static void fill(struct plan *plan, const struct rules *rules, const uint32_t *rule_numbers,
 		 const struct plan_numbers *numbers)
 {
 	uint32_t *outputs = (uint32_t *)plan_outputs(plan), next = 0;
@@ -19,7 +19,7 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *s
 			.group = rule->input.group.s_addr,
 			.port = rule->input.port,
 			.input = (uint16_t)numbers->input(numbers->context, rule->input.interface),
-			.slot = slots[i],
+			.number = rule_numbers[i],
 			.first_output = next,
 			.num_outputs = rule->num_outputs,
 		};
@@ -29,8 +29,8 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *s
 	}
 }
 
-int plan_build(const struct rules *rules, const uint32_t *slots, const struct plan_numbers *numbers,
-	       uint32_t *bytes)
+int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
+	       const struct plan_numbers *numbers, uint32_t *bytes)
 {
 	uint32_t num_outputs = 0;
 	struct plan *plan;
@@ -45,7 +45,7 @@ int plan_build(const struct rules *rules, const uint32_t *slots, const struct pl
 		return -ENOMEM;
 	plan->num_rules = rules->count;
 	plan->num_outputs = num_outputs;
-	fill(plan, rules, slots, numbers);
+	fill(plan, rules, rule_numbers, numbers);
 	fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
 	written = fd < 0 ? -1 : write(fd, plan, *bytes);
 	if (written < 0)

@@ -18,7 +18,7 @@ struct plan_rule {
 	uint32_t group; /* network order */
 	uint16_t port;	/* host order */
 	uint16_t input;
-	uint32_t slot; /* of its counters */
+	uint32_t number; /* of its counters */
 	uint32_t first_output, num_outputs;
 };
 
@@ -48,10 +48,10 @@ struct plan_numbers {
 	const void *context;
 };
 
-/* Builds the plan of `rules`, whose counters are in `slots` [rules->count]. Returns a memfd with
- * it, *bytes its size; or negative errno. */
-int plan_build(const struct rules *rules, const uint32_t *slots, const struct plan_numbers *numbers,
-	       uint32_t *bytes);
+/* Builds the plan of `rules`, which are counted under `rule_numbers` [rules->count]. Returns a
+ * memfd with it, *bytes its size; or negative errno. */
+int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
+	       const struct plan_numbers *numbers, uint32_t *bytes);
 
 /* Maps what plan_build made, read only. NULL on failure, with errno. */
 const struct plan *plan_map(int fd, uint32_t bytes);

@@ -2,7 +2,6 @@
 /* rules: see rules.h. */
 #include "contract/rules.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,35 +34,4 @@ void rule_default_id(const struct endpoint *input, char id[RULE_ID_BYTES])
 	hash = fnv1a(hash, &input->group, sizeof(input->group));
 	hash = fnv1a(hash, port, sizeof(port));
 	snprintf(id, RULE_ID_BYTES, "%016" PRIx64, hash);
-}
-
-int rule_table_init(struct rule_table *table, unsigned count)
-{
-	uint32_t size = 16;
-
-	while (size < 2 * count)
-		size *= 2;
-	table->slots = malloc(size * sizeof(*table->slots));
-	if (!table->slots)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < size; i++)
-		table->slots[i].rule = -1;
-	table->mask = size - 1;
-	return 0;
-}
-
-void rule_table_exit(struct rule_table *table)
-{
-	free(table->slots);
-	*table = (struct rule_table){0};
-}
-
-void rule_table_insert(struct rule_table *table, struct rule_key key, int32_t rule)
-{
-	uint64_t bits = rule_key_bits(key);
-	uint32_t i = (uint32_t)((bits * 0x9e3779b97f4a7c15ULL) >> 32);
-
-	while (table->slots[i & table->mask].rule >= 0)
-		i++;
-	table->slots[i & table->mask] = (struct rule_slot){bits, rule};
 }

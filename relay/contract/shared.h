@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * shared: the memory that the supervisor and one worker have in common (a memfd). The worker writes
- * its counters and its place in the rings there; the supervisor reads, and rings the doorbell.
- * It outlives the worker: the one that takes its place goes on counting where it ended.
+ * its counters and its position in the rings there; the supervisor reads, and rings the doorbell.
+ * It outlives the worker: its successor goes on counting where it ended.
  */
 #ifndef SHARED_H
 #define SHARED_H
 
 #include "common/log.h"
 #include "contract/counters.h"
-#include "contract/rules.h"
+#include "contract/limits.h"
 
 #include <stdint.h>
 
-enum {
-	WORKERS_MAX = 64,
-	INPUTS_MAX = 64,    /* interfaces that rules receive on */
-	OUTPUTS_MAX = 4096, /* different (interface, destination, TTL) */
-};
-
 /* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the
  * one it has been told of, it says nothing. */
-struct ring_place {
+struct ring_position {
 	uint32_t ring;		  /* its number, counted from 1 */
 	uint32_t head;		  /* the next slot to be looked at */
 	uint32_t lent;		  /* slots before it that are being worked on */
@@ -34,9 +28,9 @@ struct shared {
 	struct {
 		uint32_t rung; /* written by the supervisor after it has sent messages */
 	} doorbell __attribute__((aligned(CACHE_LINE)));
-	struct ring_place places[INPUTS_MAX] __attribute__((aligned(CACHE_LINE)));
-	struct rule_counters rules[RULES_MAX];	     /* by the rule's slot */
-	struct output_counters outputs[OUTPUTS_MAX]; /* by the output's slot */
+	struct ring_position positions[INPUTS_MAX] __attribute__((aligned(CACHE_LINE)));
+	struct rule_counters rules[RULES_MAX];	     /* by the rule's number */
+	struct output_counters outputs[OUTPUTS_MAX]; /* by the output's number */
 	struct log_levels levels;		     /* written by the supervisor */
 };
 

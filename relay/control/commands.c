@@ -33,7 +33,7 @@ static size_t find_rule(json_t *list, const char *id)
 /* Puts the rules in the array `list` in force. */
 static json_t *set_rules(struct commands *commands, json_t *list)
 {
-	char error[RULEFILE_ERROR_BYTES], reason[PROVISION_ERROR_BYTES];
+	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES];
 	json_t *document = json_pack("{s:O}", "rules", list);
 	struct rules next = {0};
 	int rc = rulefile_from_json("request", document, provision_knows_interface,

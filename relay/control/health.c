@@ -95,15 +95,15 @@ static void count_sockets(const struct reporter *reporter, const char *interface
 	unsigned count = reporter->workers->count;
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		if (strcmp(provision->inputs[i].netif.name, interface) == 0) {
+		if (strcmp(provision->inputs.input[i].netif.name, interface) == 0) {
 			*wanted += count;
-			*open += count_open(provision->inputs[i].fds, count);
+			*open += count_open(provision->inputs.input[i].fds, count);
 		}
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used &&
-		    strcmp(provision->outputs[i].key.to.interface, interface) == 0) {
+		if (provision->outputs.output[i].used &&
+		    strcmp(provision->outputs.output[i].key.to.interface, interface) == 0) {
 			*wanted += count;
-			*open += count_open(provision->outputs[i].fds, count);
+			*open += count_open(provision->outputs.output[i].fds, count);
 		}
 }
 

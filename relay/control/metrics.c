@@ -182,7 +182,7 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 	family(page, name, "counter", help);
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
-		struct flow flow = rates_rule_flow(reporter->workers, provision->slots[i]);
+		struct flow flow = rates_rule_flow(reporter->workers, provision->rule_numbers[i]);
 
 		fputs(name, page);
 		label(page, '{', "rule", rule->id);
@@ -203,7 +203,7 @@ static void write_outputs(FILE *page, const struct reporter *reporter, const cha
 {
 	family(page, name, "counter", help);
 	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
-		const struct provision_output *output = &reporter->provision->outputs[i];
+		const struct provision_output *output = &reporter->provision->outputs.output[i];
 		struct flow flow;
 
 		if (!output->used)
@@ -220,7 +220,7 @@ static void write_output_errors(FILE *page, const struct reporter *reporter)
 
 	family(page, name, "counter", "packets in sends that failed, by output and cause");
 	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
-		const struct provision_output *output = &reporter->provision->outputs[i];
+		const struct provision_output *output = &reporter->provision->outputs.output[i];
 
 		for (int cause = 0; output->used && cause < CAUSE_COUNT; cause++) {
 			uint64_t sum = 0;

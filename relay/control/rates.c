@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-struct flow rates_rule_flow(const struct workers *workers, uint32_t slot)
+struct flow rates_rule_flow(const struct workers *workers, uint32_t number)
 {
 	struct flow flow = {0};
 
 	for (unsigned w = 0; w < workers->count; w++) {
-		const struct rule_counters *counters = &workers->worker[w].shared->rules[slot];
+		const struct rule_counters *counters = &workers->worker[w].shared->rules[number];
 
 		flow.packets += counter_read(&counters->packets);
 		flow.bytes += counter_read(&counters->bytes);
@@ -40,12 +40,12 @@ void sample_take(struct sample *sample, const struct workers *workers,
 		shared_add_up(&sample->worker[w], workers->worker[w].shared);
 	}
 	for (unsigned i = 0; i < provision->rules.count; i++) {
-		uint32_t slot = provision->slots[i];
+		uint32_t number = provision->rule_numbers[i];
 
-		sample->rule[slot] = rates_rule_flow(workers, slot);
+		sample->rule[number] = rates_rule_flow(workers, number);
 	}
 	for (uint32_t i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used)
+		if (provision->outputs.output[i].used)
 			sample->output[i] = rates_output_flow(workers, i);
 }
 
@@ -72,17 +72,17 @@ static json_t *rate_since(const struct sample *before, struct flow then, struct 
 }
 
 json_t *rates_rule(const struct sample *before, const struct workers *workers,
-		   const struct provision *provision, uint32_t slot)
+		   const struct provision *provision, uint32_t number)
 {
-	return rate_since(before, before->rule[slot], rates_rule_flow(workers, slot),
-			  provision->rule_since_ms[slot]);
+	return rate_since(before, before->rule[number], rates_rule_flow(workers, number),
+			  provision->rule_since_ms[number]);
 }
 
 json_t *rates_output(const struct sample *before, const struct workers *workers,
 		     const struct provision *provision, uint32_t index)
 {
 	return rate_since(before, before->output[index], rates_output_flow(workers, index),
-			  provision->outputs[index].since_ms);
+			  provision->outputs.output[index].since_ms);
 }
 
 static struct flow flow_of(const struct counters *counters, enum counter packets,

@@ -19,11 +19,11 @@ struct flow {
 struct sample {
 	int64_t time_ms;
 	struct counters worker[WORKERS_MAX];
-	struct flow rule[RULES_MAX], output[OUTPUTS_MAX]; /* by slot; by index */
+	struct flow rule[RULES_MAX], output[OUTPUTS_MAX]; /* by number */
 };
 
 /* Packets and bytes of all workers together. */
-struct flow rates_rule_flow(const struct workers *workers, uint32_t slot);
+struct flow rates_rule_flow(const struct workers *workers, uint32_t number);
 struct flow rates_output_flow(const struct workers *workers, uint32_t index);
 
 void sample_take(struct sample *sample, const struct workers *workers,
@@ -33,7 +33,7 @@ void sample_take(struct sample *sample, const struct workers *workers,
  * to be counted if that was later, to now; both null when that is less than RATES_MIN_MS. */
 enum { RATES_MIN_MS = 10 };
 json_t *rates_rule(const struct sample *before, const struct workers *workers,
-		   const struct provision *provision, uint32_t slot);
+		   const struct provision *provision, uint32_t number);
 json_t *rates_output(const struct sample *before, const struct workers *workers,
 		     const struct provision *provision, uint32_t index);
 

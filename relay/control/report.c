@@ -94,10 +94,10 @@ static json_t *endpoint_json(const struct endpoint *endpoint)
 /* Position of an output in outputs_json's list. */
 static int output_position(const struct provision *provision, const struct rule_output *key)
 {
-	int index = outputs_find(provision, key), position = 0;
+	int index = outputs_find(&provision->outputs, key), position = 0;
 
 	for (int i = 0; i < index; i++)
-		position += provision->outputs[i].used;
+		position += provision->outputs.output[i].used;
 	return position;
 }
 
@@ -109,26 +109,27 @@ static json_t *rules_json(const struct reporter *reporter)
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
 		json_t *outputs = json_array();
-		uint32_t slot = provision->slots[i];
-		struct flow flow = rates_rule_flow(reporter->workers, slot);
+		uint32_t number = provision->rule_numbers[i];
+		struct flow flow = rates_rule_flow(reporter->workers, number);
 
 		for (unsigned j = 0; j < rule->num_outputs; j++)
 			json_array_append_new(outputs, json_integer(output_position(
 							       provision, &rule->outputs[j])));
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id, "input",
-				  endpoint_json(&rule->input), "matched", integer(flow.packets),
-				  "matched_bytes", integer(flow.bytes), "rate",
-				  rates_rule(&reporter->sample, reporter->workers, provision, slot),
-				  "outputs", outputs));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id,
+						"input", endpoint_json(&rule->input), "matched",
+						integer(flow.packets), "matched_bytes",
+						integer(flow.bytes), "rate",
+						rates_rule(&reporter->sample, reporter->workers,
+							   provision, number),
+						"outputs", outputs));
 	}
 	return list;
 }
 
 static json_t *output_json(const struct reporter *reporter, unsigned index)
 {
-	const struct provision_output *output = &reporter->provision->outputs[index];
+	const struct provision_output *output = &reporter->provision->outputs.output[index];
 	json_t *object = endpoint_json(&output->key.to);
 	json_t *errors = json_object();
 	struct output_counters sum = {0};
@@ -159,7 +160,7 @@ static json_t *outputs_json(const struct reporter *reporter)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		if (reporter->provision->outputs[i].used)
+		if (reporter->provision->outputs.output[i].used)
 			json_array_append_new(list, output_json(reporter, i));
 	return list;
 }
@@ -169,7 +170,7 @@ static json_t *inputs_json(const struct reporter *reporter)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++) {
-		const struct provision_input *input = &reporter->provision->inputs[i];
+		const struct provision_input *input = &reporter->provision->inputs.input[i];
 
 		if (input->netif.name[0])
 			json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",

@@ -45,8 +45,7 @@ bool provision_knows_interface(const char *name, void *context)
 	return name[0] == 'e';
 }
 
-int provision_set_rules(struct provision *provision, struct rules *next,
-			char error[PROVISION_ERROR_BYTES])
+int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
 {
 	if (next->count > RULES_ENOUGH) {
 		strcpy(error, "enough");

@@ -34,14 +34,14 @@ static const struct option_def config_options[] = {
 	{OPTION_STRING, "user", .arg = "NAME", .preset = "nobody", FIELD(user),
 	 .help = "unprivileged user that the workers run as"},
 
-	{OPTION_STRING, "thread-model", .arg = "unified|split", .preset = "unified", FIELD(thread_model),
+	{OPTION_STRING, "thread-model", .arg = SETTING_WORDS(THREAD_MODELS), .preset = "unified", FIELD(thread_model),
 	 .help = "one thread per worker, or one that receives and one that sends"},
-	{OPTION_STRING, "wakeup", .arg = "spin|eventfd|hybrid", .preset = "hybrid", FIELD(wakeup),
+	{OPTION_STRING, "wakeup", .arg = SETTING_WORDS(WAKEUP_MODES), .preset = "hybrid", FIELD(wakeup),
 	 .help = "how the sending thread of the split model waits: it spins; it sleeps; it spins a while, "
 		 "then sleeps"},
 
 	{OPTION_HEADING, .help = "Ingress"},
-	{OPTION_STRING, "ingress", .arg = "ring|uring", .preset = "ring", FIELD(ingress),
+	{OPTION_STRING, "ingress", .arg = SETTING_WORDS(INGRESS_MODES), .preset = "ring", FIELD(ingress),
 	 .help = "receive from a memory-mapped packet ring, or through io_uring into buffers of the pool"},
 	{OPTION_UINT, "buffer-pool-small", .arg = "N", .env = "MCR_BUFFER_POOL_SMALL", .min = 16,
 	 .max = 32768, .preset = "1000", FIELD(pool_small),
@@ -73,9 +73,9 @@ static const struct option_def config_options[] = {
 		 "aggregates, else a frame of its MTU"},
 
 	{OPTION_HEADING, .help = "Egress"},
-	{OPTION_STRING, "egress", .arg = "uring|sendmmsg", .preset = "uring", FIELD(egress),
+	{OPTION_STRING, "egress", .arg = SETTING_WORDS(EGRESS_MODES), .preset = "uring", FIELD(egress),
 	 .help = "system call that sends: io_uring_enter(2), or sendmmsg(2) per output"},
-	{OPTION_STRING, "egress-reap", .arg = "sync|eager|deferred", .preset = "sync", FIELD(reap),
+	{OPTION_STRING, "egress-reap", .arg = SETTING_WORDS(REAP_MODES), .preset = "sync", FIELD(reap),
 	 .help = "when sends are submitted, and finished ones give their buffers back: in the turn, waiting "
 		 "for all; in the turn, without waiting; one turn later"},
 	{OPTION_UINT, "queue-depth", .arg = "N", .min = 1, .max = 32768, .preset = "1024",
@@ -89,7 +89,7 @@ static const struct option_def config_options[] = {
 	{OPTION_UINT, "socket-sndbuf", .arg = "BYTES", .env = "MCR_SOCKET_SNDBUF", .min = 4096,
 	 .max = INT32_MAX / 2, .preset = "4194304", FIELD(socket_sndbuf),
 	 .help = "send buffer of each egress socket (SO_SNDBUF)"},
-	{OPTION_STRING, "gso", .arg = "on|off|auto", .preset = "auto", FIELD(gso),
+	{OPTION_STRING, "gso", .arg = SETTING_WORDS(GSO_MODES), .preset = "auto", FIELD(gso),
 	 .help = "coalesce equal-sized neighbours into UDP GSO sends: always try; never, every packet is a "
 		 "send of its own; until an output's interface refuses packets of that size"},
 
@@ -206,16 +206,16 @@ static int choose(const char *option, const char *text, const char *const *words
 	return options_refuse(&config_program, "--%s: '%s' is not one of %s", option, text, list);
 }
 
-/* The words, in the order of the enums in channel.h. */
 static int choose_modes(struct config *config)
 {
-	static const char *const ingress[] = {"ring", "uring", NULL};
-	static const char *const egress[] = {"uring", "sendmmsg", NULL};
-	static const char *const reap[] = {"sync", "eager", "deferred", NULL};
-	static const char *const threads[] = {"unified", "split", NULL};
-	static const char *const wakeup[] = {"spin", "eventfd", "hybrid", NULL};
-	static const char *const gso[] = {"off", "on", "auto", NULL};
-	static const char *const fanout[] = {"hash", "cpu", NULL};
+	static const char *const ingress[] = SETTING_LIST(INGRESS_MODES);
+	static const char *const egress[] = SETTING_LIST(EGRESS_MODES);
+	static const char *const reap[] = SETTING_LIST(REAP_MODES);
+	static const char *const threads[] = SETTING_LIST(THREAD_MODELS);
+	static const char *const wakeup[] = SETTING_LIST(WAKEUP_MODES);
+	static const char *const gso[] = SETTING_LIST(GSO_MODES);
+	enum { HASH, CPU };
+	static const char *const fanout[] = {[HASH] = "hash", [CPU] = "cpu", NULL};
 	struct worker_settings *worker = &config->worker;
 	uint32_t fanout_mode = 0;
 	int rc = choose("ingress", config->ingress, ingress, &worker->ingress);
@@ -232,7 +232,7 @@ static int choose_modes(struct config *config)
 		rc = choose("wakeup", config->wakeup, wakeup, &worker->wakeup);
 	if (rc == 0)
 		rc = choose("fanout", config->fanout, fanout, &fanout_mode);
-	config->fanout_cpu = fanout_mode == 1;
+	config->fanout_cpu = fanout_mode == CPU;
 	return rc;
 }
 
@@ -252,9 +252,9 @@ static void fill_worker_settings(struct config *config)
 		.syscalls = (uint32_t)config->drill_syscalls,
 		.allocations = (uint32_t)config->drill_allocations,
 	};
-	worker->pool[0] = (uint32_t)config->pool_small;
-	worker->pool[1] = (uint32_t)config->pool_standard;
-	worker->pool[2] = (uint32_t)config->pool_jumbo;
+	worker->pool[POOL_SMALL] = (uint32_t)config->pool_small;
+	worker->pool[POOL_STANDARD] = (uint32_t)config->pool_standard;
+	worker->pool[POOL_JUMBO] = (uint32_t)config->pool_jumbo;
 	worker->num_recv_buffers = (uint32_t)config->num_recv_buffers;
 }
 
@@ -269,12 +269,13 @@ static int parse_http(struct config *config)
 
 static int choose_log(struct config *config)
 {
-	static const char *const formats[] = {"text", "json", NULL};
+	enum { TEXT, JSON };
+	static const char *const formats[] = {[TEXT] = "text", [JSON] = "json", NULL};
 	const char *bad = NULL;
 	uint32_t format = 0;
 	int rc = choose("log-format", config->log_format, formats, &format);
 
-	config->levels.json = format == 1;
+	config->levels.json = format == JSON;
 	if (rc == 0 && log_parse_levels(config->log_level, &config->levels, &bad) < 0)
 		return options_refuse(&config_program,
 				      "--log-level: '%s' is neither LEVEL nor FACILITY=LEVEL", bad);

@@ -8,7 +8,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "common/options.h"
-#include "contract/channel.h"
+#include "contract/settings.h"
 #include "contract/shared.h"
 
 #include <stdbool.h>

@@ -4,7 +4,7 @@
  * the first rule needs it, the group memberships of all its rules, with --exclusive the program
  * that takes their packets from the host, and with --gro the aggregation of what comes in.
  *
- * An input's number is its place in provision->inputs. Its life: inputs_claim, input_subscribe
+ * An input's number is its index in inputs->input. Its life: inputs_claim, input_subscribe
  * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
  * inputs_follow replaces all of that.
  */
@@ -12,6 +12,8 @@
 #define INPUTS_H
 
 #include "contract/rules.h"
+#include "supervisor/config.h"
+#include "supervisor/deferred_close.h"
 #include "supervisor/exclusive.h"
 #include "supervisor/membership.h"
 #include "supervisor/netif.h"
@@ -22,10 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct provision;
-
 struct provision_input {
-	struct netif netif; /* as it was when opened; name "": this place is free */
+	struct netif netif; /* as it was when opened; name "": this number is free */
 	int fds[WORKERS_MAX];
 	bool aggregates; /* its interface does */
 	struct ring_shape shape;
@@ -38,35 +38,49 @@ struct provision_input {
 	struct exclusive exclusive;
 };
 
+struct inputs {
+	const struct config *config;
+	struct workers *workers;
+	struct provision_input *input; /* [INPUTS_MAX] */
+	uint32_t rings;		       /* opened so far, each worker's counted as one */
+	bool quiesced;		       /* no ring lets frames in any more */
+	struct deferred_close closing; /* sockets given up, which workers may still have */
+};
+
+/* Opens nothing yet. 0 or -ENOMEM; exit, quiesce and release are harmless on zeroed memory. */
+int inputs_init(struct inputs *inputs, const struct config *config, struct workers *workers);
+void inputs_exit(struct inputs *inputs);
+
 /* Number of the interface's input, -1 if there is none. */
-int inputs_find(const struct provision *provision, const char *interface);
+int inputs_find(const struct inputs *inputs, const char *interface);
 
 /* Opens rings for an interface that has no input yet. Its number; or negative errno with one
  * sentence in `error`. Workers are not told. */
-int inputs_claim(struct provision *provision, const char *interface, char *error);
+int inputs_claim(struct inputs *inputs, const char *interface, char *error);
 
 /* Joins the groups and takes the packets of all `rules` on this input; what held before is given up
  * only after that. 0; or negative errno with one sentence in `error`, and all is as before. */
-int input_subscribe(struct provision *provision, struct provision_input *input,
-		    const struct rules *rules, char *error);
+int input_subscribe(struct inputs *inputs, struct provision_input *input, const struct rules *rules,
+		    char *error);
 
 /* Does any of `rules` receive on this interface? */
 bool inputs_needed(const struct rules *rules, const char *interface);
 
 /* Gives up the inputs that `rules` do not need; with `tell`, workers are told before. */
-void inputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell);
+void inputs_release_unneeded(struct inputs *inputs, const struct rules *rules, bool tell);
 
 /* Tells a worker of an input. */
-void input_send(struct provision *provision, struct worker_handle *worker, int index);
+void input_send(struct inputs *inputs, struct worker_handle *worker, int index);
 
-/* Replaces what was opened on interfaces that have been replaced, and tells workers. */
-void inputs_follow(struct provision *provision);
+/* Replaces what was opened on interfaces that have been replaced, for the `rules` in force, and
+ * tells workers. */
+void inputs_follow(struct inputs *inputs, const struct rules *rules);
 
 /* Adds the rings' drops to the workers' counters. The kernel counts frames: each stands for as many
  * packets as the frames that were received since the last call, in the mean. */
-void inputs_count_drops(struct provision *provision);
+void inputs_count_drops(struct inputs *inputs);
 
-/* Lets no more frames into the rings that are open. */
-void inputs_quiesce(struct provision *provision);
+/* Lets no more frames in, also through rings that are opened later. */
+void inputs_quiesce(struct inputs *inputs);
 
 #endif

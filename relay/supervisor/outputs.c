@@ -2,10 +2,12 @@
 /* outputs: see outputs.h. */
 #include "supervisor/outputs.h"
 #include "common/clock.h"
-#include "supervisor/provision.h"
+#include "supervisor/deferred_close.h"
+#include "supervisor/refusal.h"
 #include "supervisor/sockets.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,32 +17,52 @@ static bool same(const struct rule_output *a, const struct rule_output *b)
 	       a->ttl == b->ttl && strcmp(a->to.interface, b->to.interface) == 0;
 }
 
-int outputs_find(const struct provision *provision, const struct rule_output *key)
+int outputs_init(struct outputs *outputs, const struct config *config, struct workers *workers)
+{
+	*outputs = (struct outputs){.config = config, .workers = workers};
+	outputs->output = calloc(OUTPUTS_MAX, sizeof(*outputs->output));
+	if (!outputs->output)
+		return -ENOMEM;
+	for (int i = 0; i < OUTPUTS_MAX; i++)
+		memset(outputs->output[i].fds, -1, sizeof(outputs->output[i].fds));
+	return 0;
+}
+
+void outputs_exit(struct outputs *outputs)
+{
+	const struct rules none = {0};
+
+	if (outputs->output)
+		outputs_release_unneeded(outputs, &none, false);
+	free(outputs->output);
+	outputs->output = NULL;
+}
+
+int outputs_find(const struct outputs *outputs, const struct rule_output *key)
 {
 	for (int i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used && same(&provision->outputs[i].key, key))
+		if (outputs->output[i].used && same(&outputs->output[i].key, key))
 			return i;
 	return -1;
 }
 
 /* Without a carrier they could be opened, but are not kept: the kernel would say of each packet
  * that it was sent. */
-static int open_sockets(struct provision *provision, struct provision_output *output)
+static int open_sockets(struct outputs *outputs, struct provision_output *output)
 {
-	unsigned count = provision->workers->count;
+	unsigned count = outputs->workers->count;
 
 	output->error = 0;
 	for (unsigned i = 0; i < count; i++) {
-		output->fds[i] =
-			sockets_open_output(&output->key, &output->netif, provision->config);
+		output->fds[i] = sockets_open_output(&output->key, &output->netif, outputs->config);
 		if (output->fds[i] < 0) {
 			output->error = -output->fds[i];
-			provision_close(output->fds, count);
+			close_all(output->fds, count);
 			return -output->error;
 		}
 	}
 	if (output->netif.no_carrier) {
-		provision_close(output->fds, count);
+		close_all(output->fds, count);
 		output->error = ENETDOWN;
 	}
 	return 0;
@@ -59,41 +81,41 @@ static const char *hint(int error)
 	}
 }
 
-int outputs_claim(struct provision *provision, const struct rule_output *key, char *error)
+int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *error)
 {
 	int index = 0, rc;
 	struct provision_output *output;
 
-	while (index < OUTPUTS_MAX && provision->outputs[index].used)
+	while (index < OUTPUTS_MAX && outputs->output[index].used)
 		index++;
 	if (index == OUTPUTS_MAX)
-		return provision_explain(error, -ENOSPC,
-					 "rules have more than %d different outputs", OUTPUTS_MAX);
-	output = &provision->outputs[index];
+		return refusal_explain(error, -ENOSPC, "rules have more than %d different outputs",
+				       OUTPUTS_MAX);
+	output = &outputs->output[index];
 	output->key = *key;
 	rc = netif_query(key->to.interface, &output->netif);
 	if (rc == 0)
-		rc = open_sockets(provision, output);
+		rc = open_sockets(outputs, output);
 	if (rc < 0)
-		return provision_explain(error, rc, "cannot send through %s: %s%s",
-					 key->to.interface, strerror(-rc), hint(-rc));
+		return refusal_explain(error, rc, "cannot send through %s: %s%s", key->to.interface,
+				       strerror(-rc), hint(-rc));
 	output->used = true;
 	output->since_ms = now_ms();
-	for (unsigned i = 0; i < provision->workers->count; i++)
-		memset(&provision->workers->worker[i].shared->outputs[index], 0,
+	for (unsigned i = 0; i < outputs->workers->count; i++)
+		memset(&outputs->workers->worker[i].shared->outputs[index], 0,
 		       sizeof(struct output_counters));
 	return index;
 }
 
-static void output_release(struct provision *provision, struct provision_output *output)
+static void output_release(struct outputs *outputs, struct provision_output *output)
 {
-	provision_close(output->fds, provision->workers->count);
+	close_all(output->fds, outputs->workers->count);
 	output->used = false;
 }
 
-void output_send(struct provision *provision, struct worker_handle *worker, int index)
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index)
 {
-	const struct provision_output *output = &provision->outputs[index];
+	const struct provision_output *output = &outputs->output[index];
 	struct message message = {
 		.type = MESSAGE_OUTPUT,
 		.index = (uint32_t)index,
@@ -113,24 +135,24 @@ static bool output_needed(const struct rules *rules, const struct rule_output *k
 	return false;
 }
 
-void outputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell)
+void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules, bool tell)
 {
 	for (int i = 0; i < OUTPUTS_MAX; i++) {
-		struct provision_output *output = &provision->outputs[i];
+		struct provision_output *output = &outputs->output[i];
 		const struct message gone = {.type = MESSAGE_OUTPUT_GONE, .index = (uint32_t)i};
 
 		if (!output->used || output_needed(rules, &output->key))
 			continue;
-		for (unsigned w = 0; tell && w < provision->workers->count; w++)
-			workers_send(&provision->workers->worker[w], &gone, -1);
-		output_release(provision, output);
+		for (unsigned w = 0; tell && w < outputs->workers->count; w++)
+			workers_send(&outputs->workers->worker[w], &gone, -1);
+		output_release(outputs, output);
 	}
 }
 
 /* An output that could not be opened is tried again whenever something changes. */
-static void follow_output(struct provision *provision, int index)
+static void follow_output(struct outputs *outputs, int index)
 {
-	struct provision_output *output = &provision->outputs[index];
+	struct provision_output *output = &outputs->output[index];
 	struct netif now;
 	int rc = netif_query(output->key.to.interface, &now);
 
@@ -139,16 +161,16 @@ static void follow_output(struct provision *provision, int index)
 	if (!netif_replaced(&output->netif, &now) && output->netif.no_carrier == now.no_carrier &&
 	    (output->fds[0] >= 0 || now.no_carrier))
 		return;
-	provision_close(output->fds, provision->workers->count);
+	close_all(output->fds, outputs->workers->count);
 	output->netif = now;
-	open_sockets(provision, output);
-	for (unsigned w = 0; w < provision->workers->count; w++)
-		output_send(provision, &provision->workers->worker[w], index);
+	open_sockets(outputs, output);
+	for (unsigned w = 0; w < outputs->workers->count; w++)
+		output_send(outputs, &outputs->workers->worker[w], index);
 }
 
-void outputs_follow(struct provision *provision)
+void outputs_follow(struct outputs *outputs)
 {
 	for (int i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used)
-			follow_output(provision, i);
+		if (outputs->output[i].used)
+			follow_output(outputs, i);
 }

@@ -3,7 +3,7 @@
  * outputs: the different (interface, destination, TTL) that rules send to. Each has a socket per
  * worker, opened when the first rule needs it.
  *
- * An output's number is its place in provision->outputs, and that of its counters. Its life:
+ * An output's number is its index in outputs->output, and that of its counters. Its life:
  * outputs_claim, outputs_release_unneeded; when its interface changes under it, outputs_follow
  * opens other sockets. One that cannot be opened for the time being stays, with the reason why.
  */
@@ -11,13 +11,12 @@
 #define OUTPUTS_H
 
 #include "contract/rules.h"
+#include "supervisor/config.h"
 #include "supervisor/netif.h"
 #include "supervisor/workers.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct provision;
 
 struct provision_output {
 	struct rule_output key;
@@ -28,21 +27,31 @@ struct provision_output {
 	int fds[WORKERS_MAX];
 };
 
+struct outputs {
+	const struct config *config;
+	struct workers *workers;
+	struct provision_output *output; /* [OUTPUTS_MAX] */
+};
+
+/* Opens nothing yet. 0 or -ENOMEM; exit is harmless on zeroed memory. */
+int outputs_init(struct outputs *outputs, const struct config *config, struct workers *workers);
+void outputs_exit(struct outputs *outputs);
+
 /* Number of the output, -1 if there is none. */
-int outputs_find(const struct provision *provision, const struct rule_output *key);
+int outputs_find(const struct outputs *outputs, const struct rule_output *key);
 
 /* Opens sockets for an output that there is none for yet, and clears its counters. Its number; or
  * negative errno with one sentence in `error`. Workers are not told. */
-int outputs_claim(struct provision *provision, const struct rule_output *key, char *error);
+int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *error);
 
 /* Gives up the outputs that `rules` do not need; with `tell`, workers are told before. */
-void outputs_release_unneeded(struct provision *provision, const struct rules *rules, bool tell);
+void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules, bool tell);
 
 /* Tells a worker of an output. */
-void output_send(struct provision *provision, struct worker_handle *worker, int index);
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index);
 
 /* Opens other sockets where an interface has been replaced, or where there are none; tells workers.
  */
-void outputs_follow(struct provision *provision);
+void outputs_follow(struct outputs *outputs);
 
 #endif

@@ -3,14 +3,14 @@
  * provision: see provision.h.
  *
  * A change of rules goes: open what the next set needs and the present one lacks; build the plan;
- * send workers the new sockets, then the plan, then the farewell to what no rule uses any more.
+ * send workers the new sockets, then the plan, then word of what no rule uses any more.
  * Workers take messages in order and between bursts, so a plan never names a socket they lack.
  */
 #include "supervisor/provision.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "contract/plan.h"
-#include "supervisor/slots.h"
+#include "supervisor/rule_numbers.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,27 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ------------------------------------------------------------------------- for its parts */
-
-int provision_explain(char *error, int rc, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, PROVISION_ERROR_BYTES, format, args);
-	va_end(args);
-	return rc;
-}
-
-void provision_close(int *fds, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-		fds[i] = -1;
-	}
-}
 
 /* ------------------------------------------------------------------------- a change of rules */
 
@@ -50,28 +29,28 @@ static int open_needed(struct provision *provision, const struct rules *rules, b
 		const struct rule *rule = &rules->rule[i];
 		int index;
 
-		if (inputs_find(provision, rule->input.interface) < 0) {
-			index = inputs_claim(provision, rule->input.interface, error);
+		if (inputs_find(&provision->inputs, rule->input.interface) < 0) {
+			index = inputs_claim(&provision->inputs, rule->input.interface, error);
 			if (index < 0)
 				return index;
 			new_inputs[index] = true;
 		}
 		for (unsigned j = 0; j < rule->num_outputs; j++) {
-			if (outputs_find(provision, &rule->outputs[j]) >= 0)
+			if (outputs_find(&provision->outputs, &rule->outputs[j]) >= 0)
 				continue;
-			index = outputs_claim(provision, &rule->outputs[j], error);
+			index = outputs_claim(&provision->outputs, &rule->outputs[j], error);
 			if (index < 0)
 				return index;
 			new_outputs[index] = true;
 		}
 	}
 	for (int i = 0; i < INPUTS_MAX; i++) {
-		struct provision_input *input = &provision->inputs[i];
+		struct provision_input *input = &provision->inputs.input[i];
 		int rc;
 
 		if (!input->netif.name[0] || !inputs_needed(rules, input->netif.name))
 			continue;
-		rc = input_subscribe(provision, input, rules, error);
+		rc = input_subscribe(&provision->inputs, input, rules, error);
 		if (rc < 0)
 			return rc;
 	}
@@ -81,21 +60,21 @@ static int open_needed(struct provision *provision, const struct rules *rules, b
 /* Gives up what `rules` do not need; with `tell`, workers are told before. */
 static void release_unneeded(struct provision *provision, const struct rules *rules, bool tell)
 {
-	inputs_release_unneeded(provision, rules, tell);
-	outputs_release_unneeded(provision, rules, tell);
+	inputs_release_unneeded(&provision->inputs, rules, tell);
+	outputs_release_unneeded(&provision->outputs, rules, tell);
 }
 
 /* A set was refused on the way: what was subscribed to for it becomes what it was. */
 static void roll_back(struct provision *provision)
 {
-	char error[PROVISION_ERROR_BYTES];
+	char error[REFUSAL_BYTES];
 
 	release_unneeded(provision, &provision->rules, false);
 	for (int i = 0; i < INPUTS_MAX; i++) {
-		struct provision_input *input = &provision->inputs[i];
+		struct provision_input *input = &provision->inputs.input[i];
 
 		if (input->netif.name[0] &&
-		    input_subscribe(provision, input, &provision->rules, error) < 0)
+		    input_subscribe(&provision->inputs, input, &provision->rules, error) < 0)
 			log_error("Ingress", "%s", error);
 	}
 }
@@ -120,68 +99,72 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 		workers_receive(worker);
 		for (int i = 0; i < INPUTS_MAX; i++)
 			if (new_inputs[i])
-				input_send(provision, worker, i);
+				input_send(&provision->inputs, worker, i);
 		for (int i = 0; i < OUTPUTS_MAX; i++)
 			if (new_outputs[i])
-				output_send(provision, worker, i);
+				output_send(&provision->outputs, worker, i);
 		send_plan(provision, worker);
 	}
 }
 
 /* Of the types in struct plan_numbers. */
-static int input_number(const void *provision, const char *interface)
+static int input_number(const void *context, const char *interface)
 {
-	return inputs_find(provision, interface);
+	const struct provision *provision = context;
+
+	return inputs_find(&provision->inputs, interface);
 }
 
-static int output_number(const void *provision, const struct rule_output *key)
+static int output_number(const void *context, const struct rule_output *key)
 {
-	return outputs_find(provision, key);
+	const struct provision *provision = context;
+
+	return outputs_find(&provision->outputs, key);
 }
 
 static void clear_rule_counters(struct provision *provision, const bool *fresh)
 {
-	for (unsigned slot = 0; slot < RULES_MAX; slot++) {
-		if (!fresh[slot])
+	for (unsigned number = 0; number < RULES_MAX; number++) {
+		if (!fresh[number])
 			continue;
 		for (unsigned w = 0; w < provision->workers->count; w++)
-			memset(&provision->workers->worker[w].shared->rules[slot], 0,
+			memset(&provision->workers->worker[w].shared->rules[number], 0,
 			       sizeof(struct rule_counters));
-		provision->rule_since_ms[slot] = now_ms();
+		provision->rule_since_ms[number] = now_ms();
 	}
 }
 
-int provision_set_rules(struct provision *provision, struct rules *next,
-			char error[PROVISION_ERROR_BYTES])
+int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
 {
 	bool new_inputs[INPUTS_MAX] = {false}, new_outputs[OUTPUTS_MAX] = {false};
 	const struct plan_numbers numbers = {input_number, output_number, provision};
 	bool fresh[RULES_MAX] = {false};
-	uint32_t *slots = slots_assign(&provision->rules, provision->slots, next, fresh);
+	uint32_t *rule_numbers =
+		rule_numbers_assign(&provision->rules, provision->rule_numbers, next, fresh);
 	uint32_t bytes = 0;
 	int plan_fd = -1, rc;
 
-	if (!slots)
-		return provision_explain(error, -ENOMEM, "out of memory");
+	if (!rule_numbers)
+		return refusal_explain(error, -ENOMEM, "out of memory");
 	rc = open_needed(provision, next, new_inputs, new_outputs, error);
 	if (rc == 0) {
-		rc = plan_fd = plan_build(next, slots, &numbers, &bytes);
+		rc = plan_fd = plan_build(next, rule_numbers, &numbers, &bytes);
 		if (rc < 0)
-			provision_explain(error, rc, "cannot build the plan of the rules: %s",
-					  strerror(-rc));
+			refusal_explain(error, rc, "cannot build the plan of the rules: %s",
+					strerror(-rc));
 	}
 	if (rc < 0) {
 		roll_back(provision);
-		free(slots);
+		free(rule_numbers);
 		return rc;
 	}
 	clear_rule_counters(provision, fresh);
 	if (provision->plan_fd >= 0)
 		close(provision->plan_fd);
 	rules_free(&provision->rules);
-	free(provision->slots);
+	free(provision->rule_numbers);
 	provision->rules = *next;
-	provision->slots = slots;
+	provision->rule_numbers = rule_numbers;
 	provision->plan_fd = plan_fd;
 	provision->plan_bytes = bytes;
 	provision->generation++;
@@ -193,11 +176,11 @@ int provision_set_rules(struct provision *provision, struct rules *next,
 void provision_equip(struct provision *provision, struct worker_handle *worker)
 {
 	for (int i = 0; i < INPUTS_MAX; i++)
-		if (provision->inputs[i].netif.name[0])
-			input_send(provision, worker, i);
+		if (provision->inputs.input[i].netif.name[0])
+			input_send(&provision->inputs, worker, i);
 	for (int i = 0; i < OUTPUTS_MAX; i++)
-		if (provision->outputs[i].used)
-			output_send(provision, worker, i);
+		if (provision->outputs.output[i].used)
+			output_send(&provision->outputs, worker, i);
 	if (provision->plan_fd >= 0)
 		send_plan(provision, worker);
 }
@@ -206,66 +189,56 @@ void provision_equip(struct provision *provision, struct worker_handle *worker)
 
 void provision_follow_interfaces(struct provision *provision)
 {
-	inputs_follow(provision);
-	outputs_follow(provision);
+	inputs_follow(&provision->inputs, &provision->rules);
+	outputs_follow(&provision->outputs);
 }
 
 void provision_count_drops(struct provision *provision)
 {
-	inputs_count_drops(provision);
+	inputs_count_drops(&provision->inputs);
 }
 
-int64_t provision_close_graves(struct provision *provision)
+int64_t provision_close_due(struct provision *provision)
 {
-	return graves_close_due(&provision->graves, now_ms());
+	return deferred_close_due(&provision->inputs.closing, now_ms());
 }
 
 void provision_quiesce(struct provision *provision)
 {
-	provision->quiesced = true;
-	if (provision->inputs)
-		inputs_quiesce(provision);
+	inputs_quiesce(&provision->inputs);
 }
 
 bool provision_knows_interface(const char *name, void *context)
 {
 	const struct provision *provision = context;
-	bool known = netif_exists(name, NULL) || inputs_find(provision, name) >= 0;
+	bool known = netif_exists(name, NULL) || inputs_find(&provision->inputs, name) >= 0;
 
 	for (int i = 0; i < OUTPUTS_MAX && !known; i++)
-		known = provision->outputs[i].used &&
-			strcmp(provision->outputs[i].key.to.interface, name) == 0;
+		known = provision->outputs.output[i].used &&
+			strcmp(provision->outputs.output[i].key.to.interface, name) == 0;
 	return known;
 }
 
 int provision_init(struct provision *provision, const struct config *config,
 		   struct workers *workers)
 {
-	*provision = (struct provision){.config = config, .workers = workers, .plan_fd = -1};
-	provision->inputs = calloc(INPUTS_MAX, sizeof(*provision->inputs));
-	provision->outputs = calloc(OUTPUTS_MAX, sizeof(*provision->outputs));
-	if (!provision->inputs || !provision->outputs) {
+	int rc;
+
+	*provision = (struct provision){.workers = workers, .plan_fd = -1};
+	rc = inputs_init(&provision->inputs, config, workers);
+	if (rc == 0)
+		rc = outputs_init(&provision->outputs, config, workers);
+	if (rc < 0)
 		log_error("Supervisor", "out of memory");
-		return -ENOMEM;
-	}
-	for (int i = 0; i < INPUTS_MAX; i++)
-		memset(provision->inputs[i].fds, -1, sizeof(provision->inputs[i].fds));
-	for (int i = 0; i < OUTPUTS_MAX; i++)
-		memset(provision->outputs[i].fds, -1, sizeof(provision->outputs[i].fds));
-	return 0;
+	return rc;
 }
 
 void provision_exit(struct provision *provision)
 {
-	const struct rules none = {0};
-
-	if (provision->inputs && provision->outputs)
-		release_unneeded(provision, &none, false);
-	graves_exit(&provision->graves);
+	inputs_exit(&provision->inputs);
+	outputs_exit(&provision->outputs);
 	if (provision->plan_fd >= 0)
 		close(provision->plan_fd);
 	rules_free(&provision->rules);
-	free(provision->slots);
-	free(provision->inputs);
-	free(provision->outputs);
+	free(provision->rule_numbers);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * provision: the rules in force, and what they need: inputs (inputs.h), outputs (outputs.h), places
- * for their counters (slots.h), and the plan that tells workers which goes where (plan.h). It tells
- * the workers of every change, and a new worker of everything.
+ * provision: the rules in force, and what they need: inputs (inputs.h), outputs (outputs.h),
+ * numbers to be counted under (rule_numbers.h), and the plan that tells workers which goes where
+ * (plan.h). It tells the workers of every change, and a new worker of everything.
  *
  * Rules change as a whole: the next set is provided for completely, or refused and nothing changes.
  * Rules that are in both sets keep their sockets and counters and lose no packet.
@@ -12,27 +12,21 @@
 
 #include "contract/rules.h"
 #include "supervisor/config.h"
-#include "supervisor/graves.h"
 #include "supervisor/inputs.h"
 #include "supervisor/outputs.h"
+#include "supervisor/refusal.h"
 #include "supervisor/workers.h"
 
 struct provision {
-	const struct config *config;
 	struct workers *workers;
+	struct inputs inputs;
+	struct outputs outputs;
 	struct rules rules;		  /* in force */
-	uint32_t *slots;		  /* [rules.count] of their counters */
-	struct provision_input *inputs;	  /* [INPUTS_MAX] */
-	struct provision_output *outputs; /* [OUTPUTS_MAX] */
-	int64_t rule_since_ms[RULES_MAX]; /* by slot: when its counters began */
+	uint32_t *rule_numbers;		  /* [rules.count] under which they are counted */
+	int64_t rule_since_ms[RULES_MAX]; /* by number: when its counters began */
 	int plan_fd;
 	uint32_t plan_bytes, generation;
-	struct graves graves; /* of the inputs' sockets */
-	uint32_t rings;	      /* opened so far, each worker's counted as one */
-	bool quiesced;	      /* no ring lets frames in any more */
 };
-
-#define PROVISION_ERROR_BYTES 256
 
 /* Opens nothing yet. 0 or -ENOMEM after one line in the log; zeroed memory is harmless to all that
  * end things, quiesce and exit. */
@@ -42,8 +36,7 @@ void provision_exit(struct provision *provision);
 
 /* Puts the next set of rules in force, and takes it over from the caller. 0; or negative errno,
  * with one sentence in `error`: then the caller keeps it and nothing has changed. */
-int provision_set_rules(struct provision *provision, struct rules *next,
-			char error[PROVISION_ERROR_BYTES]);
+int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES]);
 
 /* Sends a worker that has just been started all it needs. */
 void provision_equip(struct provision *provision, struct worker_handle *worker);
@@ -56,7 +49,7 @@ void provision_count_drops(struct provision *provision);
 
 /* Closes the sockets whose time has come; milliseconds until the next one's has, -1: there is none.
  */
-int64_t provision_close_graves(struct provision *provision);
+int64_t provision_close_due(struct provision *provision);
 
 /* Lets no more frames in, also through rings that are opened later. */
 void provision_quiesce(struct provision *provision);
@@ -65,11 +58,5 @@ void provision_quiesce(struct provision *provision);
  * rulefile_interface_exists, with a struct provision as context: a change of rules is not refused
  * because an interface that is in use has gone for a while. */
 bool provision_knows_interface(const char *name, void *context);
-
-/* For its parts, inputs and outputs: writes the sentence to `error` and returns rc; */
-int provision_explain(char *error, int rc, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-/* closes those of `fds` that are open, which become -1. */
-void provision_close(int *fds, unsigned count);
 
 #endif

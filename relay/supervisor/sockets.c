@@ -171,8 +171,8 @@ static int bind_to_interface(int fd, const struct netif *netif)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-int sockets_open_ring(const struct netif *netif, const struct config *config,
-		      struct ring_shape shape)
+int sockets_open_input(const struct netif *netif, const struct config *config,
+		       struct ring_shape shape)
 {
 	const int on = 1;
 	/* protocol 0: nothing arrives before filter and ring are in place */
@@ -198,12 +198,12 @@ int sockets_open_ring(const struct netif *netif, const struct config *config,
 	return rc;
 }
 
-void sockets_quiesce_ring(int fd)
+void sockets_quiesce_input(int fd)
 {
 	attach_filter(fd, reject_all, 1);
 }
 
-uint64_t sockets_take_ring_drops(int fd)
+uint64_t sockets_take_drops(int fd)
 {
 	struct tpacket_stats stats = {0};
 	socklen_t size = sizeof(stats);

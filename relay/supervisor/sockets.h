@@ -23,14 +23,14 @@ struct ring_shape sockets_ring_shape(const struct netif *netif, const struct con
 
 /* A packet socket with a receive ring (TPACKET_V2; none with uring ingress), not yet mapped, that
  * takes IPv4 UDP of this interface. Returns the descriptor or negative errno. */
-int sockets_open_ring(const struct netif *netif, const struct config *config,
-		      struct ring_shape shape);
+int sockets_open_input(const struct netif *netif, const struct config *config,
+		       struct ring_shape shape);
 
 /* Lets no more frames into the ring. */
-void sockets_quiesce_ring(int fd);
+void sockets_quiesce_input(int fd);
 
 /* Frames dropped since the last call because there was no free slot. */
-uint64_t sockets_take_ring_drops(int fd);
+uint64_t sockets_take_drops(int fd);
 
 /* A UDP socket bound to the interface's address and connected to the destination. Returns the
  * descriptor or negative errno. */

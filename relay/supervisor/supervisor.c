@@ -132,7 +132,7 @@ static void set_levels(void *context, const struct log_levels *levels)
 static void reload(struct supervisor *supervisor)
 {
 	const char *path = supervisor->config->rule_file;
-	char error[RULEFILE_ERROR_BYTES], reason[PROVISION_ERROR_BYTES];
+	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES];
 	struct rules next = {0};
 
 	if (!path) {
@@ -311,7 +311,7 @@ static int wait_until_ready(struct supervisor *supervisor)
 static int start(struct supervisor *supervisor, struct rules *rules)
 {
 	struct workers *workers = &supervisor->workers;
-	char error[PROVISION_ERROR_BYTES];
+	char error[REFUSAL_BYTES];
 	int rc = 0;
 
 	for (unsigned i = 0; i < workers->count && rc == 0; i++)
@@ -364,7 +364,7 @@ static void run(struct supervisor *supervisor)
 	notify("READY=1");
 	while (!supervisor->stop) {
 		handle_events(supervisor, sooner(next_due(supervisor),
-						 provision_close_graves(&supervisor->provision)));
+						 provision_close_due(&supervisor->provision)));
 		report_if_due(supervisor);
 		if (supervisor->config->http)
 			health_tick(&supervisor->health, &supervisor->reporter);

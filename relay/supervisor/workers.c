@@ -3,7 +3,6 @@
 #include "supervisor/workers.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "worker/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>

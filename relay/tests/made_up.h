@@ -36,17 +36,12 @@ static void make_up(unsigned num_workers)
 		relay.workers.worker[i].ready = true;
 	}
 	provision->workers = &relay.workers;
-	provision->inputs = calloc(INPUTS_MAX, sizeof(*provision->inputs));
-	provision->outputs = calloc(OUTPUTS_MAX, sizeof(*provision->outputs));
+	assert_int_equal(inputs_init(&provision->inputs, &relay.config, &relay.workers), 0);
+	assert_int_equal(outputs_init(&provision->outputs, &relay.config, &relay.workers), 0);
 	provision->rules.rule = calloc(RULES_MAX, sizeof(*provision->rules.rule));
-	provision->slots = calloc(RULES_MAX, sizeof(*provision->slots));
+	provision->rule_numbers = calloc(RULES_MAX, sizeof(*provision->rule_numbers));
 	relay.reporter.netifs = calloc(INPUTS_MAX, sizeof(*relay.reporter.netifs));
-	assert_true(provision->inputs && provision->outputs && provision->rules.rule &&
-		    provision->slots && relay.reporter.netifs);
-	for (int i = 0; i < INPUTS_MAX; i++)
-		memset(provision->inputs[i].fds, -1, sizeof(provision->inputs[i].fds));
-	for (int i = 0; i < OUTPUTS_MAX; i++)
-		memset(provision->outputs[i].fds, -1, sizeof(provision->outputs[i].fds));
+	assert_true(provision->rules.rule && provision->rule_numbers && relay.reporter.netifs);
 	relay.reporter.config = &relay.config;
 	relay.reporter.workers = &relay.workers;
 	relay.reporter.provision = provision;
@@ -55,10 +50,10 @@ static void make_up(unsigned num_workers)
 static void forget(void)
 {
 	workers_exit(&relay.workers);
-	free(relay.provision.inputs);
-	free(relay.provision.outputs);
+	free(relay.provision.inputs.input);
+	free(relay.provision.outputs.output);
 	free(relay.provision.rules.rule);
-	free(relay.provision.slots);
+	free(relay.provision.rule_numbers);
 	free(relay.reporter.netifs);
 }
 
@@ -76,7 +71,7 @@ static struct endpoint endpoint(const char *interface, const char *group, unsign
 	return endpoint;
 }
 
-/* Its counters are in the slot that is returned, which is not its index. */
+/* It is counted under the number that is returned, which is not its index. */
 static inline unsigned make_up_rule(const char *id, struct endpoint input)
 {
 	unsigned index = relay.provision.rules.count++;
@@ -84,8 +79,8 @@ static inline unsigned make_up_rule(const char *id, struct endpoint input)
 
 	snprintf(rule->id, sizeof(rule->id), "%s", id);
 	rule->input = input;
-	relay.provision.slots[index] = RULES_MAX - 1 - index;
-	return relay.provision.slots[index];
+	relay.provision.rule_numbers[index] = RULES_MAX - 1 - index;
+	return relay.provision.rule_numbers[index];
 }
 
 /* Returns its index; none of its sockets is open. */
@@ -93,8 +88,9 @@ static inline unsigned make_up_output(struct endpoint to, unsigned ttl)
 {
 	unsigned index = relay.num_outputs++;
 
-	relay.provision.outputs[index].used = true;
-	relay.provision.outputs[index].key = (struct rule_output){.to = to, .ttl = (uint8_t)ttl};
+	relay.provision.outputs.output[index].used = true;
+	relay.provision.outputs.output[index].key =
+		(struct rule_output){.to = to, .ttl = (uint8_t)ttl};
 	return index;
 }
 

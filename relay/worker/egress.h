@@ -10,38 +10,16 @@
 #ifndef EGRESS_H
 #define EGRESS_H
 
-#include "contract/channel.h"
+#include "contract/settings.h"
 #include "contract/counters.h"
-#include "worker/ingress.h"
+#include "worker/send_op.h"
 
 #include <liburing.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
-enum {
-	GSO_SEGMENTS_MAX = 64, /* UDP_MAX_SEGMENTS of the kernels we care for */
-	GSO_BYTES_MAX = 65507, /* payload of the largest UDP datagram */
-	UDP_IPV4_HEADERS = 28,
-};
-
-/* One send: the packets of one output that leave together. */
-struct send_op {
-	struct output *output;
-	unsigned segments;	/* packets */
-	unsigned parts;		/* runs of packets that it is put together from */
-	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
-	uint32_t bytes;		/* of all packets */
-	int result;		/* 0; negative errno; OP_PENDING: not known yet */
-	struct msghdr message;
-	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
-	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(uint16_t))];
-	} control;
-};
+enum { UDP_IPV4_HEADERS = 28 };
 
 struct output {
 	char interface[IFNAMSIZ];
@@ -60,17 +38,16 @@ struct output {
 typedef void (*egress_drop)(void *context, struct hold hold);
 
 struct egress {
+	struct send_pool pool;
+	uint32_t *queued; /* [pool.depth] the first num_queued wait to be submitted, in order */
+	unsigned num_queued;
+	struct mmsghdr *vector; /* [pool.depth] for sendmmsg */
 	struct io_uring uring;
-	struct send_op *ops;	/* [depth] */
-	uint32_t *free;		/* [depth] the first num_free are not in use */
-	uint32_t *queued;	/* [depth] the first num_queued wait to be submitted, in order */
-	struct mmsghdr *vector; /* [depth] for sendmmsg */
-	unsigned depth, num_free, num_queued;
-	unsigned in_flight; /* submitted, not completed */
+	unsigned in_flight; /* submitted to it, not completed */
 	enum egress_mode mode;
 	enum reap_mode reap;
 	enum gso_mode gso;
-	int error; /* of the io_uring itself: negative errno, sticky */
+	int error; /* of the io_uring itself: negative errno, sticky; 0 with sendmmsg */
 	struct counters *counters;
 	egress_drop drop;
 	void *drop_context;

@@ -38,7 +38,7 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 		forwarder->routes[i] = (struct route){
 			.outputs = list + rule->first_output,
 			.num_outputs = rule->num_outputs,
-			.counters = &counters[rule->slot],
+			.counters = &counters[rule->number],
 		};
 		rule_table_insert(&forwarder->table,
 				  (struct rule_key){rule->group, rule->port, rule->input},

@@ -8,7 +8,7 @@
 #include "contract/counters.h"
 #include "contract/drill.h"
 #include "contract/plan.h"
-#include "contract/rules.h"
+#include "worker/rule_table.h"
 #include "worker/egress.h"
 #include "worker/handoff.h"
 #include "worker/ingress.h"

@@ -97,7 +97,7 @@ void handoff_collect(struct handoff *handoff)
 	}
 }
 
-void handoff_settle(struct handoff *handoff)
+void handoff_drain(struct handoff *handoff)
 {
 	handoff_kick(handoff);
 	while (handoff->outstanding > 0) {

@@ -11,7 +11,7 @@
 #ifndef HANDOFF_H
 #define HANDOFF_H
 
-#include "contract/channel.h"
+#include "contract/settings.h"
 #include "contract/counters.h"
 #include "worker/egress.h"
 
@@ -74,7 +74,7 @@ void handoff_kick(struct handoff *handoff);
 void handoff_collect(struct handoff *handoff);
 
 /* Waits until nothing is outstanding. */
-void handoff_settle(struct handoff *handoff);
+void handoff_drain(struct handoff *handoff);
 
 /* Before sleeping for want of slots: true if returns_fd will tell when one has come back; false if
  * one has already. */

@@ -40,7 +40,7 @@ static uint32_t after(const struct ingress *ingress, uint32_t index, uint32_t st
 
 static struct tpacket2_hdr *slot_at(const struct ingress *ingress, uint32_t index)
 {
-	return (struct tpacket2_hdr *)(ingress->ring + (size_t)index * ingress->slot_bytes);
+	return (struct tpacket2_hdr *)(ingress->ring.memory + (size_t)index * ingress->slot_bytes);
 }
 
 static void give_to_kernel(const struct ingress *ingress, uint32_t index)
@@ -72,7 +72,7 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
  */
 static void take_over(struct ingress *ingress)
 {
-	uint32_t head = ingress->place->head, lent = ingress->place->lent;
+	uint32_t head = ingress->position->head, lent = ingress->position->lent;
 
 	for (uint32_t i = 1; i <= lent && i <= ingress->slots; i++) {
 		uint32_t slot = after(ingress, head, ingress->slots - i);
@@ -88,7 +88,7 @@ static void take_over(struct ingress *ingress)
 		counter_add(ingress->counters, COUNTER_recv_packets, packets);
 		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
 	}
-	ingress->place->lent = 0;
+	ingress->position->lent = 0;
 }
 
 static int ring_open(struct ingress *ingress)
@@ -99,27 +99,27 @@ static int ring_open(struct ingress *ingress)
 
 	if (ring == MAP_FAILED)
 		return -errno;
-	ingress->released = calloc(ingress->slots, sizeof(*ingress->released));
-	if (!ingress->released) {
+	ingress->ring.released = calloc(ingress->slots, sizeof(*ingress->ring.released));
+	if (!ingress->ring.released) {
 		munmap(ring, bytes);
 		return -ENOMEM;
 	}
-	ingress->ring = ring;
-	ingress->ring_bytes = bytes;
+	ingress->ring.memory = ring;
+	ingress->ring.bytes = bytes;
 	take_over(ingress);
 	return 0;
 }
 
 static void ring_close(struct ingress *ingress)
 {
-	munmap(ingress->ring, ingress->ring_bytes);
-	free(ingress->released);
-	ingress->ring = NULL;
+	munmap(ingress->ring.memory, ingress->ring.bytes);
+	free(ingress->ring.released);
+	ingress->ring.memory = NULL;
 }
 
 static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
-	uint32_t head = ingress->place->head;
+	uint32_t head = ingress->position->head;
 	unsigned n;
 
 	for (n = 0; n < max && ingress->lent + n < ingress->slots; n++) {
@@ -136,18 +136,18 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 	}
 	ingress->lent += n;
 	/* should we die now, the successor gives back what lies behind the head */
-	__atomic_store_n(&ingress->place->lent, ingress->lent, __ATOMIC_RELEASE);
-	__atomic_store_n(&ingress->place->head, after(ingress, head, n), __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->position->head, after(ingress, head, n), __ATOMIC_RELEASE);
 	return n;
 }
 
 static void ring_release(struct ingress *ingress, uint32_t slot)
 {
-	uint32_t oldest = after(ingress, ingress->place->head, ingress->slots - ingress->lent);
+	uint32_t oldest = after(ingress, ingress->position->head, ingress->slots - ingress->lent);
 
-	ingress->released[slot] = true;
-	while (ingress->lent > 0 && ingress->released[oldest]) {
-		ingress->released[oldest] = false;
+	ingress->ring.released[slot] = true;
+	while (ingress->lent > 0 && ingress->ring.released[oldest]) {
+		ingress->ring.released[oldest] = false;
 		give_to_kernel(ingress, oldest);
 		oldest = after(ingress, oldest, 1);
 		ingress->lent--;

@@ -2,19 +2,19 @@
 /*
  * ingress_uring: io_uring multishot receive into buffers of the pool.
  *
- * One request per input stays armed and yields a completion per frame, as long as there are
+ * One request per ingress stays armed and yields a completion per frame, as long as there are
  * buffers:
  *
  *     pool -> group (waits in the kernel) -> completion -> frame lent -> released -> pool
  *
  * Without a buffer the request ends with ENOBUFS, frames wait in the socket, and what does not fit
  * there is counted by the kernel; as soon as a buffer is back, the request is armed again. So it is
- * after any other end, as with ENETDOWN: an input that finds nothing, and whose worker may go to
- * sleep, leaves no request of any input unarmed that could be armed.
+ * after any other end, as with ENETDOWN: one that finds nothing, and whose worker may go to
+ * sleep, leaves no request of any other unarmed that could be armed.
  *
  * A buffer begins with the kernel's header and control data (what it knows of the checksum), then
- * the frame. The inputs share one io_uring, which has to be set up before the sandbox closes;
- * completions name their input by a tag, so that late ones of an input that has been closed are
+ * the frame. They share one io_uring, which has to be set up before the sandbox closes;
+ * completions name their ingress by a tag, so that late ones of one that has been closed are
  * told apart.
  */
 #include "worker/ingress.h"
@@ -36,15 +36,15 @@ enum {
 
 static struct msghdr message_shape = {.msg_controllen = CONTROL_BYTES};
 
-/* ------------------------------------------------------------------------- shared by the inputs */
+/* ------------------------------------------------------------------------- shared by all */
 
-static int group_init(struct receiver *receiver, unsigned index)
+static int group_init(struct recv_uring *shared, unsigned index)
 {
 	struct io_uring_buf_reg registration = {.bgid = (uint16_t)index};
 	unsigned entries = 1;
 	void *memory;
 
-	while (entries < receiver->num_recv_buffers)
+	while (entries < shared->num_recv_buffers)
 		entries *= 2;
 	memory = mmap(NULL, entries * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE,
 		      MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
@@ -52,112 +52,112 @@ static int group_init(struct receiver *receiver, unsigned index)
 		return -errno;
 	registration.ring_addr = (uint64_t)(uintptr_t)memory;
 	registration.ring_entries = entries;
-	receiver->groups[index].ring = memory;
-	receiver->groups[index].entries = entries;
+	shared->groups[index].ring = memory;
+	shared->groups[index].entries = entries;
 	io_uring_buf_ring_init(memory);
-	return io_uring_register_buf_ring(&receiver->uring, &registration, 0);
+	return io_uring_register_buf_ring(&shared->uring, &registration, 0);
 }
 
-int receiver_init(struct receiver *receiver, struct pool *pool, unsigned num_recv_buffers)
+int recv_uring_init(struct recv_uring *shared, struct pool *pool, unsigned num_recv_buffers)
 {
 	int rc;
 
-	*receiver = (struct receiver){.pool = pool, .num_recv_buffers = num_recv_buffers};
+	*shared = (struct recv_uring){.pool = pool, .num_recv_buffers = num_recv_buffers};
 	/* not DEFER_TASKRUN: its descriptor would not become readable while the thread sleeps */
-	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUTS_MAX, &receiver->uring,
+	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUTS_MAX, &shared->uring,
 				 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
 	if (rc < 0) {
-		receiver->pool = NULL; /* there is no io_uring to be closed */
+		shared->pool = NULL; /* there is no io_uring to be closed */
 		return rc;
 	}
 	for (unsigned i = 0; i < POOL_CLASSES && rc == 0; i++)
-		rc = group_init(receiver, i);
+		rc = group_init(shared, i);
 	return rc;
 }
 
-void receiver_exit(struct receiver *receiver)
+void recv_uring_exit(struct recv_uring *shared)
 {
-	if (!receiver->pool)
+	if (!shared->pool)
 		return;
-	io_uring_queue_exit(&receiver->uring);
+	io_uring_queue_exit(&shared->uring);
 	for (unsigned i = 0; i < POOL_CLASSES; i++)
-		if (receiver->groups[i].ring)
-			munmap(receiver->groups[i].ring,
-			       receiver->groups[i].entries * sizeof(struct io_uring_buf));
-	receiver->pool = NULL;
+		if (shared->groups[i].ring)
+			munmap(shared->groups[i].ring,
+			       shared->groups[i].entries * sizeof(struct io_uring_buf));
+	shared->pool = NULL;
 }
 
 /* Posts free buffers until as many wait as configured. */
-static void refill(struct receiver *receiver, unsigned index)
+static void refill(struct recv_uring *shared, unsigned index)
 {
-	struct pool_class *pool_class = &receiver->pool->classes[index];
-	struct io_uring_buf_ring *ring = receiver->groups[index].ring;
-	const int mask = (int)receiver->groups[index].entries - 1;
+	struct pool_class *pool_class = &shared->pool->classes[index];
+	struct io_uring_buf_ring *ring = shared->groups[index].ring;
+	const int mask = (int)shared->groups[index].entries - 1;
 	int added = 0;
 
-	while (receiver->groups[index].posted < receiver->num_recv_buffers) {
+	while (shared->groups[index].posted < shared->num_recv_buffers) {
 		int64_t number = pool_get(pool_class);
 
 		if (number < 0)
 			break;
 		io_uring_buf_ring_add(ring, pool_buffer(pool_class, (uint32_t)number),
 				      pool_class->buffer_bytes, (uint16_t)number, mask, added++);
-		receiver->groups[index].posted++;
+		shared->groups[index].posted++;
 	}
 	if (added)
 		io_uring_buf_ring_advance(ring, added);
 }
 
-/* The open input that a completion is for; NULL: it has been closed. */
-static struct ingress *input_of(const struct receiver *receiver, uint64_t tag)
+/* The open ingress that a completion is for; NULL: it has been closed. */
+static struct ingress *owner_of(const struct recv_uring *shared, uint64_t tag)
 {
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		if (receiver->live[i] && receiver->live[i]->tag == tag)
-			return receiver->live[i];
+		if (shared->live[i] && shared->live[i]->uring.tag == tag)
+			return shared->live[i];
 	return NULL;
 }
 
-/* There are as many places as inputs. */
-static void replace_live(struct receiver *receiver, const struct ingress *from, struct ingress *to)
+/* There is room for each. */
+static void replace_live(struct recv_uring *shared, const struct ingress *from, struct ingress *to)
 {
 	for (unsigned i = 0; i < INPUTS_MAX; i++) {
-		if (receiver->live[i] != from)
+		if (shared->live[i] != from)
 			continue;
-		receiver->live[i] = to;
+		shared->live[i] = to;
 		return;
 	}
 }
 
-/* ------------------------------------------------------------------------- one input */
+/* ------------------------------------------------------------------------- one ingress */
 
 static void arm(struct ingress *ingress)
 {
-	struct receiver *receiver = ingress->receiver;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&receiver->uring);
+	struct recv_uring *shared = ingress->uring.shared;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&shared->uring);
 
 	if (!sqe)
 		return;
 	io_uring_prep_recvmsg_multishot(sqe, ingress->fd, &message_shape, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = (uint16_t)ingress->pool_class;
-	sqe->user_data = ingress->tag;
-	ingress->armed = io_uring_submit(&receiver->uring) > 0;
+	sqe->buf_group = (uint16_t)ingress->uring.pool_class;
+	sqe->user_data = ingress->uring.tag;
+	ingress->uring.armed = io_uring_submit(&shared->uring) > 0;
 	counter_add(ingress->counters, COUNTER_system_calls, 1);
 	counter_add(ingress->counters, COUNTER_sqes, 1);
 }
 
 static int uring_open(struct ingress *ingress)
 {
-	struct receiver *receiver = ingress->receiver;
+	struct recv_uring *shared = ingress->uring.shared;
 	struct pool_class *pool_class = pool_class_for(
-		receiver->pool, ingress->frame_bytes + FRAME_EXTRA_BYTES + HEADER_BYTES);
+		shared->pool, ingress->uring.frame_bytes + FRAME_EXTRA_BYTES + HEADER_BYTES);
 
-	ingress->pool_class = (unsigned)(pool_class - receiver->pool->classes);
+	ingress->uring.pool_class = (unsigned)(pool_class - shared->pool->classes);
 	ingress->slots = pool_class->count;
 	ingress->slot_bytes = pool_class->buffer_bytes;
-	ingress->tag = (receiver->last_tag += POOL_CLASSES) + ingress->pool_class;
-	replace_live(receiver, NULL, ingress);
-	refill(receiver, ingress->pool_class);
+	ingress->uring.tag = (shared->last_tag += POOL_CLASSES) + ingress->uring.pool_class;
+	replace_live(shared, NULL, ingress);
+	refill(shared, ingress->uring.pool_class);
 	arm(ingress);
 	return 0;
 }
@@ -165,41 +165,41 @@ static int uring_open(struct ingress *ingress)
 /* The request ends by itself some time after it is cancelled; its completions no longer match. */
 static void uring_close(struct ingress *ingress)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ingress->receiver->uring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ingress->uring.shared->uring);
 
-	replace_live(ingress->receiver, ingress, NULL);
+	replace_live(ingress->uring.shared, ingress, NULL);
 	if (!sqe)
 		return;
-	io_uring_prep_cancel64(sqe, ingress->tag, 0);
+	io_uring_prep_cancel64(sqe, ingress->uring.tag, 0);
 	sqe->user_data = 0;
-	io_uring_submit(&ingress->receiver->uring);
-	ingress->armed = false;
-	ingress->tag = 0;
+	io_uring_submit(&ingress->uring.shared->uring);
+	ingress->uring.armed = false;
+	ingress->uring.tag = 0;
 }
 
 static void uring_release(struct ingress *ingress, uint32_t slot)
 {
-	pool_put(&ingress->receiver->pool->classes[ingress->pool_class], slot);
+	pool_put(&ingress->uring.shared->pool->classes[ingress->uring.pool_class], slot);
 	ingress->lent--;
 }
 
-/* A completion of an input that is closed: its buffer, of the class that its tag tells, goes back.
+/* A completion of one that is closed: its buffer, of the class that its tag tells, goes back.
  */
-static void discard(struct receiver *receiver, const struct io_uring_cqe *cqe)
+static void discard(struct recv_uring *shared, const struct io_uring_cqe *cqe)
 {
 	unsigned index = (unsigned)(cqe->user_data % POOL_CLASSES);
 
 	if (!(cqe->flags & IORING_CQE_F_BUFFER))
 		return;
-	receiver->groups[index].posted--;
-	pool_put(&receiver->pool->classes[index], cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+	shared->groups[index].posted--;
+	pool_put(&shared->pool->classes[index], cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 /* Fills *frame from the buffer of a completion; false when there is no frame in it. */
 static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, struct frame *frame)
 {
 	const struct pool_class *pool_class =
-		&ingress->receiver->pool->classes[ingress->pool_class];
+		&ingress->uring.shared->pool->classes[ingress->uring.pool_class];
 	uint32_t slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	struct io_uring_recvmsg_out *out =
 		io_uring_recvmsg_validate(pool_buffer(pool_class, slot), cqe->res, &message_shape);
@@ -234,52 +234,52 @@ static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, 
 	return true;
 }
 
-/* Frames of other inputs are left to them, completions of nobody are cleared away. */
+/* Frames of others are left to them, completions of nobody are cleared away. */
 static unsigned take_completions(struct ingress *ingress, struct frame *frames, unsigned max)
 {
-	struct receiver *receiver = ingress->receiver;
+	struct recv_uring *shared = ingress->uring.shared;
 	struct io_uring_cqe *cqe;
 	unsigned n = 0;
 
-	while (n < max && io_uring_peek_cqe(&receiver->uring, &cqe) == 0) {
-		struct ingress *owner = cqe->user_data == ingress->tag
+	while (n < max && io_uring_peek_cqe(&shared->uring, &cqe) == 0) {
+		struct ingress *owner = cqe->user_data == ingress->uring.tag
 						? ingress
-						: input_of(receiver, cqe->user_data);
+						: owner_of(shared, cqe->user_data);
 
 		if (owner && owner != ingress && (cqe->flags & IORING_CQE_F_BUFFER))
 			break;
 		if (!owner)
-			discard(receiver, cqe);
+			discard(shared, cqe);
 		else if (!(cqe->flags & IORING_CQE_F_MORE))
-			owner->armed = false;
+			owner->uring.armed = false;
 		if (owner && (cqe->flags & IORING_CQE_F_BUFFER)) {
-			receiver->groups[ingress->pool_class].posted--;
+			shared->groups[ingress->uring.pool_class].posted--;
 			ingress->lent++;
 			if (cqe->res >= 0 && read_frame(ingress, cqe, &frames[n]))
 				n++;
 			else
 				uring_release(ingress, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 		}
-		io_uring_cqe_seen(&receiver->uring, cqe);
+		io_uring_cqe_seen(&shared->uring, cqe);
 	}
 	return n;
 }
 
-/* Arms the inputs whose request has ended and that have a buffer to wait with. True if any was. */
-static bool rearm(struct receiver *receiver)
+/* Arms those whose request has ended and that have a buffer to wait with. True if any was. */
+static bool rearm(struct recv_uring *shared)
 {
 	bool armed = false;
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++) {
-		struct ingress *ingress = receiver->live[i];
+		struct ingress *ingress = shared->live[i];
 
-		if (!ingress || ingress->armed)
+		if (!ingress || ingress->uring.armed)
 			continue;
-		refill(receiver, ingress->pool_class);
-		if (receiver->groups[ingress->pool_class].posted == 0)
+		refill(shared, ingress->uring.pool_class);
+		if (shared->groups[ingress->uring.pool_class].posted == 0)
 			continue;
 		arm(ingress);
-		armed |= ingress->armed;
+		armed |= ingress->uring.armed;
 	}
 	return armed;
 }
@@ -287,25 +287,25 @@ static bool rearm(struct receiver *receiver)
 /* Has the kernel complete what it can. */
 static void look(struct ingress *ingress)
 {
-	if (io_uring_cq_ready(&ingress->receiver->uring) > 0)
+	if (io_uring_cq_ready(&ingress->uring.shared->uring) > 0)
 		return;
-	io_uring_get_events(&ingress->receiver->uring);
+	io_uring_get_events(&ingress->uring.shared->uring);
 	counter_add(ingress->counters, COUNTER_system_calls, 1);
 }
 
 static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
-	struct receiver *receiver = ingress->receiver;
+	struct recv_uring *shared = ingress->uring.shared;
 	unsigned n;
 
-	refill(receiver, ingress->pool_class);
-	if (receiver->groups[ingress->pool_class].posted == 0)
+	refill(shared, ingress->uring.pool_class);
+	if (shared->groups[ingress->uring.pool_class].posted == 0)
 		counter_add(ingress->counters, COUNTER_pool_exhausted, 1);
-	else if (!ingress->armed)
+	else if (!ingress->uring.armed)
 		arm(ingress);
 	look(ingress);
 	n = take_completions(ingress, frames, max);
-	if (n == 0 && rearm(receiver)) {
+	if (n == 0 && rearm(shared)) {
 		look(ingress);
 		n = take_completions(ingress, frames, max);
 	}
@@ -314,7 +314,7 @@ static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsign
 
 static int uring_wait_fd(const struct ingress *ingress)
 {
-	return ingress->receiver->uring.ring_fd;
+	return ingress->uring.shared->uring.ring_fd;
 }
 
 const struct ingress_ops ingress_uring_ops = {

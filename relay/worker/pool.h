@@ -6,7 +6,7 @@
 #ifndef POOL_H
 #define POOL_H
 
-#include "contract/channel.h"
+#include "contract/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>

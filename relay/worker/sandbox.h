@@ -6,7 +6,7 @@
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
-#include "contract/channel.h"
+#include "contract/settings.h"
 
 /* Keeps the calling thread on a CPU; -1: on any. 0 or negative errno. */
 int sandbox_pin(int cpu);

@@ -37,15 +37,15 @@ enum { MESSAGES_PER_TURN = 64 };
 struct worker {
 	struct worker_settings settings;
 	struct shared *shared;
-	struct counters counters; /* published at the end of each turn */
-	struct ingress inputs[INPUTS_MAX];
-	unsigned num_inputs; /* highest index in use, plus one */
+	struct counters counters;	    /* published at the end of each turn */
+	struct ingress ingress[INPUTS_MAX]; /* by the input's number */
+	unsigned num_inputs;		    /* highest index in use, plus one */
 	struct output outputs[OUTPUTS_MAX];
 	struct forwarder forwarder;
-	struct egress egress;	/* unified thread model */
-	struct handoff handoff; /* split thread model */
-	struct pool pool;	/* uring ingress */
-	struct receiver receiver;
+	struct egress egress;	      /* unified thread model */
+	struct handoff handoff;	      /* split thread model */
+	struct pool pool;	      /* uring ingress */
+	struct recv_uring recv_uring; /* uring ingress */
 	struct waiter waiter;
 	struct frame *frames; /* [send_batch] of the burst at hand */
 	uint32_t doorbell_seen;
@@ -60,73 +60,73 @@ static bool split(const struct worker *worker)
 	return worker->settings.threads == THREADS_SPLIT;
 }
 
-/* Until no send is under way, and every slot is back. */
-static void settle(struct worker *worker)
+/* Waits until no send is under way, and every slot is back. */
+static void drain(struct worker *worker)
 {
 	if (split(worker))
-		handoff_settle(&worker->handoff);
+		handoff_drain(&worker->handoff);
 	else
 		egress_drain(&worker->egress);
 }
 
 /* ------------------------------------------------------------------------- inputs and outputs */
 
-static void input_close(struct worker *worker, unsigned index)
+static void ingress_close(struct worker *worker, unsigned index)
 {
-	struct ingress *input = &worker->inputs[index];
+	struct ingress *ingress = &worker->ingress[index];
 
-	if (input->fd < 0)
+	if (ingress->fd < 0)
 		return;
 	waiter_set(&worker->waiter, index, -1);
-	input->ops->close(input);
-	close(input->fd);
-	free(input->holds);
-	input->fd = -1;
+	ingress->ops->close(ingress);
+	close(ingress->fd);
+	free(ingress->holds);
+	ingress->fd = -1;
 }
 
-/* The place in a ring that a predecessor has worked on; in another one, the first slot is the next.
+/* The position in a ring that a predecessor has worked on; in another one, the first slot is the
+ * next.
  */
-static struct ring_place *take_place(struct worker *worker, const struct message *message)
+static struct ring_position *take_position(struct worker *worker, const struct message *message)
 {
-	struct ring_place *place = &worker->shared->places[message->index];
+	struct ring_position *position = &worker->shared->positions[message->index];
 
-	if (place->ring != message->input.ring) {
-		place->ring = message->input.ring;
-		place->head = place->lent = 0;
+	if (position->ring != message->input.ring) {
+		position->ring = message->input.ring;
+		position->head = position->lent = 0;
 	}
-	return place;
+	return position;
 }
 
-static int input_open(struct worker *worker, const struct message *message, int fd)
+static int ingress_open(struct worker *worker, const struct message *message, int fd)
 {
-	struct ingress *input = &worker->inputs[message->index];
+	struct ingress *ingress = &worker->ingress[message->index];
 	const bool ring = worker->settings.ingress == INGRESS_RING;
 	int rc;
 
-	input_close(worker, message->index);
-	*input = (struct ingress){
+	ingress_close(worker, message->index);
+	*ingress = (struct ingress){
 		.ops = ring ? &ingress_ring_ops : &ingress_uring_ops,
 		.fd = fd,
 		.slots = message->input.slots,
 		.slot_bytes = message->input.slot_bytes,
 		.counters = &worker->counters,
-		.place = take_place(worker, message),
-		.receiver = &worker->receiver,
-		.frame_bytes = message->input.frame_bytes,
+		.position = take_position(worker, message),
+		.uring = {.shared = &worker->recv_uring, .frame_bytes = message->input.frame_bytes},
 	};
-	memcpy(input->interface, message->input.interface, sizeof(input->interface));
-	rc = input->ops->open(input);
-	input->holds = rc == 0 ? calloc(input->slots, sizeof(*input->holds)) : NULL;
-	if (!input->holds) {
+	memcpy(ingress->interface, message->input.interface, sizeof(ingress->interface));
+	rc = ingress->ops->open(ingress);
+	ingress->holds = rc == 0 ? calloc(ingress->slots, sizeof(*ingress->holds)) : NULL;
+	if (!ingress->holds) {
 		if (rc == 0)
-			input->ops->close(input);
-		log_error("Ingress", "cannot receive on %s: %s", input->interface,
+			ingress->ops->close(ingress);
+		log_error("Ingress", "cannot receive on %s: %s", ingress->interface,
 			  strerror(rc < 0 ? -rc : ENOMEM));
 		close(fd);
-		input->fd = -1;
+		ingress->fd = -1;
 		return rc;
 	}
-	waiter_set(&worker->waiter, message->index, input->ops->wait_fd(input));
+	waiter_set(&worker->waiter, message->index, ingress->ops->wait_fd(ingress));
 	if (message->index >= worker->num_inputs)
 		worker->num_inputs = message->index + 1;
 	return 0;
@@ -203,13 +203,13 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 /* Takes over `fd` (-1: none). */
 static int handle_message(struct worker *worker, const struct message *message, int fd)
 {
-	settle(worker);
+	drain(worker);
 	switch (message->type) {
 	case MESSAGE_INPUT:
-		input_open(worker, message, fd);
+		ingress_open(worker, message, fd);
 		return 0;
 	case MESSAGE_INPUT_GONE:
-		input_close(worker, message->index);
+		ingress_close(worker, message->index);
 		return 0;
 	case MESSAGE_OUTPUT:
 		output_open(worker, message, fd);
@@ -271,22 +271,22 @@ static int handle_messages(struct worker *worker)
 /* One burst of one interface, from ring to wire. Returns how many frames it had. */
 static unsigned turn(struct worker *worker, unsigned index)
 {
-	struct ingress *input = &worker->inputs[index];
+	struct ingress *ingress = &worker->ingress[index];
 	const uint64_t before = counter_get(&worker->counters, COUNTER_recv_packets);
-	unsigned count = input->fd < 0 ? 0
-				       : input->ops->peek(input, worker->frames,
-							  worker->settings.send_batch);
+	unsigned count = ingress->fd < 0 ? 0
+					 : ingress->ops->peek(ingress, worker->frames,
+							      worker->settings.send_batch);
 
 	if (count == 0)
 		return 0;
-	forward_burst(&worker->forwarder, input, (uint16_t)index, worker->frames, count);
+	forward_burst(&worker->forwarder, ingress, (uint16_t)index, worker->frames, count);
 	if (split(worker))
 		handoff_collect(&worker->handoff);
 	else
 		egress_flush(&worker->egress);
-	__atomic_store_n(&input->place->lent, input->lent, __ATOMIC_RELAXED);
-	counter_bump(&input->place->frames, count);
-	counter_bump(&input->place->packets,
+	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELAXED);
+	counter_bump(&ingress->position->frames, count);
+	counter_bump(&ingress->position->packets,
 		     counter_get(&worker->counters, COUNTER_recv_packets) - before);
 	counters_publish(&worker->shared->counters, &worker->counters);
 	return count;
@@ -306,7 +306,7 @@ static unsigned turn_all(struct worker *worker)
 }
 
 /* What an idle loop still has to do before it may sleep; true if that changed anything. */
-static bool finish_sends(struct worker *worker)
+static bool finish_before_sleep(struct worker *worker)
 {
 	uint64_t outstanding;
 
@@ -330,7 +330,7 @@ static int wait_for_work(struct worker *worker)
 {
 	int rc;
 
-	if (finish_sends(worker))
+	if (finish_before_sleep(worker))
 		return 0;
 	rc = waiter_sleep(&worker->waiter, &worker->counters);
 
@@ -341,7 +341,7 @@ static int wait_for_work(struct worker *worker)
 		/* the interface went down or away; asking for the error clears it, and the
 		 * supervisor, which follows interfaces, does something about it */
 		if (worker->waiter.events[i] & POLLERR)
-			getsockopt(worker->inputs[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
+			getsockopt(worker->ingress[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	}
 	counters_publish(&worker->shared->counters, &worker->counters);
 	if (rc == 0 && worker->waiter.events[RETURNS_INDEX])
@@ -424,7 +424,7 @@ static int worker_init(struct worker *worker)
 	int rc;
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		worker->inputs[i].fd = -1;
+		worker->ingress[i].fd = -1;
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
 		worker->outputs[i].fd = -1;
 	rc = receive_setup(worker);
@@ -440,8 +440,8 @@ static int worker_init(struct worker *worker)
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
 		rc = pool_init(&worker->pool, worker->settings.pool, worker->settings.aggregates);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
-		rc = receiver_init(&worker->receiver, &worker->pool,
-				   worker->settings.num_recv_buffers);
+		rc = recv_uring_init(&worker->recv_uring, &worker->pool,
+				     worker->settings.num_recv_buffers);
 	if (rc == 0)
 		rc = init_egress(worker);
 	if (rc == 0)
@@ -452,16 +452,16 @@ static int worker_init(struct worker *worker)
 static void worker_exit(struct worker *worker)
 {
 	if (worker->stop)
-		settle(worker);
+		drain(worker);
 	for (unsigned i = 0; i < worker->num_inputs; i++)
-		input_close(worker, i);
+		ingress_close(worker, i);
 	handoff_stop(&worker->handoff);
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
 		output_close(worker, i);
 	forwarder_exit(&worker->forwarder);
 	waiter_exit(&worker->waiter);
 	egress_exit(&worker->egress);
-	receiver_exit(&worker->receiver);
+	recv_uring_exit(&worker->recv_uring);
 	pool_exit(&worker->pool);
 	free(worker->frames);
 	shared_unmap(worker->shared);

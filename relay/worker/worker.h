@@ -6,9 +6,6 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-/* The descriptor under which a worker finds its channel. */
-#define WORKER_CHANNEL_FD 3
-
 /* The main function of a worker process: returns its exit status when the supervisor has told it to
  * stop, has gone, or something has failed that no packet can cause. */
 int worker_main(void);

@@ -98,7 +98,7 @@ static void check(unsigned count, unsigned num_outputs)
 				       (uint16_t)(i % INPUTS_MAX)};
 
 		assert_int_equal(rule_table_find(&forwarder.table, key), i);
-		key.ingress = (uint16_t)((i + 1) % INPUTS_MAX);
+		key.input = (uint16_t)((i + 1) % INPUTS_MAX);
 		assert_int_equal(rule_table_find(&forwarder.table, key), -1);
 		assert_ptr_equal(route->counters, &counters[slots[i]]);
 		assert_int_equal(route->num_outputs, num_outputs);

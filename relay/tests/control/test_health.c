@@ -160,7 +160,8 @@ static void test_output_closed(void **state)
 	(void)state;
 	make_up(2);
 	make_up_netif("out0");
-	output = &relay.provision.outputs[make_up_output(endpoint("out0", "239.2.2.2", 6000), 1)];
+	output = &relay.provision.outputs
+			  .output[make_up_output(endpoint("out0", "239.2.2.2", 6000), 1)];
 	assert_reason("0 of the 2 sockets of interface out0 are open");
 	output->fds[0] = 1000;
 	assert_reason("1 of the 2 sockets of interface out0 are open");
@@ -178,7 +179,7 @@ static void test_input_closed(void **state)
 	(void)state;
 	make_up(1);
 	make_up_netif("in0");
-	input = &relay.provision.inputs[3];
+	input = &relay.provision.inputs.input[3];
 	strcpy(input->netif.name, "in0");
 	assert_reason("0 of the 1 sockets of interface in0 are open");
 	input->fds[0] = 1000;

@@ -459,7 +459,7 @@ static void test_outputs(void **state)
 	make_up_output(endpoint("gone", "239.2.2.2", 1), 1);
 	one = make_up_output(endpoint("out0", "239.2.2.2", 65535), 255);
 	other = make_up_output(endpoint("out0", "239.2.2.2", 65535), 1);
-	relay.provision.outputs[0].used = false;
+	relay.provision.outputs.output[0].used = false;
 	shared_of(0)->outputs[one].packets = 9007199254740993U;
 	shared_of(1)->outputs[one].packets = 1;
 	shared_of(1)->outputs[one].bytes = UINT64_MAX;

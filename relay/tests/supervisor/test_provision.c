@@ -30,7 +30,7 @@ static struct config config = {
 };
 static struct workers workers;
 static struct provision provision;
-static char error[PROVISION_ERROR_BYTES];
+static char error[REFUSAL_BYTES];
 static unsigned at_rest; /* descriptors that are open before a test */
 
 static unsigned open_descriptors(void)
@@ -136,26 +136,26 @@ static void test_find_output(void **state)
 
 	(void)state;
 	need_address();
-	assert_int_equal(outputs_find(&provision, &key), -1);
-	index = outputs_claim(&provision, &key, error);
+	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
+	index = outputs_claim(&provision.outputs, &key, error);
 	assert_true(index >= 0);
-	assert_int_equal(outputs_find(&provision, &key), index);
+	assert_int_equal(outputs_find(&provision.outputs, &key), index);
 	assert_int_equal(open_descriptors(), at_rest + WORKERS);
 	other = key;
 	other.ttl = 2;
-	assert_int_equal(outputs_find(&provision, &other), -1);
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = key;
 	other.to.port++;
-	assert_int_equal(outputs_find(&provision, &other), -1);
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = key;
 	other.to.group.s_addr = inet_addr("239.1.2.4");
-	assert_int_equal(outputs_find(&provision, &other), -1);
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = output("lo2", 6000);
-	assert_int_equal(outputs_find(&provision, &other), -1);
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	assert_true(provision_knows_interface("lo", &provision));
 	assert_false(provision_knows_interface("nope0", &provision));
-	outputs_release_unneeded(&provision, &(struct rules){0}, true);
-	assert_int_equal(outputs_find(&provision, &key), -1);
+	outputs_release_unneeded(&provision.outputs, &(struct rules){0}, true);
+	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
 	assert_int_equal(open_descriptors(), at_rest);
 }
 
@@ -167,14 +167,14 @@ static void test_output_place_reused(void **state)
 
 	(void)state;
 	need_address();
-	assert_int_equal(outputs_claim(&provision, &first, error), 0);
-	assert_int_equal(outputs_claim(&provision, &second, error), 1);
+	assert_int_equal(outputs_claim(&provision.outputs, &first, error), 0);
+	assert_int_equal(outputs_claim(&provision.outputs, &second, error), 1);
 	for (unsigned w = 0; w < WORKERS; w++)
 		for (unsigned i = 0; i < 2; i++)
 			counter_bump(&workers.worker[w].shared->outputs[i].packets, 7);
-	provision.outputs[0].used = false;
-	provision_close(provision.outputs[0].fds, WORKERS);
-	assert_int_equal(outputs_claim(&provision, &third, error), 0);
+	provision.outputs.output[0].used = false;
+	close_all(provision.outputs.output[0].fds, WORKERS);
+	assert_int_equal(outputs_claim(&provision.outputs, &third, error), 0);
 	for (unsigned w = 0; w < WORKERS; w++) {
 		const struct output_counters *counters = workers.worker[w].shared->outputs;
 
@@ -189,11 +189,11 @@ static void test_too_many_outputs(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		provision.outputs[i].used = true;
-	assert_int_equal(outputs_claim(&provision, &key, error), -ENOSPC);
+		provision.outputs.output[i].used = true;
+	assert_int_equal(outputs_claim(&provision.outputs, &key, error), -ENOSPC);
 	assert_string_equal(error, "rules have more than 4096 different outputs");
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
-		provision.outputs[i].used = false;
+		provision.outputs.output[i].used = false;
 }
 
 static void test_output_on_no_interface(void **state)
@@ -201,9 +201,9 @@ static void test_output_on_no_interface(void **state)
 	struct rule_output key = output("nope0", 6000);
 
 	(void)state;
-	assert_int_equal(outputs_claim(&provision, &key, error), -ENODEV);
+	assert_int_equal(outputs_claim(&provision.outputs, &key, error), -ENODEV);
 	assert_string_equal(error, "cannot send through nope0: No such device");
-	assert_int_equal(outputs_find(&provision, &key), -1);
+	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
 	assert_int_equal(open_descriptors(), at_rest);
 }
 
@@ -232,7 +232,7 @@ static void test_output_half_open(void **state)
 	few = (struct rlimit){(rlim_t)lowest + 2, before.rlim_max}; /* as many as a query takes */
 	workers.count = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	rc = outputs_claim(&provision, &key, error);
+	rc = outputs_claim(&provision.outputs, &key, error);
 	setrlimit(RLIMIT_NOFILE, &before);
 	workers.count = WORKERS;
 	assert_int_equal(rc, -EMFILE);
@@ -249,17 +249,17 @@ static void test_output_that_cannot_be_asked_for(void **state)
 
 	(void)state;
 	need_address();
-	assert_int_equal(outputs_claim(&provision, &key, error), 0);
-	fd = provision.outputs[0].fds[0];
+	assert_int_equal(outputs_claim(&provision.outputs, &key, error), 0);
+	fd = provision.outputs.output[0].fds[0];
 	exhaust_descriptors(&before);
 	provision_follow_interfaces(&provision);
 	setrlimit(RLIMIT_NOFILE, &before);
-	assert_int_equal(provision.outputs[0].fds[0], fd);
-	assert_int_equal(provision.outputs[0].error, 0);
+	assert_int_equal(provision.outputs.output[0].fds[0], fd);
+	assert_int_equal(provision.outputs.output[0].error, 0);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 	/* nor does one that is as it was get other sockets */
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs[0].fds[0], fd);
+	assert_int_equal(provision.outputs.output[0].fds[0], fd);
 }
 
 /* Another address, as far as the output knows. */
@@ -269,20 +269,20 @@ static void test_output_replaced(void **state)
 
 	(void)state;
 	need_address();
-	assert_int_equal(outputs_claim(&provision, &key, error), 0);
-	provision.outputs[0].netif.address.s_addr = inet_addr("127.0.0.77");
+	assert_int_equal(outputs_claim(&provision.outputs, &key, error), 0);
+	provision.outputs.output[0].netif.address.s_addr = inet_addr("127.0.0.77");
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs[0].netif.address.s_addr, htonl(INADDR_LOOPBACK));
-	assert_int_equal(provision.outputs[0].error, 0);
+	assert_int_equal(provision.outputs.output[0].netif.address.s_addr, htonl(INADDR_LOOPBACK));
+	assert_int_equal(provision.outputs.output[0].error, 0);
 	assert_int_equal(open_descriptors(), at_rest + WORKERS);
-	strcpy(provision.outputs[0].key.to.interface, "nope0"); /* it goes */
+	strcpy(provision.outputs.output[0].key.to.interface, "nope0"); /* it goes */
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs[0].error, ENODEV);
+	assert_int_equal(provision.outputs.output[0].error, ENODEV);
 	assert_int_equal(open_descriptors(), at_rest);
 	assert_true(provision_knows_interface("nope0", &provision));
-	strcpy(provision.outputs[0].key.to.interface, "lo"); /* it is back */
+	strcpy(provision.outputs.output[0].key.to.interface, "lo"); /* it is back */
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs[0].error, 0);
+	assert_int_equal(provision.outputs.output[0].error, 0);
 	assert_int_equal(open_descriptors(), at_rest + WORKERS);
 }
 
@@ -293,7 +293,7 @@ static void test_input_on_no_interface(void **state)
 	(void)state;
 	assert_refused(one_rule("one", "nope0", "lo", 6000), -ENODEV,
 		       "cannot use interface nope0: No such device");
-	assert_int_equal(inputs_find(&provision, "nope0"), -1);
+	assert_int_equal(inputs_find(&provision.inputs, "nope0"), -1);
 	assert_int_equal(provision.generation, 0);
 }
 
@@ -308,7 +308,7 @@ static int refused_without_privileges(void)
 	if (strcmp(error, "cannot receive on lo: Operation not permitted; run as root or with "
 			  "CAP_NET_RAW") != 0)
 		return 3;
-	return open_descriptors() == at_rest && inputs_find(&provision, "lo") == -1 ? 0 : 4;
+	return open_descriptors() == at_rest && inputs_find(&provision.inputs, "lo") == -1 ? 0 : 4;
 }
 
 static void test_without_privileges(void **state)
@@ -328,8 +328,8 @@ static void test_too_many_inputs(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		snprintf(provision.inputs[i].netif.name, IFNAMSIZ, "if%u", i);
-	assert_int_equal(inputs_claim(&provision, "lo", error), -ENOSPC);
+		snprintf(provision.inputs.input[i].netif.name, IFNAMSIZ, "if%u", i);
+	assert_int_equal(inputs_claim(&provision.inputs, "lo", error), -ENOSPC);
 	assert_string_equal(error, "rules receive on more than 64 interfaces");
 }
 
@@ -347,10 +347,10 @@ static void test_rolled_back(void **state)
 		       "cannot send through nope0: No such device");
 	assert_set(one_rule("one", "lo", "lo", 6000));
 	assert_int_equal(provision.generation, 1);
-	slot = provision.slots[0];
+	slot = provision.rule_numbers[0];
 	counter_bump(&workers.worker[1].shared->rules[slot].packets, 5);
-	ring = provision.inputs[0].fds[1];
-	out = provision.outputs[0].fds[1];
+	ring = provision.inputs.input[0].fds[1];
+	out = provision.outputs.output[0].fds[1];
 	rules = one_rule("two", "lo", "lo", 6001);
 	more = one_rule("three", "lo", "nope0", 6002);
 	rules.rule = realloc(rules.rule, 2 * sizeof(struct rule));
@@ -362,11 +362,11 @@ static void test_rolled_back(void **state)
 	assert_int_equal(provision.generation, 1);
 	assert_int_equal(provision.rules.count, 1);
 	assert_string_equal(provision.rules.rule[0].id, "one");
-	assert_int_equal(provision.slots[0], slot);
+	assert_int_equal(provision.rule_numbers[0], slot);
 	assert_int_equal(counter_read(&workers.worker[1].shared->rules[slot].packets), 5);
-	assert_int_equal(provision.inputs[0].fds[1], ring);
-	assert_int_equal(provision.outputs[0].fds[1], out);
-	assert_false(provision.outputs[1].used);
+	assert_int_equal(provision.inputs.input[0].fds[1], ring);
+	assert_int_equal(provision.outputs.output[0].fds[1], out);
+	assert_false(provision.outputs.output[1].used);
 }
 
 /* ------------------------------------------------------------------------- sets in force */
@@ -378,20 +378,20 @@ static void test_counters_of_rules(void **state)
 	(void)state;
 	need_root();
 	assert_set(one_rule("one", "lo", "", 0));
-	slot = provision.slots[0];
+	slot = provision.rule_numbers[0];
 	for (unsigned w = 0; w < WORKERS; w++)
 		counter_bump(&workers.worker[w].shared->rules[slot].packets, 5);
 	assert_set(one_rule("one", "lo", "lo", 6000)); /* replaced: goes on counting */
-	assert_int_equal(provision.slots[0], slot);
+	assert_int_equal(provision.rule_numbers[0], slot);
 	assert_int_equal(counter_read(&workers.worker[0].shared->rules[slot].packets), 5);
 	assert_set((struct rules){0});
 	assert_set(one_rule("two", "lo", "", 0)); /* its slot is free: counts from zero */
-	assert_int_equal(provision.slots[0], slot);
+	assert_int_equal(provision.rule_numbers[0], slot);
 	for (unsigned w = 0; w < WORKERS; w++)
 		assert_int_equal(counter_read(&workers.worker[w].shared->rules[slot].packets), 0);
 }
 
-/* Each ring has a number that no other has had; those that are given up wait in their graves. */
+/* Each ring has a number that no other has had; those that are given up wait to be closed. */
 static void test_rings(void **state)
 {
 	uint32_t ring;
@@ -399,16 +399,16 @@ static void test_rings(void **state)
 	(void)state;
 	need_root();
 	assert_set(one_rule("one", "lo", "", 0));
-	ring = provision.inputs[0].ring;
+	ring = provision.inputs.input[0].ring;
 	assert_true(ring > 0);
 	assert_set(one_rule("one", "lo", "lo", 6000));
-	assert_int_equal(provision.inputs[0].ring, ring);
+	assert_int_equal(provision.inputs.input[0].ring, ring);
 	assert_set((struct rules){0});
-	assert_int_equal(inputs_find(&provision, "lo"), -1);
-	assert_int_equal(provision.graves.count, WORKERS);
-	assert_in_range(provision_close_graves(&provision), 0, GRAVE_MS);
+	assert_int_equal(inputs_find(&provision.inputs, "lo"), -1);
+	assert_int_equal(provision.inputs.closing.count, WORKERS);
+	assert_in_range(provision_close_due(&provision), 0, DEFERRED_CLOSE_MS);
 	assert_set(one_rule("one", "lo", "", 0));
-	assert_int_not_equal(provision.inputs[0].ring, ring);
+	assert_int_not_equal(provision.inputs.input[0].ring, ring);
 }
 
 /* What a ring had no room for is counted, also when that ring is given up. */

@@ -290,7 +290,7 @@ static void assert_all_settled(void)
 {
 	assert_int_equal(egress.num_queued, 0);
 	assert_int_equal(egress.in_flight, 0);
-	assert_int_equal(egress.num_free, egress.depth);
+	assert_int_equal(egress.pool.num_free, egress.pool.depth);
 	assert_int_equal(released, added_runs); /* each once: count_release saw to it */
 	for (unsigned i = 0; i < OUTPUTS; i++)
 		assert_null(outputs[i].open_op);

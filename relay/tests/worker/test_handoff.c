@@ -136,7 +136,7 @@ static void assert_ledger(void)
 
 static void settle_and_stop(void)
 {
-	handoff_settle(&handoff);
+	handoff_drain(&handoff);
 	handoff_stop(&handoff);
 	assert_ledger();
 }
@@ -263,7 +263,7 @@ static void start_and_stop(void)
 		pause_at_random(3000);
 		if (round % 2) {
 			push();
-			handoff_settle(&handoff);
+			handoff_drain(&handoff);
 		}
 		pause_at_random(300);
 		handoff_stop(&handoff);
@@ -366,10 +366,10 @@ static void test_refusals_are_counted(void **state)
 	holds[0] = 1;
 	released = before;
 
-	handoff_settle(&handoff);
+	handoff_drain(&handoff);
 	frame.slot = (uint32_t)(released % SLOTS);
 	forward_burst(&forwarder, &ingress, 0, &frame, 1);
-	handoff_settle(&handoff);
+	handoff_drain(&handoff);
 	assert_int_equal(released, ALL_FULL + 1);
 	assert_int_equal(counter_get(&counters, COUNTER_drop_handoff), 2);
 	handoff_stop(&handoff);
@@ -430,7 +430,7 @@ static void send_really(enum egress_mode egress, enum reap_mode reap)
 				memory[i][j] = next;
 			assert_true(push_to(&output, memory[i], BYTES));
 		}
-		handoff_settle(&handoff);
+		handoff_drain(&handoff);
 		memset(memory, 0xee, sizeof(memory));
 		while (received < next) {
 			uint32_t bytes[BYTES / 4 + 1];
@@ -494,7 +494,7 @@ static void test_broken_uring(void **state)
 	assert_false(handoff_failed(&handoff));
 	for (unsigned i = 0; i < 100; i++)
 		assert_true(push_to(&output, "x", 1));
-	handoff_settle(&handoff);
+	handoff_drain(&handoff);
 	assert_true(handoff_failed(&handoff));
 	assert_int_equal(handoff.egress.error, -EBADF);
 	handoff_stop(&handoff);

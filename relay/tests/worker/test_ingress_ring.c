@@ -30,7 +30,7 @@ enum { SLOTS = 16, SLOT_BYTES = 2048, FRAME_OFFSET = 96, FRAME_BYTES = 60 };
 
 static bool own_network;
 static struct counters counters;
-static struct ring_place place;
+static struct ring_position position;
 static uint32_t holds[SLOTS];
 static struct ingress ingress;
 static struct frame frames[2 * SLOTS];
@@ -51,7 +51,7 @@ static void use(int fd, unsigned slots, unsigned slot_bytes)
 		.slot_bytes = slot_bytes,
 		.holds = holds,
 		.counters = &counters,
-		.place = &place,
+		.position = &position,
 	};
 	assert_int_equal(ingress.ops->open(&ingress), 0);
 }
@@ -62,7 +62,7 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&counters, 0, sizeof(counters));
-	memset(&place, 0, sizeof(place));
+	memset(&position, 0, sizeof(position));
 	kernel_head = delivered = refused = 0;
 	if (fd < 0 || ftruncate(fd, SLOTS * SLOT_BYTES) < 0)
 		return -1;
@@ -75,7 +75,7 @@ static int setup(void **state)
 
 static void close_ingress(void)
 {
-	if (ingress.ring)
+	if (ingress.ring.memory)
 		ingress.ops->close(&ingress);
 	close(ingress.fd);
 	ingress.fd = -1;
@@ -333,7 +333,7 @@ static void test_successor_goes_on(void **state)
 	assert_peek(3, 0, 3);
 	for (unsigned i = 0; i < 3; i++)
 		release(frames[i].slot);
-	place.lent = ingress.lent; /* the end of the turn */
+	position.lent = ingress.lent; /* the end of the turn */
 	reopen();
 	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 0);
 	assert_peek(SLOTS, 3, 2);
@@ -351,7 +351,7 @@ static void test_successor_counts_what_was_lent(void **state)
 	/* 5 waited for its elders, and was not the kernel's yet */
 	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 8);
 	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 8);
-	assert_int_equal(place.lent, 0);
+	assert_int_equal(position.lent, 0);
 	assert_peek(SLOTS, 10, 2);
 	release(10);
 	release(11);
@@ -365,7 +365,7 @@ static void test_no_memory_of_a_ring(void **state)
 				  .fd = -1,
 				  .slots = 16,
 				  .slot_bytes = 2048,
-				  .place = &place,
+				  .position = &position,
 				  .counters = &counters};
 
 	(void)state;
@@ -389,10 +389,10 @@ static int setup_lo(void **state)
 		skip();
 	}
 	memset(&counters, 0, sizeof(counters));
-	memset(&place, 0, sizeof(place));
+	memset(&position, 0, sizeof(position));
 	lo.index = (int)if_nametoindex("lo");
 	sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	fd = sockets_open_ring(&lo, &config, sockets_ring_shape(&lo, &config, false));
+	fd = sockets_open_input(&lo, &config, sockets_ring_shape(&lo, &config, false));
 	if (sender < 0 || fd < 0)
 		return -1;
 	use(fd, SLOTS, SLOT_BYTES);
@@ -465,7 +465,7 @@ static void test_lo_round_and_round(void **state)
 		assert_int_equal(ingress.lent, 0);
 		next += count;
 	}
-	assert_int_equal(sockets_take_ring_drops(ingress.fd), 0);
+	assert_int_equal(sockets_take_drops(ingress.fd), 0);
 }
 
 static void test_lo_full(void **state)
@@ -474,20 +474,20 @@ static void test_lo_full(void **state)
 	for (unsigned i = 0; i < SLOTS + 5; i++)
 		send_number(i, 100);
 	assert_receive(0, SLOTS);
-	assert_int_equal(sockets_take_ring_drops(ingress.fd), 5);
-	assert_int_equal(sockets_take_ring_drops(ingress.fd), 0);
+	assert_int_equal(sockets_take_drops(ingress.fd), 5);
+	assert_int_equal(sockets_take_drops(ingress.fd), 0);
 	/* all are held: still full; nothing is seen twice */
 	send_number(98, 100);
 	for (uint32_t slot = 1; slot < SLOTS; slot++)
 		release(slot);
 	send_number(99, 100);
 	assert_int_equal(peek(SLOTS), 0);
-	assert_int_equal(sockets_take_ring_drops(ingress.fd), 2);
+	assert_int_equal(sockets_take_drops(ingress.fd), 2);
 	release(0);
 	for (unsigned i = 0; i < SLOTS; i++)
 		send_number(100 + i, 100);
 	assert_receive(100, SLOTS);
-	assert_int_equal(sockets_take_ring_drops(ingress.fd), 0);
+	assert_int_equal(sockets_take_drops(ingress.fd), 0);
 }
 
 static void test_lo_truncated(void **state)

@@ -34,7 +34,7 @@ enum { INPUTS = 3, MAX_FRAMES = 64, MAX_BUFFERS = 64, FRAME_BYTES = 100, MTU = 1
 
 static bool own_network;
 static struct pool pool;
-static struct receiver receiver;
+static struct recv_uring shared;
 static struct counters counters;
 static struct ingress inputs[INPUTS];
 static uint32_t holds[INPUTS][MAX_BUFFERS];
@@ -53,7 +53,7 @@ static void start(uint32_t buffers, unsigned num_recv_buffers)
 	memset(&counters, 0, sizeof(counters));
 	assert_in_range(buffers, 1, MAX_BUFFERS);
 	assert_int_equal(pool_init(&pool, counts, false), 0);
-	rc = receiver_init(&receiver, &pool, num_recv_buffers);
+	rc = recv_uring_init(&shared, &pool, num_recv_buffers);
 	if (rc == -EPERM || rc == -ENOSYS) {
 		print_message("no io_uring here: %s\n", strerror(-rc));
 		skip();
@@ -69,8 +69,7 @@ static void use(unsigned input, int fd, uint32_t mtu)
 		.fd = fd,
 		.holds = holds[input],
 		.counters = &counters,
-		.receiver = &receiver,
-		.frame_bytes = mtu,
+		.uring = {.shared = &shared, .frame_bytes = mtu},
 	};
 	assert_int_equal(inputs[input].ops->open(&inputs[input]), 0);
 }
@@ -109,7 +108,7 @@ static int teardown(void **state)
 	(void)state;
 	for (unsigned i = 0; i < INPUTS; i++)
 		close_input(i);
-	receiver_exit(&receiver);
+	recv_uring_exit(&shared);
 	pool_exit(&pool);
 	return 0;
 }
@@ -209,7 +208,7 @@ static uint64_t count(enum counter which)
 /* Every buffer of the class is free or waits in the kernel. */
 static void assert_all_back(unsigned index)
 {
-	assert_int_equal(pool.classes[index].num_free + receiver.groups[index].posted,
+	assert_int_equal(pool.classes[index].num_free + shared.groups[index].posted,
 			 pool.classes[index].count);
 }
 
@@ -283,7 +282,7 @@ static void test_classes(void **state)
 		uint32_t longest = cases[i].mtu + 14 + 8;
 
 		open_input(0, cases[i].mtu);
-		assert_int_equal(inputs[0].pool_class, cases[i].index);
+		assert_int_equal(inputs[0].uring.pool_class, cases[i].index);
 		assert_int_equal(inputs[0].slots, class->count);
 		assert_int_equal(inputs[0].slot_bytes, class->buffer_bytes);
 		if (longest > 16000)
@@ -496,8 +495,8 @@ static void test_refused_by_the_kernel(void **state)
 
 	(void)state;
 	assert_int_equal(pool_init(&pool, counts, false), 0);
-	assert_int_equal(receiver_init(&receiver, &pool, 1 << 20), -EINVAL);
-	receiver_exit(&receiver); /* as a worker does whose start has failed */
+	assert_int_equal(recv_uring_init(&shared, &pool, 1 << 20), -EINVAL);
+	recv_uring_exit(&shared); /* as a worker does whose start has failed */
 	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), 0);
 }
 
@@ -551,7 +550,7 @@ static void start_lo(uint32_t buffers)
 		skip();
 	}
 	start(buffers, buffers);
-	fd = sockets_open_ring(&lo, &config, sockets_ring_shape(&lo, &config, false));
+	fd = sockets_open_input(&lo, &config, sockets_ring_shape(&lo, &config, false));
 	assert_true(fd >= 0);
 	senders[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	use(0, fd, MTU);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* slots: a rule that stays keeps its slot, a new one gets one that is free, marked to be cleared.
+/* numbers: a rule that stays keeps its number, a new one gets one that is free, marked to be
+ * cleared.
  */
-#include "supervisor/slots.h"
+#include "supervisor/rule_numbers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 
 static struct rule present_list[RULES_MAX], next_list[RULES_MAX];
 static struct rules present = {present_list, 0}, next = {next_list, 0};
-static uint32_t present_slots[RULES_MAX];
+static uint32_t present_numbers[RULES_MAX];
 static bool fresh[RULES_MAX];
 
 static int setup(void **state)
@@ -32,39 +33,40 @@ static void fill(struct rules *rules, unsigned first, unsigned count)
 		snprintf(rules->rule[i].id, sizeof(rules->rule[i].id), "rule-%u", first + i);
 }
 
-/* Puts `next` in force; its slots are different ones. Returns how many are fresh. */
+/* Puts `next` in force; its numbers are different ones. Returns how many are fresh. */
 static unsigned assign(void)
 {
 	bool seen[RULES_MAX] = {false};
 	unsigned count = 0;
-	uint32_t *slots;
+	uint32_t *numbers;
 
 	memset(fresh, 0, sizeof(fresh));
-	slots = slots_assign(&present, present_slots, &next, fresh);
-	assert_non_null(slots);
+	numbers = rule_numbers_assign(&present, present_numbers, &next, fresh);
+	assert_non_null(numbers);
 	for (unsigned i = 0; i < next.count; i++) {
-		assert_in_range(slots[i], 0, RULES_MAX - 1);
-		assert_false(seen[slots[i]]);
-		seen[slots[i]] = true;
+		assert_in_range(numbers[i], 0, RULES_MAX - 1);
+		assert_false(seen[numbers[i]]);
+		seen[numbers[i]] = true;
 	}
 	for (unsigned i = 0; i < RULES_MAX; i++) {
 		count += fresh[i];
 		assert_true(!fresh[i] || seen[i]);
 	}
-	memcpy(present_slots, slots, next.count * sizeof(*slots));
+	memcpy(present_numbers, numbers, next.count * sizeof(*numbers));
 	memcpy(present_list, next_list, sizeof(next_list));
 	present.count = next.count;
-	free(slots);
+	free(numbers);
 	return count;
 }
 
 static void test_none(void **state)
 {
-	uint32_t *slots = slots_assign(&(struct rules){0}, NULL, &(struct rules){0}, fresh);
+	uint32_t *numbers =
+		rule_numbers_assign(&(struct rules){0}, NULL, &(struct rules){0}, fresh);
 
 	(void)state;
-	assert_non_null(slots);
-	free(slots);
+	assert_non_null(numbers);
+	free(numbers);
 	for (unsigned i = 0; i < RULES_MAX; i++)
 		assert_false(fresh[i]);
 }
@@ -85,18 +87,18 @@ static void test_kept(void **state)
 	(void)state;
 	fill(&next, 0, 4);
 	assign();
-	memcpy(before, present_slots, sizeof(before));
+	memcpy(before, present_numbers, sizeof(before));
 	strcpy(next_list[0].id, "new-1");
 	strcpy(next_list[1].id, "rule-3");
 	strcpy(next_list[2].id, "new-2");
 	strcpy(next_list[3].id, "rule-1");
 	assert_int_equal(assign(), 2);
-	assert_int_equal(present_slots[1], before[3]);
-	assert_int_equal(present_slots[3], before[1]);
+	assert_int_equal(present_numbers[1], before[3]);
+	assert_int_equal(present_numbers[3], before[1]);
 	/* a worker counts for those that go until it has the next plan */
 	for (unsigned i = 0; i < 4; i++) {
-		assert_int_not_equal(present_slots[0], before[i]);
-		assert_int_not_equal(present_slots[2], before[i]);
+		assert_int_not_equal(present_numbers[0], before[i]);
+		assert_int_not_equal(present_numbers[2], before[i]);
 	}
 }
 
@@ -111,7 +113,7 @@ static void test_reused(void **state)
 	next.count = 3;
 	strcpy(next_list[2].id, "new");
 	assert_int_equal(assign(), 1);
-	assert_int_equal(present_slots[2], 2);
+	assert_int_equal(present_numbers[2], 2);
 	assert_true(fresh[2]);
 }
 
@@ -127,7 +129,7 @@ static void test_all(void **state)
 	assert_int_equal(assign(), RULES_MAX / 2);
 }
 
-/* With all slots taken, those of rules that go serve those that come: the number of rules that a
+/* With all numbers taken, those of rules that go serve those that come: the number of rules that a
  * relay can have is not halved for a relay that changes them. */
 static void test_all_replaced(void **state)
 {
@@ -136,10 +138,10 @@ static void test_all_replaced(void **state)
 	(void)state;
 	fill(&next, 0, RULES_MAX);
 	assign();
-	memcpy(before, present_slots, sizeof(before));
+	memcpy(before, present_numbers, sizeof(before));
 	strcpy(next_list[7].id, "new");
 	assert_int_equal(assign(), 1);
-	assert_memory_equal(present_slots, before, sizeof(before));
+	assert_memory_equal(present_numbers, before, sizeof(before));
 	assert_true(fresh[before[7]]);
 	fill(&next, 2 * RULES_MAX, RULES_MAX);
 	assert_int_equal(assign(), RULES_MAX);
@@ -153,5 +155,5 @@ int main(void)
 		TEST(test_reused), TEST(test_all),   TEST(test_all_replaced),
 	};
 
-	return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("rule_numbers", tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* graves: what is buried is closed in order, once, and not before its time unless room is needed.
+/* deferred_close: what is handed over is closed in order, once, and not before its time unless room
+ * is needed.
  */
-#include "supervisor/graves.h"
+#include "supervisor/deferred_close.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -13,19 +14,19 @@
 
 enum { NOW = 1000000 };
 
-static struct graves graves;
+static struct deferred_close deferred;
 
 static int setup(void **state)
 {
 	(void)state;
-	graves = (struct graves){0};
+	deferred = (struct deferred_close){0};
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	graves_exit(&graves);
+	deferred_close_exit(&deferred);
 	return 0;
 }
 
@@ -42,12 +43,12 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-/* Buries one descriptor. Returns its number. */
-static int bury(int64_t now_ms)
+/* Hands over one descriptor. Returns its number. */
+static int hand_over(int64_t now_ms)
 {
 	int fd = some_file(), kept = fd;
 
-	graves_bury(&graves, &fd, 1, now_ms);
+	deferred_close_add(&deferred, &fd, 1, now_ms);
 	assert_int_equal(fd, -1);
 	assert_true(is_open(kept));
 	return kept;
@@ -56,37 +57,37 @@ static int bury(int64_t now_ms)
 static void test_empty(void **state)
 {
 	(void)state;
-	assert_int_equal(graves_close_due(&graves, NOW), -1);
-	graves_bury(&graves, NULL, 0, NOW);
-	assert_int_equal(graves_close_due(&graves, INT64_MAX), -1);
+	assert_int_equal(deferred_close_due(&deferred, NOW), -1);
+	deferred_close_add(&deferred, NULL, 0, NOW);
+	assert_int_equal(deferred_close_due(&deferred, INT64_MAX), -1);
 }
 
 static void test_due(void **state)
 {
-	int fd = bury(NOW);
+	int fd = hand_over(NOW);
 
 	(void)state;
-	assert_int_equal(graves_close_due(&graves, NOW), GRAVE_MS);
-	assert_int_equal(graves_close_due(&graves, NOW + GRAVE_MS - 1), 1);
+	assert_int_equal(deferred_close_due(&deferred, NOW), DEFERRED_CLOSE_MS);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS - 1), 1);
 	assert_true(is_open(fd));
-	assert_int_equal(graves_close_due(&graves, NOW + GRAVE_MS), -1);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), -1);
 	assert_false(is_open(fd));
 }
 
 /* The next one's time is what is returned; what has been due for long goes at once. */
 static void test_order(void **state)
 {
-	int first = bury(NOW), second = bury(NOW + 10), third = bury(NOW + 10),
-	    fourth = bury(NOW + 500);
+	int first = hand_over(NOW), second = hand_over(NOW + 10), third = hand_over(NOW + 10),
+	    fourth = hand_over(NOW + 500);
 
 	(void)state;
-	assert_int_equal(graves_close_due(&graves, NOW + GRAVE_MS), 10);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), 10);
 	assert_false(is_open(first));
 	assert_true(is_open(second) && is_open(third) && is_open(fourth));
-	assert_int_equal(graves_close_due(&graves, NOW + GRAVE_MS + 11), 489);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS + 11), 489);
 	assert_false(is_open(second) || is_open(third));
 	assert_true(is_open(fourth));
-	assert_int_equal(graves_close_due(&graves, NOW + 10 * GRAVE_MS), -1);
+	assert_int_equal(deferred_close_due(&deferred, NOW + 10 * DEFERRED_CLOSE_MS), -1);
 	assert_false(is_open(fourth));
 }
 
@@ -97,37 +98,38 @@ static void test_holes(void **state)
 	int kept[2] = {fds[1], fds[3]};
 
 	(void)state;
-	graves_bury(&graves, fds, 4, NOW);
-	assert_int_equal(graves.count, 2);
+	deferred_close_add(&deferred, fds, 4, NOW);
+	assert_int_equal(deferred.count, 2);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(fds[i], -1);
-	assert_int_equal(graves_close_due(&graves, NOW + GRAVE_MS), -1);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), -1);
 	assert_false(is_open(kept[0]) || is_open(kept[1]));
 }
 
 /* With all places taken, the oldest makes room; the newest ones have their full time. */
 static void test_overflow(void **state)
 {
-	enum { COUNT = GRAVES_MAX + 5 };
+	enum { COUNT = DEFERRED_CLOSE_MAX + 5 };
 	int fds[COUNT];
 
 	(void)state;
-	for (int i = 0; i < GRAVES_MAX; i++)
-		fds[i] = bury(NOW + i);
-	for (int i = 0; i < GRAVES_MAX; i++)
+	for (int i = 0; i < DEFERRED_CLOSE_MAX; i++)
+		fds[i] = hand_over(NOW + i);
+	for (int i = 0; i < DEFERRED_CLOSE_MAX; i++)
 		assert_true(is_open(fds[i]));
-	for (int i = GRAVES_MAX; i < COUNT; i++) {
+	for (int i = DEFERRED_CLOSE_MAX; i < COUNT; i++) {
 		int fd = some_file();
 
 		fds[i] = fd;
-		graves_bury(&graves, &fd, 1, NOW + i);
-		assert_false(is_open(fds[i - GRAVES_MAX]));
-		assert_true(is_open(fds[i - GRAVES_MAX + 1]));
+		deferred_close_add(&deferred, &fd, 1, NOW + i);
+		assert_false(is_open(fds[i - DEFERRED_CLOSE_MAX]));
+		assert_true(is_open(fds[i - DEFERRED_CLOSE_MAX + 1]));
 		assert_true(is_open(fds[i]));
 	}
-	assert_int_equal(graves.count, GRAVES_MAX);
-	assert_int_equal(graves_close_due(&graves, NOW), COUNT - GRAVES_MAX + GRAVE_MS);
-	assert_int_equal(graves_close_due(&graves, NOW + COUNT - 2 + GRAVE_MS), 1);
+	assert_int_equal(deferred.count, DEFERRED_CLOSE_MAX);
+	assert_int_equal(deferred_close_due(&deferred, NOW),
+			 COUNT - DEFERRED_CLOSE_MAX + DEFERRED_CLOSE_MS);
+	assert_int_equal(deferred_close_due(&deferred, NOW + COUNT - 2 + DEFERRED_CLOSE_MS), 1);
 	assert_true(is_open(fds[COUNT - 1]));
 }
 
@@ -139,22 +141,22 @@ static void test_many_at_once(void **state)
 	(void)state;
 	for (int i = 0; i < 64; i++)
 		kept[i] = fds[i] = some_file();
-	graves_bury(&graves, fds, 64, NOW);
+	deferred_close_add(&deferred, fds, 64, NOW);
 	for (int i = 0; i < 64; i++) {
 		assert_int_equal(fds[i], -1);
-		assert_int_equal(is_open(kept[i]), i >= 64 - GRAVES_MAX);
+		assert_int_equal(is_open(kept[i]), i >= 64 - DEFERRED_CLOSE_MAX);
 	}
 }
 
 static void test_exit(void **state)
 {
-	int first = bury(NOW), second = bury(NOW + 1);
+	int first = hand_over(NOW), second = hand_over(NOW + 1);
 
 	(void)state;
-	graves_exit(&graves);
+	deferred_close_exit(&deferred);
 	assert_false(is_open(first) || is_open(second));
-	assert_int_equal(graves_close_due(&graves, INT64_MAX), -1);
-	graves_exit(&graves); /* harmless */
+	assert_int_equal(deferred_close_due(&deferred, INT64_MAX), -1);
+	deferred_close_exit(&deferred); /* harmless */
 }
 
 int main(void)
@@ -165,5 +167,5 @@ int main(void)
 		TEST(test_overflow), TEST(test_many_at_once), TEST(test_exit),
 	};
 
-	return cmocka_run_group_tests_name("graves", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("deferred_close", tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limits: how many of everything there can be, in the rules and in the memory that supervisor and
+ * workers share.
+ */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+enum {
+	WORKERS_MAX = 64,
+	INPUTS_MAX = 64,	/* interfaces that rules receive on */
+	OUTPUTS_MAX = 4096,	/* different (interface, destination, TTL) */
+	RULES_MAX = 4096,	/* in force at a time */
+	RULE_OUTPUTS_MAX = 256, /* of one rule */
+	RULE_ID_BYTES = 65,	/* terminating 0 included */
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * egress_parts: what the parts of egress have of each other; nobody else includes this.
+ *
+ *   egress.c           puts sends together: egress_add, egress_flush
+ *   egress_uring.c     back end: hands them to the kernel through io_uring
+ *   egress_sendmmsg.c  back end: by sendmmsg(2)
+ *   egress_complete.c  the end of each: counted, its holds dropped
+ *   egress_gso.c       what the kernel can segment, found out by trying
+ */
+#ifndef EGRESS_PARTS_H
+#define EGRESS_PARTS_H
+
+#include "worker/egress.h"
+
+/* Submits what is queued; reap mode deferred: reaps what the flush before has submitted. */
+void egress_uring_flush(struct egress *egress);
+/* Submits what is queued and waits for all. */
+void egress_uring_drain(struct egress *egress);
+
+/* Sends what is queued; it is completed when this returns. */
+void egress_sendmmsg_flush(struct egress *egress);
+
+/* The packets of an op that is handed to the kernel now. */
+void egress_count_submitted(struct egress *egress, const struct send_op *op);
+/* The packets of a send that has succeeded. */
+void egress_count_sent(struct egress *egress, const struct send_op *op);
+/* Packets that could not be sent, for this (positive) errno. */
+void egress_count_errors(struct egress *egress, struct output *output, int error, unsigned packets);
+
+/* The end of an op whose result is known. */
+void egress_complete(struct egress *egress, uint32_t index);
+
+/* Whether an op that is queued must be through before anything behind it is sent. */
+bool egress_gso_untried(const struct send_op *op);
+/* The result of an op tells whether the kernel segments for its output. */
+void egress_gso_end_trial(const struct send_op *op);
+/* Whether the kernel refused to segment it; plain sends still can work. */
+bool egress_gso_refused(const struct send_op *op);
+/* Sends a refused op packet by packet. */
+void egress_gso_resend(struct egress *egress, struct send_op *op);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * send_op: one send: the packets of one output that leave together; and the pool of them.
+ *
+ * Its life: claimed by the first packet of an output in a burst (or the first that does not fit the
+ * op before), grown while packets fit, submitted, completed: its packets are counted, its holds
+ * dropped, and it is free again. Its index is the user_data of its completion.
+ */
+#ifndef SEND_OP_H
+#define SEND_OP_H
+
+#include "worker/ingress.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+	GSO_SEGMENTS_MAX = 64, /* UDP_MAX_SEGMENTS of the kernels we care for */
+	GSO_BYTES_MAX = 65507, /* payload of the largest UDP datagram */
+};
+
+enum { OP_PENDING = 1 };
+
+struct output;
+
+struct send_op {
+	struct output *output;
+	unsigned segments;	/* packets */
+	unsigned parts;		/* runs of packets that it is put together from */
+	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
+	uint32_t bytes;		/* of all packets */
+	int result;		/* 0; negative errno; OP_PENDING: not known yet */
+	struct msghdr message;
+	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
+	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(uint16_t))];
+	} control;
+};
+
+struct send_pool {
+	struct send_op *ops; /* [depth] */
+	uint32_t *free;	     /* [depth] the first num_free are not in use */
+	unsigned depth, num_free;
+};
+
+/* 0 or -ENOMEM; exit is harmless then. */
+int send_pool_init(struct send_pool *pool, unsigned depth);
+void send_pool_exit(struct send_pool *pool);
+
+/* The index of a free op, which there has to be, for packets of that size to `output`. */
+uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t segment_bytes);
+
+/* Whether the op (NULL: none) can take the packets of a run as well: only the last packet of a send
+ * may be shorter than the others. */
+static inline bool send_op_takes(const struct send_op *op, const struct run *run)
+{
+	if (!op || op->segments + run->segments > GSO_SEGMENTS_MAX ||
+	    op->bytes + run->bytes > GSO_BYTES_MAX)
+		return false;
+	return run->segments == 1 ? run->bytes > 0 && run->bytes <= op->segment_bytes
+				  : run->segment_bytes == op->segment_bytes;
+}
+
+/* Adds them; without an ingress, the hold is none. */
+static inline void send_op_append(struct send_op *op, const struct run *run, struct hold hold)
+{
+	op->iov[op->parts] = (struct iovec){(void *)run->payload, run->bytes};
+	op->holds[op->parts++] = hold;
+	op->segments += run->segments;
+	op->bytes += run->bytes;
+}
+
+/* Makes op->message say what is to be sent. */
+void send_op_prepare(struct send_op *op);
+
+#endif
