@@ -131,9 +131,11 @@ gate: ## run the main job, the PHASE4 pipeline, and print the verdict (as root)
 	ci/gate --no-setup
 
 # One build for unit tests, fuzzers and the tests of behaviour: its objects tell a fuzzer which way they took.
+# Clang says to a program what gcc says, if it is told to.
 asan: ## build programs, unit tests and fuzzers with ASan and UBSan under build/asan (clang)
-	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' $(or $(ONLY),all unit-tests fuzzers)
+	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS='-O1 -gline-tables-only -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__=1' \
+		$(or $(ONLY),all unit-tests fuzzers)
 
 drill: ## a relay that can be slowed down on purpose (--drill-delay-ns), build/drill/mcrelay
 	$(MAKE) BUILD=$(BUILD)/drill CFLAGS='$(CFLAGS) -DDRILL' $(BUILD)/drill/mcrelay
