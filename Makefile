@@ -22,8 +22,8 @@ LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 # The folders show who runs what; ci/lint checks who may include whom.
 COMMON          := $(wildcard relay/common/*.c)
 RELAY           := $(wildcard $(addprefix relay/,contract/*.c worker/*.c supervisor/*.c control/*.c))
-TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c)
-TRAFFICGEN      := $(addprefix trafficgen/,main.c send.c send_report.c recv.c recv_report.c)
+TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c samples.c)
+TRAFFICGEN      := $(addprefix trafficgen/,main.c run.c batch.c send.c source.c sender.c send_report.c recv.c port.c receiver.c recv_report.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen
 MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/mcrelayctl.8 $(BUILD)/trafficgen.1

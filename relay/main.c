@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* main: a table of contents. */
+/* main: a table of contents. It wires the two halves of the privileged process together: the
+ * supervisor, and the services that answer what is asked of it. */
 #include "common/json_file.h"
 #include "common/log.h"
 #include "contract/counters.h"
+#include "control/services.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/config.h"
 #include "supervisor/netif.h"
@@ -10,6 +12,7 @@
 #include "supervisor/supervisor.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +59,36 @@ static int print_man_counters(void)
 	return EXIT_SUCCESS;
 }
 
+static int relay_run(const struct config *config, struct rules *rules)
+{
+	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+	struct services *services = calloc(1, sizeof(*services));
+	int rc = supervisor && services ? supervisor_init(supervisor, config) : -ENOMEM;
+
+	if (!supervisor || !services) {
+		log_error("Supervisor", "out of memory");
+		goto out;
+	}
+	if (rc == 0)
+		rc = services_open(services, supervisor);
+	if (rc == 0) {
+		const struct supervisor_calls calls = services_calls(services);
+
+		rc = supervisor_start(supervisor, rules, &calls);
+		if (rc == 0)
+			supervisor_run(supervisor);
+		supervisor_stop(supervisor);
+	}
+	services_close(services);
+	if (rc == 0)
+		services_report_final(services);
+	supervisor_exit(supervisor);
+out:
+	free(services);
+	free(supervisor);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct config config = {0};
@@ -76,7 +109,7 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = capabilities_check(&config);
 	if (rc == 0)
-		rc = supervisor_run(&config, &rules);
+		rc = relay_run(&config, &rules);
 	rules_free(&rules);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* recv_report: what 'trafficgen recv' says at its end, to people and as JSON. */
-#include "common/version.h"
 #include "recv.h"
 
 #include <jansson.h>
@@ -9,7 +8,8 @@
 
 bool count_reached(const struct receiver *receiver)
 {
-	return receiver->settings.count && receiver->flows.received >= receiver->settings.count;
+	return receiver->settings.common.count &&
+	       receiver->flows.received >= receiver->settings.common.count;
 }
 
 /* N packets have N - 1 gaps between the first and the last. */
@@ -77,20 +77,13 @@ static json_t *instant_to_json(uint64_t ns)
 	return ns ? json_integer((json_int_t)ns) : json_null();
 }
 
-static json_t *report_to_json(const struct receiver *receiver)
+static json_t *figures_to_json(const struct receiver *receiver)
 {
 	struct flow_counts total = flows_total(&receiver->flows);
+
 	/* clang-format off */
-	json_t *report = json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:b, s:o}",
-		"schema", 1,
-		"program", "trafficgen",
-		"mode", COMMAND,
-		"version", MCRELAY_VERSION,
-		"settings", options_to_json(recv_options, &receiver->settings),
-		"start_ns", (json_int_t)receiver->start_ns,
-		"end_ns", (json_int_t)receiver->end_ns,
+	return json_pack(
+		"{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o}",
 		"first_ns", instant_to_json(receiver->first_ns),
 		"last_ns", instant_to_json(receiver->last_ns),
 		"received", (json_int_t)total.received,
@@ -107,14 +100,8 @@ static json_t *report_to_json(const struct receiver *receiver)
 		"recv_calls", (json_int_t)receiver->recv_calls,
 		"rcvbuf_bytes", (json_int_t)receiver->rcvbuf_bytes,
 		"gro", gro_to_json(receiver),
-		"latency_ns", latency_to_json(&receiver->latency),
-		"interrupted", (int)atomic_load(&stop_requested),
-		"flows", flows_to_json(&receiver->flows));
+		"latency_ns", latency_to_json(&receiver->latency));
 	/* clang-format on */
-
-	if (report)
-		samples_report(&receiver->samples, report);
-	return report;
 }
 
 static void print_count(const char *label, uint64_t count)
@@ -161,16 +148,18 @@ int recv_report(const struct receiver *receiver)
 	struct flow_counts total = flows_total(&receiver->flows);
 
 	print_summary(receiver, &total);
-	if (write_report(COMMAND, receiver->settings.json, report_to_json(receiver)) < 0)
+	if (run_report(&receiver->run, figures_to_json(receiver), flows_to_json(&receiver->flows)) <
+	    0)
 		return EXIT_FAILURE;
-	if (receiver->settings.verify && total.corrupt) {
-		complain(COMMAND, "%llu packets are corrupt", (unsigned long long)total.corrupt);
+	if (receiver->settings.common.verify && total.corrupt) {
+		complain(&receiver->run, "%llu packets are corrupt",
+			 (unsigned long long)total.corrupt);
 		return EXIT_FAILURE;
 	}
-	if (receiver->settings.count && !count_reached(receiver)) {
-		complain(COMMAND, "received %llu of the %llu packets that --count asks for",
+	if (receiver->settings.common.count && !count_reached(receiver)) {
+		complain(&receiver->run, "received %llu of the %llu packets that --count asks for",
 			 (unsigned long long)total.received,
-			 (unsigned long long)receiver->settings.count);
+			 (unsigned long long)receiver->settings.common.count);
 		return EXIT_COUNT_MISSED;
 	}
 	return EXIT_SUCCESS;

@@ -44,7 +44,7 @@ paired() {
 
 @test "every scenario that says what to compare has a test here" {
 	local file name
-	for file in "${BENCH_SCENARIOS:-$BATS_TEST_DIRNAME/../scenarios}"/*.conf; do
+	for file in "${BENCH_SCENARIOS:-$BATS_TEST_DIRNAME/../scenario}"/*.conf; do
 		name=$(basename "$file" .conf)
 		if grep -q '^compare *=' "$file" && ! grep -qx "	paired $name" "$BATS_TEST_FILENAME"; then
 			echo "no test of $name"

@@ -111,8 +111,8 @@ static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
-		const struct netif *netif = &reporter->netifs[i];
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
+		const struct netif *netif = &reporter->interfaces->netif[i];
 		unsigned wanted = 0, open = 0;
 
 		count_sockets(reporter, netif->name, &wanted, &open);

@@ -257,21 +257,21 @@ static void write_interfaces(FILE *page, const struct reporter *reporter)
 		{"mcrelay_interface_transmit_dropped_packets_total", "counter",
 		 "packets to send that the kernel dropped", offsetof(struct netif, tx_dropped)},
 	};
-	struct netif *netifs = calloc(reporter->num_netifs + 1, sizeof(*netifs));
+	struct netif *netifs = calloc(reporter->interfaces->count + 1, sizeof(*netifs));
 
 	if (!netifs)
 		return;
 	family(page, "mcrelay_interface_up", "gauge",
 	       "1 while the interface is up and has a carrier");
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
-		netif_query(reporter->netifs[i].name, &netifs[i]);
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
+		netif_query(reporter->interfaces->netif[i].name, &netifs[i]);
 		fputs("mcrelay_interface_up", page);
 		label(page, '{', "interface", netifs[i].name);
 		value(page, netifs[i].up);
 	}
 	for (size_t row = 0; row < sizeof(table) / sizeof(table[0]); row++) {
 		family(page, table[row].name, table[row].type, table[row].help);
-		for (unsigned i = 0; i < reporter->num_netifs; i++) {
+		for (unsigned i = 0; i < reporter->interfaces->count; i++) {
 			uint64_t number;
 
 			memcpy(&number, (const char *)&netifs[i] + table[row].offset,

@@ -208,14 +208,14 @@ static json_t *interfaces_json(const struct reporter *reporter)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < reporter->num_netifs; i++) {
+	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
 		struct netif netif;
 
-		netif_query(reporter->netifs[i].name, &netif);
+		netif_query(reporter->interfaces->netif[i].name, &netif);
 		json_array_append_new(
 			list,
 			json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-				  reporter->netifs[i].name, "index", netif.index, "up",
+				  reporter->interfaces->netif[i].name, "index", netif.index, "up",
 				  (int)netif.up, "mtu", (int)netif.mtu, "rx_packets",
 				  integer(netif.rx_packets), "rx_bytes", integer(netif.rx_bytes),
 				  "rx_dropped", integer(netif.rx_dropped), "tx_packets",

@@ -6,7 +6,7 @@
 #define REPORT_H
 
 #include "control/rates.h"
-#include "supervisor/netif.h"
+#include "supervisor/interfaces.h"
 #include "supervisor/provision.h"
 #include "supervisor/workers.h"
 
@@ -16,8 +16,7 @@ struct reporter {
 	const struct config *config;
 	struct workers *workers;
 	struct provision *provision;
-	struct netif *netifs; /* all interfaces in use, as last seen */
-	unsigned num_netifs;
+	const struct interfaces *interfaces; /* as last seen */
 	unsigned sequence;
 	struct sample sample;		 /* of the start, or the last interval report */
 	bool file_failed, series_failed; /* said so already */

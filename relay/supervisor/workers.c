@@ -230,8 +230,8 @@ static void log_death(const struct worker_handle *worker, int status)
 			  WEXITSTATUS(status));
 }
 
-static void bury(struct worker_handle *worker, int status, const struct rusage *usage,
-		 bool stopping)
+static void note_end(struct worker_handle *worker, int status, const struct rusage *usage,
+		     bool stopping)
 {
 	const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
 	int64_t now = now_ms(), pause = BACKOFF_FIRST_MS;
@@ -263,7 +263,7 @@ void workers_reap(struct workers *workers, bool stopping)
 	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
 		for (unsigned i = 0; i < workers->count; i++)
 			if (workers->worker[i].pid == pid)
-				bury(&workers->worker[i], status, &usage, stopping);
+				note_end(&workers->worker[i], status, &usage, stopping);
 }
 
 int64_t workers_restart_due_ms(const struct workers *workers)

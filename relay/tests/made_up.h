@@ -19,6 +19,7 @@ static struct made_up {
 	struct config config;
 	struct workers workers;
 	struct provision provision;
+	struct interfaces interfaces;
 	struct reporter reporter;
 	struct health health;
 	unsigned num_outputs;
@@ -40,11 +41,12 @@ static void make_up(unsigned num_workers)
 	assert_int_equal(outputs_init(&provision->outputs, &relay.config, &relay.workers), 0);
 	provision->rules.rule = calloc(RULES_MAX, sizeof(*provision->rules.rule));
 	provision->rule_numbers = calloc(RULES_MAX, sizeof(*provision->rule_numbers));
-	relay.reporter.netifs = calloc(INPUTS_MAX, sizeof(*relay.reporter.netifs));
-	assert_true(provision->rules.rule && provision->rule_numbers && relay.reporter.netifs);
+	relay.interfaces.netif = calloc(INPUTS_MAX, sizeof(*relay.interfaces.netif));
+	assert_true(provision->rules.rule && provision->rule_numbers && relay.interfaces.netif);
 	relay.reporter.config = &relay.config;
 	relay.reporter.workers = &relay.workers;
 	relay.reporter.provision = provision;
+	relay.reporter.interfaces = &relay.interfaces;
 }
 
 static void forget(void)
@@ -54,7 +56,7 @@ static void forget(void)
 	free(relay.provision.outputs.output);
 	free(relay.provision.rules.rule);
 	free(relay.provision.rule_numbers);
-	free(relay.reporter.netifs);
+	free(relay.interfaces.netif);
 }
 
 static inline struct shared *shared_of(unsigned worker)
@@ -96,7 +98,7 @@ static inline unsigned make_up_output(struct endpoint to, unsigned ttl)
 
 static inline struct netif *make_up_netif(const char *name)
 {
-	struct netif *netif = &relay.reporter.netifs[relay.reporter.num_netifs++];
+	struct netif *netif = &relay.interfaces.netif[relay.interfaces.count++];
 
 	snprintf(netif->name, sizeof(netif->name), "%s", name);
 	netif->index = 1;

@@ -108,7 +108,7 @@ baseline_file() {
 		assert_equal "${#stderr_lines[@]}" 4
 		assert_among_said 'bench: baselines/waivers.json: a waiver for gone, and there is no such scenario'
 		assert_among_said "bench: baselines/some-machine/single-hop.json has no scenario single-hop; restore \
-harness/scenarios/single-hop.conf or remove the baseline in a reviewed commit"
+harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 		assert_among_said 'baselines/some-machine has no baseline of scenario short'
 		assert_among_said 'baselines/some-machine has no baseline of scenario paired'
 	done
@@ -117,26 +117,6 @@ harness/scenarios/single-hop.conf or remove the baseline in a reviewed commit"
 		# shellcheck disable=SC2086 # words
 		ends 5 $command
 		assert_equal "${#stderr_lines[@]}" 2
-	done
-	assert_nothing_left
-}
-
-@test "compare: a scenario that was compared at BASE and is gone is invalid" {
-	local copy=$WORK/copy name
-	mkdir "$copy"
-	cp -r "$HARNESS" "$ROOT/baselines" "$copy"
-	rm -rf "$copy"/baselines/*/
-	unset BENCH_SCENARIOS BENCH_BASELINES
-	git -C "$copy" init -q
-	git -C "$copy" add .
-	git -C "$copy" -c user.name=test -c user.email=test@localhost commit -qm one
-	name=$(cd "$copy/harness/scenarios" && grep -l '^compare *=' -- *.conf | head -1)
-	for change in "rm $copy/harness/scenarios/$name" "sed -i /^compare/d $copy/harness/scenarios/$name"; do
-		git -C "$copy" checkout -q .
-		$change
-		run --separate-stderr "$copy/harness/bench" compare HEAD --results "$RESULTS"
-		assert_failure 5
-		assert_said "INVALID: scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenarios/$name$"
 	done
 	assert_nothing_left
 }

@@ -56,8 +56,8 @@ sourced() {
 	# shellcheck disable=SC2016 # for the script
 	run --separate-stderr bash -c 'set -Eeuo pipefail
 		HARNESS=$1 WORK=$2
-		source "$HARNESS/lib/common.bash"
-		source "$HARNESS/lib/compare.bash"
+		source "$HARNESS/host/common.bash"
+		source "$HARNESS/verdict/paired/compare.bash"
 		'"$1" - "$HARNESS" "$WORK"
 }
 
@@ -130,6 +130,9 @@ assert_compared() {
 	commit "$copy" 1
 	commit "$copy" 2
 	measure_copy --budget 0.1
+	# these scenarios are the test's own: the verdict says that they were not held against those of the base
+	assert_equal "$(jq '[.scenarios.paired.reasons[] | select(contains("are not those of the source tree"))] | length' \
+		"$RESULTS"/compare/*/compare.json)" 1
 	assert_compared 1 2
 	# the base is there already; a change that is not committed is another head
 	sed -i 's/printf 2/printf 3/' "$copy/Makefile"
@@ -145,6 +148,95 @@ assert_compared() {
 	measure_copy
 	assert_equal "$status" 5
 	[[ $stderr == *'head cannot be built: '*'missing separator'* ]]
+}
+
+# base_copy: the harness in a git of its own, whose first commit is the base; in `copy`, `name` is one of its scenarios that
+# are compared.
+base_copy() {
+	copy=$WORK/copy
+	mkdir "$copy"
+	cp -r "$HARNESS" "$ROOT/baselines" "$copy"
+	rm -rf "$copy"/baselines/*/
+	unset BENCH_SCENARIOS BENCH_BASELINES
+	git -C "$copy" init -q
+	commit_copy one
+	name=$(cd "$copy/harness/scenario" && grep -l '^compare *=' -- *.conf | head -1)
+}
+
+commit_copy() {
+	git -C "$copy" add -A .
+	git -C "$copy" -c user.name=test -c user.email=test@localhost commit -qm "$1"
+}
+
+# invalid BASE MESSAGE: compare says it, whatever it would have measured, and leaves nothing.
+invalid() {
+	run --separate-stderr "$copy/harness/bench" compare "$1" --results "$RESULTS"
+	assert_failure 5
+	assert_output ''
+	assert_said "^bench: INVALID: $2$"
+	assert_nothing_left
+}
+
+@test "compare: a scenario that was compared at BASE and is gone is invalid" {
+	local copy name change
+	base_copy
+	for change in "rm $copy/harness/scenario/$name" "sed -i /^compare/d $copy/harness/scenario/$name"; do
+		git -C "$copy" checkout -q .
+		$change
+		invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenario/$name"
+	done
+}
+
+@test "compare: BENCH_SCENARIOS does not take a scenario of BASE out, from within the tree" {
+	local copy name
+	base_copy
+	cp -r "$copy/harness/scenario" "$copy/own"
+	rm "$copy/own/$name"
+	BENCH_SCENARIOS=$copy/own invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore own/$name"
+	ln -s "$copy/own" "$WORK/link"
+	BENCH_SCENARIOS=$WORK/link invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore own/$name"
+}
+
+@test "compare: a scenario that was compared where older commits have them" {
+	local copy name
+	base_copy
+	mkdir "$copy/harness/scenarios"
+	mv "$copy"/harness/scenario/*.conf "$copy/harness/scenarios"
+	commit_copy old
+	mv "$copy"/harness/scenarios/*.conf "$copy/harness/scenario"
+	rm "$copy/harness/scenario/$name"
+	commit_copy new
+	invalid HEAD~1 "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenario/$name"
+}
+
+@test "compare: a BASE that does not tell what is compared is invalid" {
+	local copy name
+	base_copy
+	git -C "$copy" rm -rq --cached harness/scenario
+	git -C "$copy" -c user.name=test -c user.email=test@localhost commit -qm 'no scenarios'
+	invalid HEAD 'there is no scenario at [0-9a-f]{12}, in none of .*; name another BASE'
+	# a tree or a file that git does not have, as in a clone that is not complete
+	local base
+	base=$(git -C "$copy" rev-parse HEAD~1)
+	rm_object "$base:harness/scenario/$name"
+	copy_says "$base" "git cannot read harness/scenario/$name at ${base:0:12}"
+	rm_object "$base:harness"
+	copy_says "$base" "git cannot tell which scenarios there are at ${base:0:12}; is the clone complete\?"
+}
+
+# rm_object NAME: from the copy's git.
+rm_object() {
+	local hash
+	hash=$(git -C "$copy" rev-parse "$1")
+	rm -f "$copy/.git/objects/${hash:0:2}/${hash:2}"
+}
+
+# copy_says BASE MESSAGE: and git complains, too.
+copy_says() {
+	run --separate-stderr "$copy/harness/bench" compare "$1" --results "$RESULTS"
+	assert_failure 5
+	assert_among_said "bench: INVALID: $2"
+	assert_nothing_left
 }
 
 @test "compare: ends with the first pair that does not count" {

@@ -126,7 +126,7 @@ bad_scenario() {
 	bad_scenario "bad.conf:13: compare_rate_pps: found 'fast', expected packets per second" compare_rate_pps=fast
 	bad_scenario "bad.conf:13: unknown key 'compare_colour'" compare_colour=blue
 	bad_scenario "bad.conf: 'rate_pps' is missing" rate_pps=
-	bad_scenario "topology: no file harness/topologies/moebius.bash" topology=moebius
+	bad_scenario "topology: no topology in harness/topology/moebius.bash" topology=moebius
 	scenario bad
 	printf 'rate_pps = 1\n' >>"$BENCH_SCENARIOS/bad.conf"
 	refused run bad

@@ -179,9 +179,9 @@ result() {
 	jq -r "$1" "$RESULTS"/*/*/result.json
 }
 
-# assert_schema NAME FILE: the file is as harness/schema/NAME.schema.json says.
+# assert_schema NAME FILE: the file is as harness/result/schema/NAME.schema.json says.
 assert_schema() {
 	/usr/bin/python3 -c 'import json, sys, jsonschema
 schema, document = (json.load(open(path)) for path in sys.argv[1:])
-jsonschema.Draft202012Validator(schema).validate(document)' "$HARNESS/schema/$1.schema.json" "$2"
+jsonschema.Draft202012Validator(schema).validate(document)' "$HARNESS/result/schema/$1.schema.json" "$2"
 }

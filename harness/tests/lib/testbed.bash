@@ -6,7 +6,7 @@
 #   @test          relay_start, receive_start, send, relay_finish, receive_end, assertions
 #   teardown       what the test started is stopped; teardown_file: the testbed goes
 #
-# Each change has its undo in a journal (harness/lib/undo.bash), so that a test run that was killed
+# Each change has its undo in a journal (harness/host/undo.bash), so that a test run that was killed
 # is cleaned up by the next one. Nothing waits for a time: a condition is polled, within a bound.
 # The numbers of packets are so small that every queue on their way holds all of them: where a test
 # asserts that nothing is lost, no scheduling can make it lose anything.
@@ -38,9 +38,9 @@ STATE_ROOT=/run/mcrelay-tests
 
 # bats and the harness both have a run(). Here it is bats'; harness_call lends the other one.
 BATS_RUN=$(declare -f run)
-for part in common undo host topology profile; do
+for part in host/{common,undo,host} topology/{links,link_profile}; do
 	# shellcheck source=/dev/null
-	source "$HARNESS/lib/$part.bash"
+	source "$HARNESS/$part.bash"
 done
 HARNESS_RUN=$(declare -f run)
 eval "$BATS_RUN"
@@ -55,7 +55,7 @@ harness_call() (
 
 # ---- the testbed of a file ----------------------------------------------------------------------
 
-# testbed FUNCTION: in setup_file; FUNCTION makes nodes and links, see harness/lib/topology.bash.
+# testbed FUNCTION: in setup_file; FUNCTION makes nodes and links, see harness/topology/links.bash.
 testbed() {
 	((EUID == 0)) || skip "network namespaces need root"
 	[[ -x $RELAY && -x $TRAFFICGEN ]] || {
@@ -75,7 +75,7 @@ testbed_remove() {
 # A file of the harness' topologies, to be used as or in the FUNCTION of testbed.
 topology() {
 	# shellcheck source=/dev/null
-	source "$HARNESS/topologies/$1.bash"
+	source "$HARNESS/topology/$1.bash"
 	topology_build
 }
 

@@ -1,16 +1,17 @@
 """What the tests of the harness' Python share."""
 
+import contextlib
 import copy
+import importlib
+import io
 import json
 import subprocess
-import sys
 from pathlib import Path
+from unittest import mock
 
-TESTS = Path(__file__).resolve().parent.parent
-HARNESS = TESTS.parent
-DATA = TESTS / "data"
-sys.path.insert(0, str(HARNESS))
-sys.dont_write_bytecode = True
+from harness import HARNESS, ROOT
+
+DATA = HARNESS / "tests/data"
 
 
 def load(path: Path):
@@ -18,19 +19,39 @@ def load(path: Path):
 
 
 def baseline() -> dict:
-    return load(HARNESS.parent / "baselines" / "phase4.json")
+    return load(ROOT / "baselines/phase4.json")
 
 
-def program(name: str, *arguments, **options) -> subprocess.CompletedProcess:
-    """Runs harness/NAME and takes its output."""
-    return subprocess.run([str(HARNESS / name), *map(str, arguments)], text=True,
-                          capture_output=True, check=False, **options)
+def program(name: str, *arguments) -> subprocess.CompletedProcess:
+    """What the module harness.NAME does and says with these arguments, without a process of its own."""
+    module = importlib.import_module(f"harness.{name}")
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    argv = [f"{name.rpartition('.')[2]}.py", *map(str, arguments)]
+    with mock.patch("sys.argv", argv), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = module.main()
+        except SystemExit as end:
+            status = end.code
+    if isinstance(status, str):
+        err.write(f"{status}\n")
+        status = 1
+    return subprocess.CompletedProcess(argv, status or 0, out.getvalue(), err.getvalue())
+
+
+def command(name: str, *arguments) -> list[str]:
+    """The words that start the module harness.NAME, as bench does."""
+    return ["/usr/bin/python3", "-m", f"harness.{name}", *map(str, arguments)]
+
+
+def process(name: str, *arguments, **options) -> subprocess.CompletedProcess:
+    """The same as program(), as a process of its own."""
+    return subprocess.run(command(name, *arguments), text=True, capture_output=True, check=False, cwd=ROOT, **options)
 
 
 def schema(name: str, part: str | None = None):
-    """A validator of harness/schema/NAME.schema.json, or of one of its definitions."""
+    """A validator of harness/result/schema/NAME.schema.json, or of one of its definitions."""
     import jsonschema
-    found = load(HARNESS / "schema" / f"{name}.schema.json")
+    found = load(HARNESS / "result/schema" / f"{name}.schema.json")
     jsonschema.Draft202012Validator.check_schema(found)
     if part:
         found = {"$ref": f"#/$defs/{part}", "$defs": found["$defs"]}

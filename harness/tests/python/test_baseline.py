@@ -9,11 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
-from support import HARNESS, control_run, load, program, relay_run, schema
-import baseline
-import captures
-import stored
-import waivers
+from harness.tests.python.support import HARNESS, control_run, load, program, relay_run, schema
+from harness.verdict import waivers
+from harness.verdict.baseline import baseline, captures, stored
 
 NOISE = (0.001, -0.002, 0.003, -0.001, 0.002, -0.003)
 PROFILE = relay_run()["profile"]
@@ -447,7 +445,7 @@ class Check(World):
             self.assertIn(word, faults[0])
 
     def test_the_baselines_in_git_are_complete(self):
-        answer = program("baseline.py", "check", HARNESS.parent / "baselines", HARNESS / "scenarios")
+        answer = program("verdict.baseline.baseline", "check", HARNESS.parent / "baselines", HARNESS / "scenario")
         self.assertEqual((answer.returncode, answer.stderr), (0, ""))
 
     def test_without_any_profile(self):
@@ -456,7 +454,7 @@ class Check(World):
     def test_a_deleted_scenario(self):
         self.accepted()
         (self.scenarios / "hop.conf").unlink()
-        self.one_fault(f"baselines/{ID}/hop.json has no scenario hop; restore harness/scenarios/hop.conf or remove "
+        self.one_fault(f"baselines/{ID}/hop.json has no scenario hop; restore harness/scenario/hop.conf or remove "
                        f"the baseline in a reviewed commit")
 
     def test_a_missing_baseline(self):

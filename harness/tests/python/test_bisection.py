@@ -10,9 +10,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from support import load, program, schema
+from harness.tests.python.support import load, program, schema
+from harness.verdict.paired import bisection
 
-import bisection
 
 NOBODY = {"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@n", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "n@n",
           "GIT_CONFIG_GLOBAL": "/dev/null"}
@@ -127,7 +127,7 @@ class CommandLine(unittest.TestCase):
         for options, said in (((), "required"), (("HEAD",), "required"), (("HEAD", "HEAD"), "not an ancestor"),
                               (("no-such", "HEAD"), "no commit 'no-such'"), (("HEAD", "HEAD~1"), "not an ancestor")):
             with self.subTest(options):
-                answer = program("bisection.py", *options)
+                answer = program("verdict.paired.bisection", *options)
                 self.assertEqual((answer.returncode, answer.stdout, answer.stderr.count("\n")), (64, "", 1), answer.stderr)
                 self.assertIn(said, answer.stderr)
 

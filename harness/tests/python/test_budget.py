@@ -5,9 +5,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import HARNESS, load, program, relay_run, schema
+from harness.tests.python.support import HARNESS, load, program, relay_run, schema
+from harness.verdict.budget import budget
 
-import budget
 
 PERF = """# started on Fri Nov 20 18:00:00 2026
 
@@ -43,7 +43,7 @@ class Scratch(unittest.TestCase):
         (raw.parent / "result.json").write_text(json.dumps(run))
 
     def judge(self, *options: str):
-        answer = program("budget.py", self.sitting, self.baseline, *options)
+        answer = program("verdict.budget.budget", self.sitting, self.baseline, *options)
         self.assertEqual(answer.stderr, "")
         document = load(self.sitting / "budget.json")
         schema("budget").validate(document)

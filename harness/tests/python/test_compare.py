@@ -5,8 +5,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import control_run, load, program, relay_run, schema
-import compare
+from harness.tests.python.support import control_run, load, program, relay_run, schema
+from harness.verdict.paired import compare
 
 BASE, HEAD = "b" * 64, "e" * 64
 NOISE = (0.004, -0.006, 0.002, 0.009, -0.003, -0.008)
@@ -42,13 +42,13 @@ class Scratch(unittest.TestCase):
                 self.put(block, number, "control", control_run())
 
     def ask(self, metric: str = "egress_pps") -> list[str]:
-        answer = program("compare.py", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
+        answer = program("verdict.paired.compare", "ask", self.folder, "--metric", metric, "--base", BASE, "--head", HEAD)
         self.assertEqual((answer.returncode, answer.stderr), (0, ""))
         schema("compare", "scenario").validate(load(self.folder / "verdict.json"))
         return answer.stdout.splitlines()
 
     def finish(self, *options: str) -> tuple[int, dict, str]:
-        answer = program("compare.py", "finish", self.sitting, "--base", "one", "--head", "other", *options)
+        answer = program("verdict.paired.compare", "finish", self.sitting, "--base", "one", "--head", "other", *options)
         self.assertEqual(answer.stderr, "")
         document = load(self.sitting / "compare.json")
         schema("compare").validate(document)
@@ -73,6 +73,15 @@ class Sitting(Scratch):
         self.assertEqual(len(verdict["blocks_raw"]["first"]), 6)
         for word in ("PASS", "flood", "base one, head other", "6"):
             self.assertIn(word, text)
+
+    def test_a_note_is_among_the_reasons_of_every_scenario(self):
+        self.pairs("first", 1, 6, 1.0)
+        self.ask()
+        code, document, text = self.finish("--scenario", "other", "--note", "nobody looked")
+        self.assertEqual((code, document["verdict"]), (5, "INVALID"))
+        for name in ("flood", "other"):
+            self.assertEqual(document["scenarios"][name]["reasons"][-1], "nobody looked")
+            self.assertIn(f"{name}: nobody looked", text)
 
     def test_a_loss_is_confirmed_by_fresh_pairs(self):
         self.pairs("first", 1, 6, 0.88)
@@ -263,7 +272,7 @@ class Sitting(Scratch):
                          {"flood": "PASS", "other": "REGRESSION"})
 
     def test_nothing_measured_is_an_error(self):
-        answer = program("compare.py", "finish", self.sitting, "--base", "a", "--head", "b")
+        answer = program("verdict.paired.compare", "finish", self.sitting, "--base", "a", "--head", "b")
         self.assertEqual(answer.returncode, 5)
         self.assertIn("no verdict", answer.stderr)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from support import program
+from harness.history import drift
+from harness.tests.python.support import program
 
-import drift
 
 # Yearly flow of the Nile at Aswan, 1871 to 1970 (Cobb 1978): it fell when 1899 began, as everybody who looked at it found.
 NILE = [1120, 1160, 963, 1210, 1160, 1160, 813, 1230, 1370, 1140, 995, 935, 1110, 994, 1020, 960, 1180, 799, 958, 1140,
@@ -117,7 +117,7 @@ class History(unittest.TestCase):
                     "hops": [{"egress_pps": {"median": control * exp(value)}}]} | changes) + "\n")
 
     def drift(self, status: int, *options: str) -> str:
-        answer = program("drift.py", self.folder, "machine", *options)
+        answer = program("history.drift", self.folder, "machine", *options)
         self.assertEqual(answer.returncode, status, answer.stdout + answer.stderr)
         return answer.stdout
 
@@ -165,12 +165,12 @@ class History(unittest.TestCase):
         self.add(noise(20))
         self.alerts.parent.mkdir()
         self.alerts.write_text("{}\n")
-        answer = program("drift.py", self.folder, "machine")
+        answer = program("history.drift", self.folder, "machine")
         self.assertEqual(answer.returncode, 1)
         self.assertIn(f"{self.alerts}:1: not an alert", answer.stderr)
         self.alerts.unlink()
         self.add([0.0], hops=[{}])
-        answer = program("drift.py", self.folder, "machine")
+        answer = program("history.drift", self.folder, "machine")
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))
         self.assertIn("lacks what drift needs: KeyError('egress_pps')", answer.stderr)
 

@@ -9,11 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from support import HARNESS, load, program, schema
-
-import drill
-import drilling
-import replay
+from harness.selftest import drill, drilling, replay
+from harness.tests.python.support import HARNESS, load, process, program, schema
 
 
 class Judge(unittest.TestCase):
@@ -43,7 +40,7 @@ class Judge(unittest.TestCase):
         for one in drill.DRILLS:
             with self.subTest(one.name):
                 self.assertLessEqual(set(one.must) | set(one.short) | set(one.gates), set(drill.GATES))
-                self.assertTrue((HARNESS / f"scenarios/{one.scenario}.conf").exists())
+                self.assertTrue((HARNESS / f"scenario/{one.scenario}.conf").exists())
                 self.assertLessEqual(set(one.asked(True)), set(one.asked(False)))
 
     def test_the_relay_against_itself_is_part_of_the_short_drill(self):
@@ -183,13 +180,13 @@ class CommandLine(unittest.TestCase):
                 slow = Path(build) / "drill/mcrelay"
                 slow.touch(mode=0o755)
                 with mock.patch.dict(os.environ, BUILD=build):
-                    answer = program("drill.py", *options)
+                    answer = process("selftest.drill", *options)
                 self.assertEqual((answer.returncode, answer.stdout), (64, ""))
                 self.assertIn("see 'harness/bench help'", answer.stderr)
 
     def test_without_the_relay_that_can_be_slowed_down(self):
         with tempfile.TemporaryDirectory() as build, mock.patch.dict(os.environ, BUILD=build):
-            answer = program("drill.py", "--short")
+            answer = process("selftest.drill", "--short")
         self.assertEqual(answer.returncode, 64)
         self.assertIn("run: make drill", answer.stderr)
 
@@ -202,7 +199,7 @@ class Live(unittest.TestCase):
                      for loss, verdict, estimate, seconds in ((0.0, "PASS", 0.01, 90), (0.0, "UNFIT", None, 120),
                                                               (0.1, "REGRESSION", -0.1, 60), (0.0, None, None, 3))]
             record.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            answer = program("live", "--report", record)
+            answer = program("selftest.live", "--report", record)
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("| a-machine | single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
         self.assertIn("| a-machine | single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
@@ -217,18 +214,18 @@ class Live(unittest.TestCase):
             lines = [one | {"profile": "another"}, one | {"loss": 0.1}, one | {"scenario": "other"}, one, one,
                      {"scenario": "hop", "loss": 0.0, "verdict": None}]
             record.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            answer = program("live", "--noise", "hop", record)
+            answer = program("selftest.live", "--noise", "hop", record)
             self.assertEqual(answer.returncode, 0, answer.stderr)
             noise = replay.parse("noise", json.loads(answer.stdout))
             self.assertEqual(list(noise.values[:6]), [1, 2, 4, 3, 6, 5])
             self.assertEqual((len(noise.values), len(noise.controls), noise.twins, noise.pair_seconds), (96, 32, True, 2.5))
-            answer = program("live", "--noise", "nothing", record)
+            answer = program("selftest.live", "--noise", "nothing", record)
             self.assertEqual((answer.returncode, answer.stdout), (1, ""))
 
     def test_what_it_cannot_understand(self):
         for options in ((), ("single-hop",), ("single-hop", "file", "--same", "-1"), ("single-hop", "file", "--loss", "2")):
             with self.subTest(options):
-                self.assertEqual(program("live", *options).returncode, 64)
+                self.assertEqual(program("selftest.live", *options).returncode, 64)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import HARNESS, load, program, relay_run, schema
-import fastpath
+from harness.tests.python.support import HARNESS, load, program, relay_run, schema
+from harness.verdict.fastpath import fastpath
 
-TARGETS = load(HARNESS / "scenarios" / "fastpath.json")
+TARGETS = load(HARNESS / "scenario" / "fastpath.json")
 SMALL = {
     "variants": [
         {"name": "a", "group": "g", "scenario": "s", "change": {"profile": "gro"}},
@@ -137,17 +137,17 @@ class Table(unittest.TestCase):
                     place = sitting / "rounds" / f"{number:02}" / name
                     place.mkdir(parents=True)
                     (place / "result.json").write_text(json.dumps(run))
-            done = program("fastpath.py", "judge", targets, sitting)
+            done = program("verdict.fastpath.fastpath", "judge", targets, sitting)
             self.assertEqual((done.returncode, done.stderr), (3, ""))
             self.assertIn("missed: 2 of 3 rows met", done.stdout)
             schema("fastpath").validate(load(sitting / "fastpath.json"))
             self.assertIn("| missed |", (sitting / "fastpath.md").read_text())
-            self.assertEqual(program("fastpath.py", "judge", targets, sitting, "--only", "ratio"
+            self.assertEqual(program("verdict.fastpath.fastpath", "judge", targets, sitting, "--only", "ratio"
                                      ).returncode, 0)
             (sitting / "rounds/02/a/result.json").write_text("{")
-            done = program("fastpath.py", "judge", targets, sitting)
+            done = program("verdict.fastpath.fastpath", "judge", targets, sitting)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1))
-        self.assertEqual(program("fastpath.py", "plan", targets).returncode, 64)
+        self.assertEqual(program("verdict.fastpath.fastpath", "plan", targets).returncode, 64)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import baseline, control_run, program, relay_run, schema, write_sitting
-import floor
+from harness.tests.python.support import baseline, control_run, program, relay_run, schema, write_sitting
+from harness.verdict.floor import floor
 
 
 def rounds(n: int, **figures) -> tuple[list[dict], list[dict]]:
@@ -172,13 +172,13 @@ class Program(unittest.TestCase):
 
     def run_floor(self, relays: list[dict], controls: list[dict], *options):
         write_sitting(self.sitting, relays, controls)
-        return program("floor.py", self.sitting, self.baseline, *options)
+        return program("verdict.floor.floor", self.sitting, self.baseline, *options)
 
     def test_exit_code_is_the_verdict(self):
         for figures, code in (({}, 0), ({"egress": 90_000}, 3), ({"offered": 600_000}, 4)):
             with self.subTest(code=code), tempfile.TemporaryDirectory() as folder:
                 write_sitting(Path(folder), *rounds(10, **figures))
-                done = program("floor.py", folder, self.baseline)
+                done = program("verdict.floor.floor", folder, self.baseline)
                 self.assertEqual((done.returncode, done.stderr), (code, ""))
                 verdict = json.loads((Path(folder) / "verdict.json").read_text())
                 self.assertEqual(verdict["exit"], code)
@@ -196,7 +196,7 @@ class Program(unittest.TestCase):
             with self.subTest(damage=damage), tempfile.TemporaryDirectory() as folder:
                 write_sitting(Path(folder), *rounds(10))
                 (Path(folder) / "rounds/03/relay/result.json").write_text(damage)
-                done = program("floor.py", folder, self.baseline)
+                done = program("verdict.floor.floor", folder, self.baseline)
                 self.assertEqual(done.returncode, 5)
                 self.assertEqual(done.stderr.count("\n"), 1)
                 self.assertFalse((Path(folder) / "verdict.json").exists())

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import HARNESS
+from harness.tests.python.support import HARNESS
 
 
 @unittest.skipUnless(shutil.which("bats") and shutil.which("jq"), "needs bats and jq")
@@ -18,7 +18,7 @@ class Gates(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name)
         shutil.copytree(HARNESS / "gates", self.folder / "gates")
-        shutil.copytree(HARNESS / "scenarios", self.folder / "scenarios")
+        shutil.copytree(HARNESS / "scenario", self.folder / "scenario")
 
     def bench(self, status: int, said: str) -> None:
         """A bench that notes how it was called."""
@@ -78,7 +78,7 @@ class Gates(unittest.TestCase):
 
     def test_a_scenario_without_a_test(self):
         self.compared(0, fanout_3_flood="PASS", single_hop="PASS")
-        (self.folder / "scenarios/new.conf").write_text("compare = egress_pps\n")
+        (self.folder / "scenario/new.conf").write_text("compare = egress_pps\n")
         _, lines = self.run_gate("paired.bats")
         self.assertIn("not ok 3 every scenario that says what to compare has a test here", lines)
         self.assertIn("# no test of new", lines)

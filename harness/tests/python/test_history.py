@@ -8,9 +8,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import HARNESS, baseline, control_run, program, relay_run, schema
-import floor
-import history
+from harness.history import history
+from harness.tests.python.support import ROOT, baseline, command, control_run, process, program, relay_run, schema
+from harness.verdict.floor import floor
 
 CLEAN = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -50,8 +50,8 @@ class History(Scratch):
         self.assertEqual(len(history.read(self.history, "a")), 2)
 
     def test_appends_at_the_same_time_keep_every_line(self):
-        appending = [subprocess.Popen([str(HARNESS / "history.py"), "append", str(self.verdict),
-                                       str(self.history)], stdout=subprocess.DEVNULL)
+        appending = [subprocess.Popen(command("history.history", "append", self.verdict, self.history), cwd=ROOT,
+                                      stdout=subprocess.DEVNULL)
                      for _ in range(16)]
         self.assertEqual([process.wait() for process in appending], [0] * 16)
         self.assertEqual(history.read(self.history), [verdict()] * 16)
@@ -60,7 +60,7 @@ class History(Scratch):
         path = history.append(verdict(), self.history)
         with open(path, "a", encoding="ascii") as file:
             file.write('{"utc": \n')
-        done = program("history.py", "list", self.history)
+        done = program("history.history", "list", self.history)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
         self.assertIn(f"{path}:2: damaged line", done.stderr)
 
@@ -80,23 +80,23 @@ class History(Scratch):
         def nearly_full():
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100,) * 2)
 
-        done = program("history.py", "append", self.verdict, self.history, preexec_fn=nearly_full)
+        done = process("history.history", "append", self.verdict, self.history, preexec_fn=nearly_full)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
         self.assertEqual(path.read_bytes(), before)
 
     def test_invalid_verdict_has_no_place_in_it(self):
         self.verdict.write_text('{"verdict": "INVALID", "exit": 5}')
-        done = program("history.py", "append", self.verdict, self.history)
+        done = program("history.history", "append", self.verdict, self.history)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
         self.assertFalse(self.history.exists())
 
 
 class Report(Scratch):
-    BASELINE = HARNESS.parent / "baselines" / "phase4.json"
+    BASELINE = ROOT / "baselines/phase4.json"
 
     def report(self, document: dict, *options) -> str:
         self.verdict.write_text(json.dumps(document))
-        done = program("report.py", self.verdict, "--baseline", self.BASELINE, *options)
+        done = program("report.show", self.verdict, "--baseline", self.BASELINE, *options)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertNotIn("\033", done.stdout)  # no colour: it is not a terminal
         return done.stdout
@@ -129,9 +129,8 @@ class Report(Scratch):
         self.verdict.write_text(json.dumps(verdict()))
         for environment, colour in (({}, True), ({"NO_COLOR": "1"}, False)):
             leader, follower = os.openpty()
-            subprocess.run([str(HARNESS / "report.py"), str(self.verdict), "--baseline",
-                            str(self.BASELINE)], stdout=follower, check=True,
-                           env={**CLEAN, **environment})
+            subprocess.run(command("report.show", self.verdict, "--baseline", self.BASELINE), stdout=follower, check=True,
+                           cwd=ROOT, env={**CLEAN, **environment})
             os.close(follower)
             text = b""
             try:
@@ -152,7 +151,7 @@ class Report(Scratch):
     def test_unreadable_is_one_line(self):
         for text in ("", "[]", "{}", '{"verdict": 1}'):
             self.verdict.write_text(text)
-            done = program("report.py", self.verdict)
+            done = program("report.show", self.verdict)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), text)
 
 
@@ -171,7 +170,7 @@ class Plot(Scratch):
             summary.update(lower=None, upper=None)
         history.append({**few, "utc": "2026-11-30T14:00:00Z"}, self.history)
         plots = self.folder / "the plots' folder"
-        done = program("plot_history.py", self.history, plots)
+        done = program("report.plots", self.history, plots)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         stem = f"{entries[0]['profile']['id']}-pipeline-phase4"
         self.assertEqual(sorted(path.name for path in plots.iterdir()), [f"{stem}.png", f"{stem}.svg"])
@@ -184,14 +183,14 @@ class Plot(Scratch):
             self.assertIn(text, svg)
 
     def test_no_history(self):
-        done = program("plot_history.py", self.history, self.folder / "plots")
+        done = program("report.plots", self.history, self.folder / "plots")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no history in", done.stderr)
         self.assertFalse((self.folder / "plots").exists())
 
     def test_no_gnuplot(self):
         history.append(verdict(), self.history)
-        done = program("plot_history.py", self.history, self.folder / "plots",
+        done = process("report.plots", self.history, self.folder / "plots",
                        env={**CLEAN, "PATH": str(self.folder)})
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
         self.assertIn("gnuplot is not installed", done.stderr)
@@ -202,9 +201,9 @@ class Plot(Scratch):
         fake.write_text("#!/bin/sh\nsed -n \"s/^set output '\\(.*\\)'/\\1/p\" | xargs -d '\\n' touch\n"
                         "echo no font >&2\nexit 1\n")
         fake.chmod(0o755)
-        done = program("plot_history.py", self.history, self.folder / "plots",
+        done = process("report.plots", self.history, self.folder / "plots",
                        env={**CLEAN, "PATH": f"{self.folder}:{CLEAN['PATH']}"})
-        self.assertEqual((done.returncode, done.stderr), (1, "plot_history.py: gnuplot: no font\n"))
+        self.assertEqual((done.returncode, done.stderr), (1, "plots.py: gnuplot: no font\n"))
         self.assertEqual(list((self.folder / "plots").iterdir()), [])
 
 

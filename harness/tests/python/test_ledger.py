@@ -1,7 +1,6 @@
 import unittest
 
-import support  # noqa: F401  finds the harness
-import ledger
+from harness.result import ledger
 
 TOTAL = {"matched": 0, "buffer_exhaustion": 0, "drop_malformed": 0, "drop_fragment": 0,
          "drop_truncated": 0, "drop_checksum": 0, "drop_no_match": 0, "drop_worker_died": 0,

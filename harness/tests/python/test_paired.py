@@ -4,9 +4,8 @@ import unittest
 
 import numpy as np
 
-import support  # noqa: F401  finds the harness
-import paired
-from paired import INCONCLUSIVE, MORE, PASS, REGRESSION, UNFIT, Rule
+from harness.verdict.paired import paired
+from harness.verdict.paired.paired import INCONCLUSIVE, MORE, PASS, REGRESSION, UNFIT, Rule
 
 
 def pairs(n: int, loss: float = 0.0, noise: float = 0.01, seed: int = 1) -> list[float]:

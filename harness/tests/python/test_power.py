@@ -4,10 +4,10 @@ import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-from support import program
-from noise import synthetic
-import paired
-import replay
+from harness.selftest import replay
+from harness.tests.python.noise import synthetic
+from harness.tests.python.support import program
+from harness.verdict.paired import paired
 
 SITTINGS = 300
 
@@ -22,7 +22,7 @@ class Power(unittest.TestCase):
         cls.quiet.write_text(json.dumps(synthetic(240, sd=0.01)))
         cls.cpu.write_text(json.dumps(synthetic(100, sd=0.02, metric="cpu_ns_per_packet")))
         cls.out = cls.folder / "out"
-        cls.done = program("power", cls.quiet, cls.cpu, "--sittings", SITTINGS, "--out", cls.out)
+        cls.done = program("selftest.power", cls.quiet, cls.cpu, "--sittings", SITTINGS, "--out", cls.out)
         if cls.done.returncode == 0:
             cls.found = json.loads((cls.out / "power.json").read_text())
             cls.report = (cls.out / "power.md").read_text()
@@ -84,14 +84,14 @@ class Power(unittest.TestCase):
 
     def test_same_seed_same_figures(self):
         again = self.folder / "again"
-        done = program("power", self.quiet, self.cpu, "--sittings", SITTINGS, "--out", again)
+        done = program("selftest.power", self.quiet, self.cpu, "--sittings", SITTINGS, "--out", again)
         self.assertEqual(done.returncode, 0)
         self.assertEqual((again / "power.json").read_text(), (self.out / "power.json").read_text())
 
 
 class Usage(unittest.TestCase):
     def test_help_has_the_format(self):
-        done = program("power", "--help")
+        done = program("selftest.power", "--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         for word in ('"schema": 1', '"profile"', '"runs"', '"control"', "cpu_ns_per_packet", "--sittings"):
             self.assertIn(word, done.stdout)
@@ -100,7 +100,7 @@ class Usage(unittest.TestCase):
         for arguments in ((), ("x.json",), ("--out", "y"), ("x.json", "--out", "y", "--sittings", "7"),
                           ("x.json", "--out", "y", "--sittings", "many"), ("x.json", "--out", "y", "--frob")):
             with self.subTest(arguments):
-                done = program("power", *arguments)
+                done = program("selftest.power", *arguments)
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (64, "", 1))
 
     def test_unusable_noise_is_one_line(self):
@@ -109,7 +109,7 @@ class Usage(unittest.TestCase):
             for text, message in (("{", "Expecting"), ("[]", "not an object"),
                                   (json.dumps(synthetic(20)), "20 runs, at least 48")):
                 path.write_text(text)
-                done = program("power", path, "--out", out)
+                done = program("selftest.power", path, "--out", out)
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1))
                 self.assertIn(message, done.stderr)
                 self.assertFalse(out.exists())
@@ -118,7 +118,7 @@ class Usage(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "noise.json"
             path.write_text(json.dumps(synthetic(60)))
-            done = program("power", path, "--out", path / "out")
+            done = program("selftest.power", path, "--out", path / "out")
             self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
 
 

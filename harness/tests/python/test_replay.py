@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-import support  # noqa: F401  finds the harness
-import paired
-import replay
-from noise import synthetic
+from harness.selftest import replay
+from harness.tests.python.noise import synthetic
+from harness.verdict.paired import paired
 
 LOSSES = (0.0, 0.05, 0.08, 0.10, 0.20)
 

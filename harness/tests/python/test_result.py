@@ -8,8 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import DATA, load, program, schema
-import result
+from harness.result import result
+from harness.tests.python.support import DATA, load, process, program, schema
 
 
 class Recorded(unittest.TestCase):
@@ -95,7 +95,7 @@ class Whole(Recorded):
         self.assertEqual(end - start, 300_000_000)
 
     def test_program_writes_the_same(self):
-        done = program("result.py", self.raw, self.folder / "result.json")
+        done = program("result.result", self.raw, self.folder / "result.json")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
         self.assertEqual(load(self.folder / "result.json"), json.loads(json.dumps(self.build())))
 
@@ -318,7 +318,7 @@ class Unusable(Recorded):
     """Raw data that no result can be made of: exit 1, one line, and nothing written."""
 
     def refused(self, name: str) -> None:
-        done = program("result.py", self.raw, self.folder / "result.json")
+        done = program("result.result", self.raw, self.folder / "result.json")
         self.assertEqual(done.returncode, 1, name)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertTrue(done.stderr.startswith("result.py: "), done.stderr)
@@ -364,18 +364,18 @@ class Unusable(Recorded):
         self.refused("empty")
 
     def test_target_that_cannot_be_written(self):
-        done = program("result.py", self.raw, self.folder / "no" / "result.json")
+        done = program("result.result", self.raw, self.folder / "no" / "result.json")
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
 
     def test_full_disk(self):
         def nearly_full():
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        done = program("result.py", self.raw, self.folder / "result.json", preexec_fn=nearly_full)
+        done = process("result.result", self.raw, self.folder / "result.json", preexec_fn=nearly_full)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["raw"])
 
     def test_usage(self):
-        self.assertEqual(program("result.py", self.raw).returncode, 64)
+        self.assertEqual(program("result.result", self.raw).returncode, 64)
 
 
 class Schemas(unittest.TestCase):

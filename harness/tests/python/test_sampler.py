@@ -6,8 +6,8 @@ import time
 import unittest
 from pathlib import Path
 
-from support import HARNESS, program
-import sampler
+from harness.run.sut import sampler
+from harness.tests.python.support import ROOT, command, process, program
 
 TABLE = """Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
@@ -24,7 +24,7 @@ class Sampler(unittest.TestCase):
     def test_whole_lines_until_sigterm(self):
         with tempfile.TemporaryDirectory() as folder:
             series = Path(folder) / "series"
-            running = subprocess.Popen([str(HARNESS / "sampler.py"), str(series)])
+            running = subprocess.Popen(command("run.sut.sampler", series), cwd=ROOT)
             deadline = time.monotonic() + 20
             while not series.exists() or series.read_text().count("\n") < 3:
                 self.assertLess(time.monotonic(), deadline)
@@ -36,8 +36,8 @@ class Sampler(unittest.TestCase):
             self.assertIn("lo", [found["name"] for found in rows[0]["interfaces"]])
 
     def test_usage_and_a_file_that_cannot_be(self):
-        self.assertEqual(program("sampler.py").returncode, 64)
-        done = program("sampler.py", "/nowhere/series")
+        self.assertEqual(program("run.sut.sampler").returncode, 64)
+        done = process("run.sut.sampler", "/nowhere/series")
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
 
 

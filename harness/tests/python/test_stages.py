@@ -2,9 +2,8 @@
 
 import unittest
 
-import support  # noqa: F401  (finds the harness)
 
-import stages
+from harness.report import stages
 
 
 def chain(*functions: str) -> str:

@@ -3,8 +3,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import load, program, relay_run, schema
-import sweep
+from harness.report import sweep
+from harness.tests.python.support import load, program, relay_run, schema
 
 OWN = {"payload": "1400", "flows": "1", "fanout": "1"}
 
@@ -24,7 +24,7 @@ class Plan(unittest.TestCase):
         self.assertIn("wire.flows-1", [name for name, _ in found])
 
     def test_program_prints_a_run_a_line(self):
-        done = program("sweep.py", "plan", "s", "--payload", "1400", "--flows", "1", "--fanout=-",
+        done = program("report.sweep", "plan", "s", "--payload", "1400", "--flows", "1", "--fanout=-",
                        "--rounds", "2")
         lines = done.stdout.splitlines()
         self.assertEqual((done.returncode, len(lines)), (0, 2 * 3 * 7))
@@ -46,7 +46,7 @@ class Show(unittest.TestCase):
         for number, egress in enumerate((300_000, 400_000, 200_000), 1):
             self.write("wire.as-is", number, egress=egress)
             self.write("gro.flows-8", number, egress=2 * egress)
-        done = program("sweep.py", "show", self.sitting)
+        done = program("report.sweep", "show", self.sitting)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertRegex(done.stdout, r"wire +as-is .* 300,000 pps")
         self.assertRegex(done.stdout, r"gro +flows-8 .* 600,000 pps")
@@ -57,12 +57,12 @@ class Show(unittest.TestCase):
 
     def test_an_invalid_run_is_named(self):
         self.write("wire.as-is", 1, problems=["the generator sent nothing"])
-        done = program("sweep.py", "show", self.sitting)
+        done = program("report.sweep", "show", self.sitting)
         self.assertEqual(done.returncode, 5)
         self.assertIn("wire.as-is, round 1: the generator sent nothing", done.stdout)
 
     def test_nothing_there(self):
-        done = program("sweep.py", "show", self.sitting)
+        done = program("report.sweep", "show", self.sitting)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
 
 

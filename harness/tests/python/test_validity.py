@@ -10,11 +10,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import baseline, control_run, load, program, relay_run, schema, write_sitting
-import test_budget
-import test_compare
-from test_compare import run_of
-import validity
+from harness.result import validity
+from harness.tests.python import test_budget, test_compare
+from harness.tests.python.support import baseline, control_run, load, program, relay_run, schema, write_sitting
+from harness.tests.python.test_compare import run_of
 
 CONTROL = 733_000  # packets/s, what the recorded scenario asks for
 
@@ -258,7 +257,7 @@ class Compare(test_compare.Scratch):
             run = relay_run()
             run["hops"][0]["cpu_ns_per_packet"] = None if number == 5 else 900.0
             (place / "result.json").write_text(json.dumps(run))
-        done = program("compare.py", "noise", self.sitting, "--metric", "cpu_ns_per_packet")
+        done = program("verdict.paired.compare", "noise", self.sitting, "--metric", "cpu_ns_per_packet")
         self.assertEqual((done.returncode, done.stdout), (0, "10 runs, 2 left out\n"))  # both of the pair
 
 
@@ -270,7 +269,7 @@ class Floor(unittest.TestCase):
             write_sitting(sitting, relays, controls)
             if damage:
                 damage(sitting / "rounds")
-            done = program("floor.py", sitting, sitting / "baseline.json")
+            done = program("verdict.floor.floor", sitting, sitting / "baseline.json")
             self.assertNotIn("Traceback", done.stderr)
             if not (sitting / "verdict.json").exists():
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1))

@@ -6,9 +6,9 @@ import unittest
 from datetime import date, timedelta
 from pathlib import Path
 
-from support import HARNESS, load, program, schema
-import waivers
-from documents import Faulty
+from harness.result.documents import Faulty
+from harness.tests.python.support import HARNESS, load, program, schema
+from harness.verdict import waivers
 
 DAY = date(2026, 11, 20)
 WAIVER = {"scenario": "flood", "size": 0.08, "reason": "counts every flow now", "expires": "2027-01-31"}
@@ -113,7 +113,7 @@ class Verdicts(Scratch):
         for name, one in verdicts.items():
             (self.folder / name).mkdir()
             (self.folder / name / "verdict.json").write_text(json.dumps(one | {"scenario": name}))
-        answer = program("compare.py", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
+        answer = program("verdict.paired.compare", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
         document = self.folder / "compare.json"
         return answer.returncode, load(document) if document.exists() else {}, answer.stdout + answer.stderr
 
@@ -153,7 +153,7 @@ class Verdicts(Scratch):
         self.assertEqual((code, document["verdict"]), (0, "WAIVED"))
         (self.folder / "noisy").mkdir()
         (self.folder / "noisy" / "verdict.json").write_text(json.dumps(verdict("INCONCLUSIVE", -0.2) | {"scenario": "noisy"}))
-        answer = program("compare.py", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
+        answer = program("verdict.paired.compare", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
         self.assertEqual(answer.returncode, 4)
 
     def test_a_damaged_file_is_no_pass(self):

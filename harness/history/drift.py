@@ -1,0 +1,202 @@
+"""drift.py HISTORY-FOLDER PROFILE-ID [--no-alerts]: has the relay been slipping, commit by commit?
+
+Looks for change points in the floor gate's history of one machine: in ln(egress of relay 1 / control), each
+entry's medians, oldest first. A slow leak that no single comparison can prove is one here, once it adds up.
+Prints a table, and appends each change point that was not reported before to
+HISTORY-FOLDER/PROFILE-ID/drift/alerts.ndjson (not with --no-alerts). Exits with 0 when nothing new has become slower,
+3 when something has, 4 when the history is too short to say. Advisory: what one commit did is `bench compare`'s
+to prove.
+
+The method is E-divisive (Matteson and James 2014): the split that makes both sides most different, by the energy
+distance, is a change point when fewer than one in a thousand random orders of the same entries have a split that good;
+then both sides are looked at in the same way. No shape of the noise is assumed. A side has at least 5
+entries; change points smaller than 3 % are taken back, the smallest first, so that small steps that add up are one.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from math import expm1, log
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from harness.history import history
+from harness.report.tables import paint, table
+
+SEGMENT_MIN = 5       # entries on each side of a change point
+P_MAX = 0.001
+ORDERS = 1999         # random ones: the smallest p-value is 1 / 2000
+MAGNITUDE_MIN = 0.03
+NEWEST = 200          # entries that are looked at
+PASS, REGRESSION, INCONCLUSIVE = "PASS", "REGRESSION", "INCONCLUSIVE"
+EXIT = {PASS: 0, REGRESSION: 3, INCONCLUSIVE: 4}
+
+
+@dataclass(frozen=True)
+class ChangePoint:
+    scenario: str
+    good: str          # the last commit before it
+    bad: str           # the first commit after it
+    utc: str           # of the first entry after it
+    change: float      # of the median: -0.05 is 5 % slower
+    p_value: float
+    conditions: tuple[str, ...]  # of the machine, that are not the same on both sides
+
+
+def splits(values: np.ndarray) -> np.ndarray:
+    """[k, m]: how different the first k values and those behind them up to the m-th are: the energy distance between
+    both, times k (m - k) / m; for each m, since the level may have come back before the end. -inf where a side is
+    shorter than SEGMENT_MIN."""
+    n = len(values)
+    sums = np.zeros((n + 1, n + 1))  # [i, j]: distances of the first i values to the first j
+    np.cumsum(np.cumsum(np.abs(values[:, None] - values[None, :]), axis=0), axis=1, out=sums[1:, 1:])
+    k, m = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    whole = np.diag(sums)
+    first = whole[:, None]                                 # all pairs of a side, each in both orders
+    second = whole[None, :] - 2 * sums + whole[:, None]
+    between = sums - whole[:, None]
+    behind = m - k
+    allowed = (k >= SEGMENT_MIN) & (behind >= SEGMENT_MIN)
+    k, m, behind = (np.where(allowed, count, SEGMENT_MIN) for count in (k, m, behind))
+    measure = k * behind / m * (2 * between / (k * behind) - first / (k * (k - 1)) - second / (behind * (behind - 1)))
+    return np.where(allowed, measure, -np.inf)
+
+
+def best_split(values: np.ndarray, rng: np.random.Generator) -> tuple[int, float] | None:
+    """(values before the split, p-value); None: too few for one."""
+    if len(values) < 2 * SEGMENT_MIN:
+        return None
+    found = splits(values)
+    best = found.max()
+    as_good = sum(splits(rng.permutation(values)).max() >= best - 1e-12 for _ in range(ORDERS))
+    return int(np.unravel_index(found.argmax(), found.shape)[0]), (1 + as_good) / (1 + ORDERS)
+
+
+def change_points(values: np.ndarray, rng: np.random.Generator) -> list[tuple[int, float]]:
+    """[(first entry after it, p-value)] in their order, however small."""
+    split = best_split(values, rng)
+    if split is None or split[1] >= P_MAX:
+        return []
+    at = split[0]
+    return (change_points(values[:at], rng) + [split]
+            + [(at + i, p_value) for i, p_value in change_points(values[at:], rng)])
+
+
+def without_small(values: np.ndarray, points: list[tuple[int, float]]) -> list[tuple[int, float, float]]:
+    """[(first entry after it, p-value, change of the median)]: those of at least MAGNITUDE_MIN."""
+    while points:
+        edges = [0, *(at for at, _ in points), len(values)]
+        level = [median(values[a:b]) for a, b in zip(edges, edges[1:])]
+        changes = [expm1(after - before) for before, after in zip(level, level[1:])]
+        smallest = min(range(len(points)), key=lambda i: abs(changes[i]))
+        if abs(changes[smallest]) >= MAGNITUDE_MIN:
+            return [(at, p_value, change) for (at, p_value), change in zip(points, changes)]
+        points = points[:smallest] + points[smallest + 1:]
+    return []
+
+
+def usable(entries: list[dict]) -> list[dict]:
+    """Verdicts with figures, of a commit as it is."""
+    return [entry for entry in entries if entry.get("hops") and not entry.get("dirty", True)
+            and entry["hops"][0]["egress_pps"]["median"] > 0 and entry["control_pps"]["median"] > 0][-NEWEST:]
+
+
+def series(entries: list[dict]) -> np.ndarray:
+    return np.array([log(entry["hops"][0]["egress_pps"]["median"] / entry["control_pps"]["median"]) for entry in entries])
+
+
+def conditions(before: dict, after: dict) -> tuple[str, ...]:
+    return tuple(key for key in after["profile"] if before["profile"].get(key) != after["profile"][key])
+
+
+def find(scenario: str, entries: list[dict]) -> list[ChangePoint]:
+    """Entries as of usable(), oldest first. The same history always has the same change points."""
+    values = series(entries)
+    points = without_small(values, change_points(values, np.random.default_rng(1)))
+    return [ChangePoint(scenario, entries[at - 1]["commit"], entries[at]["commit"], entries[at]["utc"], change, p_value,
+                        conditions(entries[at - 1], entries[at])) for at, p_value, change in points]
+
+
+def is_known(point: ChangePoint, alerts: list[dict], entries: list[dict]) -> bool:
+    """More entries move a change point by one or two: the same direction less than a segment away is the same one."""
+    place = {entry["utc"]: i for i, entry in enumerate(entries)}
+    return any(alert["scenario"] == point.scenario and (alert["change"] < 0) == (point.change < 0)
+               and alert["utc"] in place and abs(place[alert["utc"]] - place[point.utc]) < SEGMENT_MIN
+               for alert in alerts)
+
+
+def read_alerts(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    alerts = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            alert = json.loads(line)
+            alerts.append({key: alert[key] for key in ("scenario", "utc", "change")})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}:{number}: not an alert: {error!r}") from error
+    return alerts
+
+
+def show(lines: dict[str, list[dict]], found: list[tuple[ChangePoint, bool]]) -> str:
+    """found: [(change point, is it new)]"""
+    parts = [f"{scenario}: {len(entries)} entries, {entries[0]['utc'][:10]} to {entries[-1]['utc'][:10]}"
+             for scenario, entries in sorted(lines.items())]
+    if found:
+        parts.append("\n" + table(
+            ["scenario", "first commit", "commit before", "since", "change", "p", "also changed", ""],
+            [[point.scenario, point.bad, point.good, point.utc[:10], f"{point.change:+.1%}", f"{point.p_value:.4f}",
+              ", ".join(point.conditions) or "nothing", "new" if new else "known"] for point, new in found], False))
+    return "\n".join(parts) + "\n"
+
+
+def advice(found: list[tuple[ChangePoint, bool]]) -> list[str]:
+    return [f"which commit: sudo harness/bench bisect {point.good} {point.bad}" for point, new in found
+            if new and point.change < 0 and point.good != point.bad]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("history", type=Path)
+    parser.add_argument("profile")
+    parser.add_argument("--no-alerts", action="store_true")
+    args = parser.parse_args()
+    path = args.history / args.profile / "drift" / "alerts.ndjson"
+    try:
+        lines: dict[str, list[dict]] = {}
+        for entry in history.read(args.history, args.profile):
+            lines.setdefault(entry["scenario"], []).append(entry)
+        lines = {scenario: entries for scenario, all_of in lines.items() if (entries := usable(all_of))}
+        alerts = read_alerts(path)
+        found = [(point, not is_known(point, alerts, entries)) for scenario, entries in sorted(lines.items())
+                 for point in find(scenario, entries)]
+    except (OSError, ValueError) as error:
+        print(f"drift.py: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, TypeError) as error:
+        print(f"drift.py: an entry of the history lacks what drift needs: {error!r}", file=sys.stderr)
+        return 1
+    longest = max(map(len, lines.values()), default=0)
+    print(f"history of {args.profile}")
+    if lines:
+        print(show(lines, found))
+    if longest < 2 * SEGMENT_MIN:
+        print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
+              f"needed. Every bench gate of a clean tree adds one")
+        return EXIT[INCONCLUSIVE]
+    for point, new in found:
+        if new and not args.no_alerts:
+            history.append_line(path, asdict(point))
+    slower = [point for point, new in found if new and point.change < 0]
+    word = REGRESSION if slower else PASS
+    print(f"{paint(word, word)}: " + (f"{len(slower)} change{'s' * (len(slower) > 1)} to slower that nobody was told of yet"
+                                      if slower else "nothing new has become slower"))
+    print("\n".join(advice(found)), end="\n" if advice(found) else "")
+    return EXIT[word]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

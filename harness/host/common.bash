@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# common: exit codes, messages, and the one way in which the harness changes the system.
+
+readonly EXIT_PASS=0 EXIT_REGRESSION=3 EXIT_INCONCLUSIVE=4 EXIT_INVALID=5 EXIT_USAGE=64
+# shellcheck disable=SC2034 # used by the files that source this one
+readonly EXIT_PASS EXIT_REGRESSION
+
+# die CODE MESSAGE: one line on stderr, then exit (which undoes everything).
+die() {
+	progress_end
+	printf 'bench: %s\n' "${*:2}" >&2
+	exit "$1"
+}
+
+note() {
+	progress_end
+	printf 'bench: %s\n' "$*" >&2
+}
+
+# unexpected STATUS COMMAND PLACE: a failure that nothing has a better message for.
+unexpected() {
+	((BASH_SUBSHELL == 0)) || return 0
+	note "stopped at $3: '$2' failed (exit $1); if neither the disk nor a missing program explains" \
+		"it, it is a defect of the harness"
+}
+
+# progress TEXT: what is going on. One rewritten line on a terminal, a line each elsewhere.
+progress() {
+	progress_text=$1
+	if [[ -t 2 ]]; then
+		progress_detail ''
+	else
+		printf '%s\n' "$1" >&2
+	fi
+}
+
+# progress_detail TEXT: what is going on within that. Only on a terminal.
+progress_detail() {
+	[[ -t 2 ]] || return 0
+	printf '\r\033[K%s%s' "${progress_text:-}" "${1:+: $1}" >&2
+	progress_open=1
+}
+
+progress_end() {
+	[[ -z ${progress_open:-} ]] || printf '\r\033[K' >&2
+	progress_open=
+}
+
+# run COMMAND...: changes something on this host. Logged; the caller has pushed its undo.
+run() {
+	local output
+	printf '%s\n' "${*@Q}" >>"$STATE/commands"
+	output=$("$@" 2>&1) || die "$EXIT_INCONCLUSIVE" \
+		"'$*' failed: ${output%%$'\n'*}; everything before it is undone"
+}
+
+# python MODULE ARGUMENT...: a module of the package harness.
+python() {
+	/usr/bin/python3 -m "$@"
+}
+
+# save FILE COMMAND...: keeps what COMMAND prints in FILE.
+save() {
+	"${@:2}" >"$1" || die "$EXIT_INCONCLUSIVE" \
+		"cannot write $1; see whether its disk is full, or name another folder with --results"
+}
+
+# seconds MS: "2 s", "0.5 s"
+seconds() {
+	local text
+	text=$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))
+	while [[ $text == *[.]*0 ]]; do text=${text%0}; done
+	printf '%s s' "${text%.}"
+}
+
+now_ms() {
+	printf '%s' $((${EPOCHREALTIME/[.,]/} / 1000))
+}
+
+# pause SECONDS: without a process, which would run where we measure.
+pause() {
+	[[ -n ${never_fd:-} ]] || exec {never_fd}<> <(:)
+	read -rt "$1" -u "$never_fd" || true
+}
+
+# poll SECONDS COMMAND...: until COMMAND succeeds; fails when the time is over.
+poll() {
+	local deadline=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		((SECONDS < deadline)) || return 1
+		pause 0.02
+	done
+}
+
+# last_words LOG: of a program that failed.
+last_words() {
+	local words
+	words=$(grep -v '^\[STATS' "$1" | tail -1) || true
+	printf '%s' "${words:-not a word in $1}"
+}

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# host: what a measurement needs of the machine, and what the machine is.
+
+# Values that the relay's documentation recommends for high rates; all put back afterwards.
+readonly HOST_SYSCTLS="
+net.core.wmem_max=16777216
+net.core.wmem_default=4194304
+net.core.rmem_max=134217728
+net.core.netdev_max_backlog=5000"
+
+host_require_root() {
+	((EUID == 0)) || die "$EXIT_INCONCLUSIVE" \
+		"making network namespaces needs root; run: sudo harness/bench $*"
+}
+
+# The lock lasts until the last process that has the file open has ended: the guard, whose fd this is.
+host_lock_open() {
+	mkdir -p "$STATE_ROOT"
+	exec {lock_fd}>>"$STATE_ROOT/lock"
+}
+
+# Two measurements at a time would measure each other.
+host_lock() {
+	[[ -n ${lock_fd:-} ]] || host_lock_open
+	flock --nonblock "$lock_fd" || die "$EXIT_INCONCLUSIVE" \
+		"another bench is measuring on this machine; wait for it to end"
+}
+
+host_tune() {
+	local setting name
+	for setting in $HOST_SYSCTLS; do
+		name=${setting%%=*}
+		undo_push sysctl -qw "$name=$(sysctl -n "$name")"
+		run sysctl -qw "$setting"
+	done
+}
+
+# The CPUs this process may use, one a line.
+host_cpus() {
+	local range list
+	list=$(sed -n 's/^Cpus_allowed_list:\s*//p' /proc/self/status)
+	for range in ${list//,/ }; do
+		seq "${range%-*}" "${range#*-}"
+	done
+}
+
+host_cpu() {
+	sed -n '/^model name\s*: /{s///p;q}' /proc/cpuinfo
+}
+
+# The name of this machine in baselines and history: amd-epyc-2c-linux6.18.44
+host_id() {
+	local cpu kernel
+	cpu=$(host_cpu) kernel=$(uname -r)
+	printf '%s-%sc-linux%s' "${cpu:-unknown}" "$(host_cpus | wc -l)" "${kernel%%-*}" |
+		tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-' | tr -s '-'
+}
+
+# host_profile: JSON on stdout. Figures of different profiles are never compared. `id` names the
+# machine; the whole object, the conditions.
+host_profile() {
+	local cpu cores kernel governor compiler generator topology
+	cpu=$(host_cpu)
+	cores=$(host_cpus | wc -l)
+	kernel=$(uname -r)
+	governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
+	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
+	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
+	topology=$(topology_version)
+	jq -n --arg id "$(host_id)" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
+		--arg governor "$governor" --arg compiler "$compiler" \
+		--arg flags "$(cat "$BUILD/flags" 2>/dev/null)" \
+		--arg generator "$generator" --arg topology "$topology" \
+		'{id: $id, cpu: $cpu, cores: $cores, kernel: $kernel, governor: $governor,
+		  compiler: $compiler, flags: $flags, generator_sha256: $generator,
+		  topology_sha256: $topology}'
+}
+
+# Commit of the tree, and whether it has been changed since (results and builds do not count).
+host_commit() {
+	host_git rev-parse --short=12 HEAD 2>/dev/null || echo unknown
+}
+
+host_dirty() {
+	local changes
+	[[ -e $ROOT/.git ]] || return 1
+	changes=$(host_git status --porcelain -- . ':!results' 2>&1) ||
+		die "$EXIT_INVALID" "git cannot tell whether the files have been changed: ${changes%%$'\n'*}"
+	[[ -n $changes ]]
+}
+
+# We are root and the tree may be somebody else's: git has to be told that this is intended, and must
+# not leave files of root in it.
+host_git() {
+	git --no-optional-locks -c safe.directory="$ROOT" -C "$ROOT" "$@"
+}

@@ -1,0 +1,64 @@
+"""matrix.py SITTING: the runs of a `bench matrix`, mode by mode, as a table.
+
+SITTING holds rounds/NN/MODE/result.json, one folder NN per interleaved round. Each cell is the median over
+the rounds; the rates of the single rounds stand behind it.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from harness.report.tables import load, machine, table
+
+WORK = ("system_calls", "submits", "sqes")
+
+
+def rows(modes: dict[str, list[dict]]) -> list[list[str]]:
+    """One row per mode, in the order of their first appearance."""
+    lines = []
+    for name, runs in modes.items():
+        hops = [run["hops"][0] for run in runs]
+        egress = [hop["egress_pps"] for hop in hops]
+        cost = [hop["cpu_ns_per_packet"] for hop in hops if hop["cpu_ns_per_packet"]]
+        work = {key: [hop["work_per_1000_packets"][key] for hop in hops
+                      if hop["work_per_1000_packets"][key] is not None] for key in WORK}
+        lines.append([name, f"{median(egress):,.0f} pps",
+                      f"{median(hop['buffer_exhaustion_ratio'] for hop in hops):.1%}",
+                      f"{median(cost):,.0f} ns" if cost else "",
+                      *(f"{median(work[key]):,.0f}" if work[key] else "" for key in WORK),
+                      ", ".join(f"{rate / 1000:,.0f}k" for rate in egress)])
+    return lines
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: matrix.py SITTING", file=sys.stderr)
+        return 64
+    modes = defaultdict(list)
+    try:
+        for path in sorted(Path(sys.argv[1]).glob("rounds/*/*/result.json"),
+                           key=lambda path: (path.parts[-3], path.parent.stat().st_mtime_ns)):
+            modes[path.parent.name].append(json.loads(path.read_text()))
+        if not modes:
+            print(f"matrix.py: no results in {sys.argv[1]}", file=sys.stderr)
+            return 1
+        first = next(iter(modes.values()))[0]
+        print(load(first))
+        print(machine(first) + "\n")
+        print(table(["mode", "egress, median", "exhaustion", "CPU per packet",
+                     "system calls", "submits", "entries", "rounds"], rows(modes), False))
+        print("\nsystem calls, submits and io_uring entries per 1,000 packets")
+        problems = [f"{name}: {problem}" for name, runs in modes.items() for run in runs
+                    for problem in run["problems"]]
+    except (OSError, ValueError, KeyError) as error:
+        print(f"matrix.py: {error!r}", file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(f"  - {problem}")
+    return 5 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

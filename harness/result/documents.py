@@ -1,0 +1,42 @@
+"""JSON files that have a schema in result/schema: the document, or one line for people that says what is wrong
+with the file."""
+
+import json
+from pathlib import Path
+
+from harness import HARNESS
+
+SCHEMAS = HARNESS / "result/schema"
+LONGEST = 160  # of what a validator says, which may quote a whole document
+
+
+class Faulty(Exception):
+    """A file is not what it has to be; the message says which one and why."""
+
+
+def no_number(word: str) -> float:
+    raise ValueError(f"{word} is not a number")
+
+
+def validate(document, schema: str, label: str) -> None:
+    try:
+        import jsonschema  # only here: whoever reads no such file does not wait for it
+    except ImportError as error:
+        raise Faulty("python3-jsonschema is missing; run: ci/setup") from error
+    rules = json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8"))
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(document))
+    if error:
+        where = error.json_path.removeprefix("$").removeprefix(".")
+        message = error.message if len(error.message) <= LONGEST else f"{error.message[:LONGEST]}..."
+        raise Faulty(f"{label}: {where + ': ' if where else ''}{message}")
+
+
+def read(path: Path, schema: str, label: str = "") -> dict:
+    """`label`: the file's name in messages, if not its path."""
+    label = label or str(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
+    except (OSError, ValueError) as error:
+        raise Faulty(f"{label}: cannot be read: {error}") from error
+    validate(document, schema, label)
+    return document

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# measure: one run, from counters before to result.json.
+
+WATCHED= # who else looks at the relays of a run: stages, budget or fault, whose _start and _end are called
+
+# measure relay|control DIR: leaves DIR/raw and DIR/result.json. A control is the same traffic over
+# the same links with no relay.
+measure() {
+	local kind=$1 dir=$2 raw=$2/raw window_ms
+	window_ms=$(measure_window "$kind")
+	topology_ready
+	mkdir -p "$raw"
+	save "$raw/offloads.before.json" topology_offloads
+	profile_begin "$kind"
+	SINK=() SUT=()
+	if [[ $kind == relay ]]; then
+		sink_start "$raw"
+		sut_start "$raw"
+	fi
+	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
+	save "$raw/links.before.json" topology_counters
+	traffic_send "$kind" "$raw" "$window_ms"
+	[[ $kind == control ]] || sut_check_alive "$raw"
+	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_end" "$raw"
+	save "$raw/offloads.running.json" topology_offloads
+	traffic_drain
+	if [[ $kind == relay ]]; then
+		sut_stop "$raw"
+		sink_stop "$raw"
+	fi
+	save "$raw/links.after.json" topology_counters
+	profile_end
+	save "$raw/offloads.after.json" topology_offloads
+	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
+	python harness.result.result "$raw" "$dir/result.json" ||
+		die "$EXIT_INVALID" "the raw data in $raw could not be evaluated"
+}
+
+# The controls of a sitting only have to show what the generator can do: a scenario may give them a
+# shorter window.
+measure_window() {
+	local ms=${SCENARIO[window_ms]}
+	[[ $1 == relay ]] || ms=${SCENARIO[control_window_ms]:-$ms}
+	printf '%s' "$ms"
+}
+
+measure_describe() {
+	jq -n --arg kind "$1" --arg run_id "$(measure_run_id "$2")" --argjson window_ms "$3" \
+		--argjson scenario "$(scenario_json)" \
+		--arg utc "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg commit "$COMMIT" \
+		--argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
+		--argjson placement "$(placement_json)" --argjson sut "$(sut_json)" \
+		--argjson hops "$(measure_hops)" --argjson overrides "$(scenario_overrides_json)" \
+		--argjson aggregating "$(profile_aggregating | jq -Rn '[inputs]')" \
+		--argjson mtu_bytes "$topology_mtu" \
+		--argjson sinks "$(jq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
+		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
+		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
+		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,
+		  aggregating: $aggregating, mtu_bytes: $mtu_bytes}'
+}
+
+# SITTING-NAME, in a sitting of several runs SITTING-NAME/rounds/NN/KIND.
+measure_run_id() {
+	local id=${1#"${SITTING%/*}"/}
+	printf '%s' "${id/.partial/}"
+}
+
+# [{"name": "r1", "outputs": ["out0"], "downstream": ["r2:in0"], "groups": 1}, ...]
+measure_hops() {
+	local hop out
+	for hop in $topology_hops; do
+		for out in ${HOP_OUTS[$hop]:--}; do
+			printf '%s\t%s\t%s\n' "$hop" "$out" "${PEER[$hop:$out]:-}"
+		done
+	done | jq -Rn --argjson groups "$topology_groups" \
+		'[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0], groups: $groups,
+		outputs: map(select(.[1] != "-") | .[1]),
+		downstream: map(select(.[1] != "-") | .[2])})'
+}

@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# sitting: the runs that belong together: one lock, one journal, one description of the machine, one folder of results,
+# which is there in the end or not at all.
+
+# sitting_begin SCENARIO ARGUMENTS...: everything that the runs of one sitting share.
+sitting_begin() {
+	scenario_load "$1"
+	scenario_override_all
+	sitting_open "$@"
+	topology_ready
+}
+
+# sitting_open NAME ARGUMENTS...: the same for a sitting of several scenarios.
+sitting_open() {
+	host_require_root "${@:2}"
+	host_lock
+	[[ $COMMAND != compare ]] || compare_make_generator
+	programs_check
+	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
+	COMMIT=$(host_commit)
+	DIRTY=false
+	! host_dirty || DIRTY=true
+	PROFILE=$(host_profile)
+	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
+	sitting_open_results "$1"
+	host_tune
+}
+
+programs_check() {
+	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
+	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
+	programs_fresh || die "$EXIT_USAGE" "the programs in $BUILD are older than their sources; run: make"
+}
+
+# Results name a commit: what was built before it is not measured under its name. make knows, but for build/flags,
+# which it makes each time. Programs that were named, or built elsewhere, are taken as they are; compare builds relays
+# of its own.
+programs_fresh() {
+	local programs=(build/trafficgen) # as make knows them
+	[[ $BUILD == "$ROOT/build" && -f $BUILD/flags ]] || return 0
+	[[ $RELAY != "$BUILD/mcrelay" || $COMMAND == compare ]] || programs+=(build/mcrelay)
+	env -u MAKEFLAGS -u MFLAGS make -C "$ROOT" --question --old-file=build/flags BUILD=build "${programs[@]}" \
+		>/dev/null 2>&1
+}
+
+FREE_MB=32 # the longest gate leaves 5 MB
+
+# Results grow in a folder named .partial, which gets its name when it is complete.
+sitting_open_results() {
+	local base reason number=1
+	base=$RESULTS/$1/$(date -u +%Y%m%dT%H%M%SZ)-$COMMIT
+	SITTING=$base
+	while [[ -e $SITTING || -e $SITTING.partial || -e $SITTING.failed ]]; do
+		number=$((number + 1)) SITTING=$base-$number
+	done
+	undo_push sitting_discard "$SITTING.partial"
+	reason=$(mkdir -p "$SITTING.partial" 2>&1) || die "$EXIT_INCONCLUSIVE" \
+		"${reason#mkdir: }; name a writable folder with --results"
+	(($(free_mb "$RESULTS") >= FREE_MB)) || die "$EXIT_INCONCLUSIVE" \
+		"less than $FREE_MB MB are free in $RESULTS; make room or name another folder with --results"
+}
+
+# Runs at the end when the sitting is not complete: an interrupted one leaves nothing, a failed one its
+# raw data, for whoever looks for the reason.
+sitting_discard() {
+	[[ -d $1 ]] || return 0
+	if ((exit_status > 128)) || ! find "$1" -type f -size +0 | grep -q .; then
+		rm -rf "$1"
+		rmdir --ignore-fail-on-non-empty "${1%/*}"
+	else
+		mv -T "$1" "${1%.partial}.failed"
+		note "the raw data is in ${1%.partial}.failed"
+		(($(free_mb "${1%/*}") > 0)) || note "the disk under it is full"
+	fi
+}
+
+free_mb() {
+	df --output=avail -B1M -- "$1" | tail -1
+}
+
+sitting_keep() {
+	mv -T "$SITTING.partial" "$SITTING"
+}

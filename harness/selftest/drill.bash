@@ -1,0 +1,6 @@
+# shellcheck shell=bash
+# drill: the verb `drill`.
+
+command_drill() {
+	exec /usr/bin/python3 -m harness.selftest.drill "$@"
+}

@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# fastpath: the verb `fastpath`: the table of targets.
+
+# Each row's variants in turn, round by round; see fastpath.py.
+command_fastpath() {
+	local targets=$SCENARIOS/fastpath.json plan status=0
+	parse_options '--rounds --only' "$@"
+	ROUNDS=${ROUNDS:-7}
+	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
+	plan=$(python harness.verdict.fastpath.fastpath plan "$targets" --rounds "$ROUNDS" "${ONLY[@]}" 2>&1) ||
+		refuse "${plan#fastpath.py: }"
+	variants_check "$plan"
+	FREE_MB=200
+	sitting_open fastpath fastpath "$@"
+	variants_measure "$plan"
+	python harness.verdict.fastpath.fastpath judge "$targets" "$SITTING.partial" --rounds "$ROUNDS" "${ONLY[@]}" || status=$?
+	[[ -s $SITTING.partial/fastpath.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	sitting_keep
+	[[ -z $MARKDOWN ]] || cat "$SITTING/fastpath.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
+	say $'\n'"results: $SITTING"
+	exit "$status"
+}

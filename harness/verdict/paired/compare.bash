@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# compare: two builds of the relay, made alike, run in turn on the same links in the same minutes.
+
+COMPARE_NOTES=() # what the verdict has to say about how it came to be
+readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
+
+# compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
+compare_scenario() {
+	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
+	scenario_load "$name"
+	COMPARE_COMMON=${SCENARIO[relay_options]:-}
+	compare_shape
+	topology_ready
+	mkdir -p "$dir"
+	while true; do
+		plan=$(compare_ask "$dir") || die "$EXIT_INVALID" "the pairs of $name could not be judged"
+		[[ -n $plan ]] || break
+		while read -r block number who; do
+			if ! compare_in_time; then
+				compare_ask "$dir" >/dev/null || true # the pairs since the last look are kept, too
+				break 2
+			fi
+			compare_progress "$name" "$block" "$number" "$plan" "$count"
+			((count % 2)) || measure control "$dir/$block/$number/control"
+			count=$((count + 1))
+			COMPARE_PAIR=$dir/$block/$number
+			# shellcheck disable=SC2086 # two words
+			if [[ ${SCENARIO[twin]:-no} == yes ]]; then
+				twins_measure compare_run $who
+			else
+				for who in $who; do
+					compare_run "$who"
+				done
+			fi
+			compare_pair_valid || break # which the next look says
+		done <<<"$plan"
+	done
+	progress_end
+}
+
+# A run that does not count makes the whole comparison invalid; more of them would not change that.
+compare_pair_valid() {
+	jq -es 'all(.valid)' "$COMPARE_PAIR"/*/result.json >/dev/null
+}
+
+# compare_run base|head: one run of COMPARE_PAIR.
+compare_run() {
+	RELAY=${COMPARED[$1]} RELAY_SHA256=${SHA256[$1]}
+	SCENARIO[relay_options]="$COMPARE_COMMON ${BUILD_OPTIONS[$1]}"
+	measure relay "$COMPARE_PAIR/$1"
+}
+
+# More pairs tell more than longer ones, and a control only has to show what the generator can do.
+compare_shape() {
+	local ms
+	scenario_as_compared
+	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
+	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
+}
+
+compare_ask() {
+	python harness.verdict.paired.compare ask "$1" --metric "${SCENARIO[compare]}" \
+		--base "${SHA256[base]}" --head "${SHA256[head]}"
+}
+
+compare_in_time() {
+	local tenths=${BUDGET/./}
+	[[ $BUDGET == *.* ]] || tenths+=0
+	[[ -z $BUDGET ]] || ((SECONDS - COMPARE_BEGUN < 10#$tenths * 6))
+}
+
+# compare_progress SCENARIO BLOCK NUMBER PLAN PAIRS-SO-FAR: what the pairs so far took, the next ones will take.
+compare_progress() {
+	local last pair_ms=8000
+	last=$(tail -1 <<<"$4")
+	last=${last#* } last=${last%% *}
+	(($5 == 0)) || pair_ms=$(((SECONDS - COMPARE_BEGUN) * 1000 / $5))
+	progress "$1: $2 block, pair $3 of $last for the next look, $(seconds $(((10#$last - 10#$3 + 1) * pair_ms / 1000 * 1000))) to go"
+}
+
+command_compare() {
+	local status=0 name asked=()
+	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
+	baseline_check
+	compare_choose_scenarios
+	compare_find_commits
+	FREE_MB=200
+	sitting_open compare compare "$@"
+	compare_programs
+	compare_describe_programs
+	for name in "${CHOSEN[@]}"; do
+		COMPARE_BEGUN=$SECONDS
+		compare_scenario "$name"
+	done
+	for name in "${CHOSEN[@]}"; do
+		asked+=(--scenario "$name")
+	done
+	for name in "${COMPARE_NOTES[@]}"; do
+		asked+=(--note "$name")
+	done
+	python harness.verdict.paired.compare finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
+		"${asked[@]}" --waivers "$BASELINES/waivers.json" || status=$?
+	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	sitting_keep
+	compare_summarize "$SITTING/compare.md"
+	say $'\n'"results: $SITTING"
+	exit "$status"
+}
+
+# compare_summarize FILE: to --markdown and to the job's summary, once should both be the same file.
+compare_summarize() {
+	local summary
+	while IFS= read -r summary; do
+		[[ -z $summary ]] || cat "$1" >>"$summary" || note "could not write $summary"
+	done < <(printf '%s\n' "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}" | sort -u)
+}
+
+command_bisect() {
+	exec /usr/bin/python3 -m harness.verdict.paired.bisection "$@"
+}
