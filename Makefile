@@ -97,6 +97,15 @@ $(BUILD)/trafficgen.1: trafficgen/trafficgen.1.in $(BUILD)/trafficgen
 	sed -e '/^@SEND_OPTIONS@$$/{r $@.send' -e 'd}' -e '/^@RECV_OPTIONS@$$/{r $@.recv' -e 'd}' $< >$@
 	rm $@.send $@.recv
 
+# The tests of what starts threads: TSan has nothing to say of the others.
+THREADED := $(wildcard $(foreach file,$(shell grep -l pthread_create relay/*/*.c), \
+                relay/tests/$(subst relay/,,$(dir $(file)))test_$(notdir $(file))))
+
+.PHONY: threaded threaded-tests
+threaded: $(PROGRAMS) $(THREADED:%.c=$(BUILD)/unit/%)
+threaded-tests:
+	@printf '%s\n' $(THREADED)
+
 # Of the archives, the linker takes what a test needs and does not define itself.
 $(BUILD)/relay.a: $(call objects,$(RELAY) $(COMMON))
 $(BUILD)/trafficgen.a: $(call objects,$(TRAFFICGEN_PURE))

@@ -57,7 +57,7 @@ class Tap(unittest.TestResult):
 
 
 def main() -> int:
-    suites = list(unittest.defaultTestLoader.discover(sys.argv[1]))
+    suites = list(unittest.defaultTestLoader.discover(sys.argv[1], top_level_dir="."))
     if len(sys.argv) > 2:
         random.Random(sys.argv[2]).shuffle(suites)
     suite, result = unittest.TestSuite(suites), Tap()
