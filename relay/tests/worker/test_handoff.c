@@ -231,7 +231,7 @@ static void test_one_core(void **state)
  * that is lost leaves both asleep. */
 static void few_at_a_time(void)
 {
-	enum { ROUNDS = 2000 };
+	enum { ROUNDS = 300 };
 
 	start();
 	srand(2);
@@ -247,7 +247,7 @@ static void few_at_a_time(void)
 			handoff_collect(&handoff);
 		}
 		/* just after it has found nothing; from time to time, long after */
-		pause_at_random(round % 100 ? 20 : 20000);
+		pause_at_random(round % 10 ? 20 : 20000);
 	}
 	settle_and_stop();
 	assert_int_equal(refused, 0);
@@ -262,7 +262,7 @@ static void test_wakeup_is_never_lost(void **state)
 /* The end finds it asleep, about to, or at work. */
 static void start_and_stop(void)
 {
-	for (unsigned round = 0; round < 50; round++) {
+	for (unsigned round = 0; round < 20; round++) {
 		start();
 		pause_at_random(3000);
 		if (round % 2) {
@@ -418,7 +418,7 @@ static int open_pair(int *receiver)
  * its hold is back. */
 static void send_really(enum egress_mode egress, enum reap_mode reap)
 {
-	enum { COUNT = 600, BYTES = 200, AT_ONCE = 60 };
+	enum { COUNT = 240, BYTES = 200, AT_ONCE = 60 };
 	static uint32_t memory[AT_ONCE][BYTES / 4];
 	struct output output = {.interface = "lo", .gso_limit = 1472, .counters = &output_counters};
 	uint32_t received = 0;
