@@ -407,7 +407,9 @@ def _bash_words(text: str) -> list[str]:
 
 
 def bash_sites(text: str) -> Iterator[Site]:
-    mask, loose = _mask_bash(text), _mask_bash(text, strings=False)
+    quiet = [bool(line.split()) and bool(TELLS.match(line.split()[0])) for line in text.split("\n")]
+    mask, loose = ("\n".join(_blank(line) if said else line for said, line in zip(quiet, one.split("\n")))
+                   for one in (_mask_bash(text), _mask_bash(text, strings=False)))
     for match in re.finditer(r"(?<!! )(?<![!\w])\[\[ (?=.*?\]\])", mask):
         yield Site("negate", match.start(), match.start(), "! ")
     for match in re.finditer(r"! (?=\[\[ |[a-z])", mask):
