@@ -11,6 +11,7 @@ What is known is kept in build/mutants, so that a run that was interrupted goes 
 least 95 % are caught, 1 when fewer are, 2 when nothing could be proven, 64 usage."""
 
 import argparse
+import fcntl
 import json
 import os
 import signal
@@ -282,9 +283,21 @@ def conclude(run: Run) -> int:
     return 0 if share >= ENOUGH else 1
 
 
+def alone():
+    """Two runs would change the same copies."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    lock = open(KEPT / "lock", "a", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Failed(f"another ci/mutants works in {KEPT}; wait for it to end") from error
+    return lock
+
+
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also of one that was started in the background
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run = Run(options)
         if options.random is None:
@@ -294,6 +307,7 @@ def main() -> int:
             return 0
         if os.geteuid() != 0:
             raise Failed("the tests need network namespaces; run: sudo ci/mutants")
+        lock = alone()  # held as long as it is there
         say(f"seed {options.seed}, {len(run.planted)} planted, {options.random} drawn")
         run.prepare()
         if options.only:
@@ -305,6 +319,7 @@ def main() -> int:
                 "utc": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "seed": options.seed,
                 "commit": run.commit + (" with changes" if run.changed else ""), "machine": report.machine(),
                 "excused": run.excused}), encoding="utf-8")
+        lock.close()
         return conclude(run)
     except (Failed, mutants.Stale) as reason:
         print("\n".join(f"mutants: {line}" for line in str(reason).splitlines()), file=sys.stderr)
