@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.mutation.tree import RUNNING, SANITIZED, Ended, Failed, Tree, end
+from ci.mutation.tree import RUNNING, SANITIZED, Ended, Failed, Tree, end, go_on
 
 LEAST_LIMIT_S, SLOWER = 120, 8  # a hang is what takes so many times as long as without a fault, and this at least
 
@@ -52,6 +52,7 @@ def run(tree: Tree, name: str, limit_s: float, only: str = "") -> Outcome:
 
 
 def start(command: list, folder: Path, limit_s: float, **environment: str) -> tuple[subprocess.Popen, threading.Timer, list]:
+    go_on()
     own = {key: value for key, value in os.environ.items()
            if not key.startswith(("BATS", "BENCH", "MCR_", "MAKE")) and key not in ("BUILD", "RELAY", "MFLAGS", "PYTHONPATH")}
     process = subprocess.Popen(command, cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

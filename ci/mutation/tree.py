@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from hashlib import sha256
 from pathlib import Path
 
@@ -82,6 +83,7 @@ class Tree:
 
     def make(self, *words: str) -> str | None:
         """None, or what make complained of."""
+        go_on()
         own = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD")}
         done = subprocess.run(["make", "-C", self.folder, *words], text=True, capture_output=True, check=False, env=own)
         if done.returncode == 0:
@@ -102,6 +104,7 @@ class Ended(Exception):
 
 
 RUNNING: set[subprocess.Popen] = set()
+STOPPED = threading.Event()  # nothing is started any more
 
 
 def end(process: subprocess.Popen) -> None:
@@ -115,6 +118,12 @@ def end(process: subprocess.Popen) -> None:
             continue
 
 
+def go_on() -> None:
+    if STOPPED.is_set():
+        raise Failed("interrupted")
+
+
 def end_all() -> None:
+    STOPPED.set()
     for process in list(RUNNING):
         end(process)
