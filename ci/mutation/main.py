@@ -50,24 +50,29 @@ class Store:
     def path(self, mutant: Mutant) -> Path:
         return self.folder / f"{mutant.id}.json"
 
-    def key(self, mutant: Mutant) -> str:
-        return sha256(repr((mutant.text, mutant.tests)).encode()).hexdigest()[:16]
-
     def known(self, mutant: Mutant) -> dict | None:
+        """What was found out about this very mutant. A survivor has to face tests that it has not met."""
         try:
             result = json.loads(self.path(mutant).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if result["text"] != self.key(mutant):
+        if result["text"] != digest(mutant.text):
+            return None
+        if result["outcome"] == SURVIVED and result["tests"] != list(mutant.tests):
             return None
         return result if result["state"] == self.state or (self.reuse and result["outcome"] != SURVIVED) else None
 
     def keep(self, mutant: Mutant, outcome: str, by: str = "", said: str = "", seconds: float = 0.0) -> dict:
         result = {"id": mutant.id, "kind": mutant.kind, "file": mutant.file, "line": mutant.line, "old": mutant.old,
                   "new": mutant.new, "random": mutant.random, "why": mutant.why, "outcome": outcome, "by": by, "said": said,
-                  "seconds": round(seconds, 1), "state": self.state, "commit": self.commit, "text": self.key(mutant)}
+                  "seconds": round(seconds, 1), "state": self.state, "commit": self.commit, "text": digest(mutant.text),
+                  "tests": list(mutant.tests)}
         write(self.path(mutant), result)
         return result
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def write(path: Path, document) -> None:
