@@ -129,6 +129,7 @@ def try_test(copy: Tree, original: Original, name: str) -> tuple[str, str] | Non
         again = outcome if outcome.hang else tests.run(copy, name, original.limit(name), only)
         if not again.passed and original.passes(name, only):
             shown = name.partition(": ")[0]
+            outcome = outcome if only or outcome.hang else again
             return (f"{shown}: {outcome.test}" if outcome.test and outcome.test != shown else shown,
                     f"hangs: {outcome.said}" if outcome.hang else outcome.said)
         say(f"  {name}: {outcome.test} failed, and not because of the mutant; once more")
