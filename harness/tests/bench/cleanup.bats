@@ -220,3 +220,22 @@ journal() {
 	assert_equal "$(ls "$WORK/journals")" living
 	[[ -e $WORK/dead && ! -e $WORK/living ]]
 }
+
+@test "a setting of the host is in the journal as it was, before it is changed" {
+	local name expected=''
+	run --separate-stderr journal 'source "$1/host/host.bash"
+		sysctl() {
+			if [[ $1 == -n ]]; then
+				echo "old $2"
+			else
+				{ tail -n 1 "$STATE/undo"; echo "${2%%=*}"; } >>said
+			fi
+		}
+		undo_open one
+		host_tune'
+	assert_success
+	for name in wmem_max wmem_default rmem_max netdev_max_backlog; do
+		expected+="'sysctl' '-qw' 'net.core.$name=old net.core.$name'"$'\n'"net.core.$name"$'\n'
+	done
+	assert_equal "$(<"$WORK/said")" "${expected%$'\n'}"
+}
