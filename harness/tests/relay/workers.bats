@@ -206,8 +206,10 @@ policies() {
 	done
 	((moving > 0 && moving < 32)) || fail "of 32 flows, $moving went on without worker 0"
 	run jq -n --argjson a "$before" --argjson b "$after" --slurpfile c "$WORK/relay.json" \
-		'[[$a, $b], [$b, $c[0]] | .[0].total as $x | .[1].total as $y |
-			$x | keys[] | select($y[.] < $x[.])] | tostring' -r
+		'def bucket($name): .value[] | {key: "\($name) \(.[0])", value: .[1]};
+		def counters: .total | (del(.histograms) | to_entries) + [.histograms | to_entries[] | bucket(.key)] | from_entries;
+		[[$a, $b], [$b, $c[0]] | map(counters) | .[0] as $x | .[1] as $y |
+			$x | keys[] | select(($y[.] // 0) < $x[.])] | tostring' -r
 	assert_output '[]'
 }
 
