@@ -14,12 +14,12 @@ what its interface counted and the relay did not: the kernel counts the frames. 
 """
 
 import json
-import os
 import sys
 from math import prod
 from pathlib import Path
 
 from harness.result import ledger
+from harness.result.documents import write_json
 
 SCHEMA = 1
 NS_PER_MS = 1_000_000
@@ -410,13 +410,7 @@ def main() -> int:
         return 64
     raw, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
-        result = build(raw)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(result, indent=1) + "\n")
-            temporary.rename(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_json(target, build(raw))
     except (Unusable, OSError) as error:
         print(f"result.py: {error}", file=sys.stderr)
         return 1

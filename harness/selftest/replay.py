@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.verdict import stats
+from harness.verdict.outcome import INCONCLUSIVE, PASS, REGRESSION
 from harness.verdict.paired import paired
 from harness.verdict.paired.paired import Rule
 
 BLOCK_RUNS = 24   # of a stretch: 12 pairs, a minute or two
 AT_A_TIME = 1000  # sittings; the Walsh averages of 48 pairs of each then take 9 MiB
-VERDICTS = (paired.PASS, paired.REGRESSION, paired.INCONCLUSIVE)
+VERDICTS = (PASS, REGRESSION, INCONCLUSIVE)
 
 # The rule in force with every estimator; exact bounds at these confidences need more than six pairs.
 CANDIDATES = {name: Rule(name, looks=tuple(

@@ -24,16 +24,15 @@ from math import exp
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import machine, paint, table
+from harness.report.tables import machine_line, paint, table
 from harness.result import validity
-from harness.result.documents import Faulty
-from harness.verdict import waivers
-from harness.verdict.floor.floor import OFFERED_MIN, write_json
+from harness.result.documents import Faulty, write_json
+from harness.result.runs import Unusable, load_if_there
+from harness.verdict import control, outcome, waivers
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS, UNFIT, WAIVED
 from harness.verdict.paired import paired
 
-INVALID, TIME = "INVALID", "the time that --budget gave is over"
-EXIT = paired.EXIT | {waivers.WAIVED: 0, INVALID: 5}
-WORST_FIRST = (INVALID, paired.REGRESSION, paired.UNFIT, paired.INCONCLUSIVE, waivers.WAIVED, paired.PASS)
+TIME = "the time that --budget gave is over"
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
 LOSS_CHARGE = 10     # where there is time to spare, to lose 0.5 % is as bad as to be 5 % slower
@@ -42,18 +41,14 @@ FAR_OFF = 0.15       # of a pair from the estimate
 KIND = {"base": "relay", "head": "relay", "control": "control"}
 
 
-def load(path: Path) -> dict | None:
-    return validity.load(path) if path.exists() else None
-
-
 def pairs_of(folder: Path) -> list[dict]:
     """The pairs of a block, in their order: {"pair", "base", "head", "control" or None}. A gap, or a pair of which
     only one build ran, is no sitting."""
     pairs = []
     for number, place in enumerate(sorted(folder.glob("[0-9][0-9]")), 1):
-        runs = {who: load(place / who / "result.json") for who in KIND}
+        runs = {who: load_if_there(place / who / "result.json") for who in KIND}
         if int(place.name) != number or not (runs["base"] and runs["head"]):
-            raise validity.Unusable(f"{folder}: pair {number:02} of the {folder.name} block is not complete")
+            raise Unusable(f"{folder}: pair {number:02} of the {folder.name} block is not complete")
         pairs.append({"pair": place.name, **runs})
     return pairs
 
@@ -85,14 +80,14 @@ def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, ex
     reasons = validity.faults(run, KIND[who])
     if run["scenario"] != scenario:
         reasons.append(f"this is a run of {run['scenario']}, not of {scenario}")
-    control = who not in expected
-    if not control and run["sut"]["sha256"] != expected[who]:
+    is_control = who not in expected
+    if not is_control and run["sut"]["sha256"] != expected[who]:
         reasons.append(f"another program ran than the one that was built "
                        f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
     reasons += [f"not the {what} of the first run" for what, value in asked(run).items()
-                if not (control and what == "options")
+                if not (is_control and what == "options")
                 and value != asked(first[who if what == "options" else "base"])[what]]
-    if not reasons and not control and value_of(run, metric) is None:
+    if not reasons and not is_control and value_of(run, metric) is None:
         reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
     return reasons
 
@@ -121,7 +116,7 @@ def offered_reasons(found: dict[str, float], declared: dict) -> list[str]:
     """A fixed rate has to be reached, wherever the generator was."""
     asked = float(declared["rate_pps"])
     return [f"the generator {where} offers {rate:,.0f} of {asked:,.0f} pps" for where, rate in found.items()
-            if rate < OFFERED_MIN * asked]
+            if control.starved(rate, asked)]
 
 
 def remarks(pairs: list[dict], observations: list[float], decision: paired.Decision, metric: str) -> tuple[str, ...]:
@@ -147,7 +142,7 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
                     for name, pairs in blocks.items()}
     decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION])
     controls = [pair["control"] for pairs in blocks.values() for pair in pairs if pair["control"]]
-    if decision.verdict == paired.MORE:
+    if decision.verdict == MORE:
         return decision
     everything = [pair for pairs in blocks.values() for pair in pairs]
     decision = replace(decision, reasons=decision.reasons + remarks(
@@ -156,7 +151,7 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     if metric == "cpu_ns_per_packet":  # a flood only has to be more than the relay passes on
         reasons = offered_reasons(offered(everything), everything[0]["base"]["declared"])
     if reasons:
-        return replace(decision, verdict=paired.UNFIT, reasons=tuple(reasons), p_value=1.0)
+        return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0)
     return paired.fit(decision, [run["offered_pps"] for run in controls],
                       [passed_on(pair) for pair in everything] if metric == "egress_pps" else (),
                       twins=are_twins(everything[0]["base"]))
@@ -205,7 +200,7 @@ def ask(args: argparse.Namespace) -> int:
     try:
         blocks = {name: pairs_of(folder / name) for name in BLOCKS}
         verdict = judge(blocks, folder.name, args.metric, {"base": args.base, "head": args.head})
-    except validity.Unusable as error:
+    except Unusable as error:
         blocks, verdict = {name: [] for name in BLOCKS}, broken([str(error)])
     everything = [pair for pairs in blocks.values() for pair in pairs]
     first = everything[0]["base"] if everything else {}
@@ -213,7 +208,7 @@ def ask(args: argparse.Namespace) -> int:
         "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
         "builds": {"base": args.base, "head": args.head},
         **{key: first.get(key) for key in PROVENANCE}})
-    if verdict["verdict"] == paired.MORE:
+    if verdict["verdict"] == MORE:
         have = len(blocks[verdict["block"]])
         for i in range(have, verdict["needs"]):
             print(verdict["block"], f"{i + 1:02}", *paired.order(len(everything) - have + i))
@@ -223,8 +218,8 @@ def ask(args: argparse.Namespace) -> int:
 def final(verdicts: dict[str, dict]) -> dict[str, dict]:
     """A scenario that was stopped by the clock has no verdict; then several scenarios share the error."""
     return paired.share_out({
-        name: verdict if verdict["verdict"] != paired.MORE else
-        verdict | {"verdict": paired.INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]], "smallest_visible_loss": None}
+        name: verdict if verdict["verdict"] != MORE else
+        verdict | {"verdict": INCONCLUSIVE, "reasons": [TIME, *verdict["reasons"]], "smallest_visible_loss": None}
         for name, verdict in verdicts.items()})
 
 
@@ -233,10 +228,10 @@ def waive(decided: dict[str, dict], found: dict[str, dict], day: date) -> dict[s
     result = {}
     for name, verdict in decided.items():
         loss = None
-        if verdict["verdict"] == paired.REGRESSION:
+        if verdict["verdict"] == REGRESSION:
             loss = 1.0 if verdict["lower"] is None else -verdict["lower"]
         covered, said = waivers.judge(found.get(name), loss, day)
-        result[name] = verdict | {"verdict": waivers.WAIVED if covered else verdict["verdict"],
+        result[name] = verdict | {"verdict": WAIVED if covered else verdict["verdict"],
                                   "reasons": [*verdict["reasons"], *said]}
     return result
 
@@ -262,7 +257,7 @@ def show(document: dict, markdown: bool) -> str:
     some = next((v for v in decided.values() if v["profile"]), None)
     lines = [f"base {document['base']}, head {document['head']}"]
     if some:
-        lines.append(machine(some))
+        lines.append(machine_line(some))
     lines += ["", table(header, rows(decided), markdown), ""]
     word = document["verdict"]
     lines.append(f"**{word}**" if markdown else paint(word, word))
@@ -278,7 +273,7 @@ def verdict_of(folder: Path) -> dict:
     if path.exists():
         try:
             verdict = json.loads(path.read_text(encoding="utf-8"))
-            if (verdict["schema"], verdict["scenario"]) == (1, folder.name) and verdict["verdict"] in EXIT \
+            if (verdict["schema"], verdict["scenario"]) == (1, folder.name) and verdict["verdict"] in STATUS \
                     and verdict.keys() >= {field.name for field in fields(paired.Decision)} | {"metric", "profile"}:
                 return verdict
             reason = f"{path} is not a verdict of {folder.name}"
@@ -293,22 +288,21 @@ def finish(args: argparse.Namespace) -> int:
     names = sorted({*args.scenario, *(path.parent.name for path in sitting.glob("*/verdict.json"))})
     if not names:
         print(f"compare.py: no verdict in {sitting}", file=sys.stderr)
-        return EXIT[INVALID]
+        return STATUS[INVALID]
     try:
         found = waivers.load(Path(args.waivers)) if args.waivers else {}
     except Faulty as fault:
         print(f"compare.py: {fault}", file=sys.stderr)
-        return EXIT[INVALID]
+        return STATUS[INVALID]
     verdicts = {name: verdict_of(sitting / name) for name in names}
     decided = {name: verdict | {"reasons": [*verdict["reasons"], *args.note]}
                for name, verdict in waive(final(verdicts), found, waivers.today()).items()}
-    words = {verdict["verdict"] for verdict in decided.values()}
     document = {"schema": 1, "base": args.base, "head": args.head,
-                "verdict": next(word for word in WORST_FIRST if word in words), "scenarios": decided}
+                "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()), "scenarios": decided}
     write_json(sitting / "compare.json", document)
     (sitting / "compare.md").write_text(show(document, True), encoding="utf-8")
     print(show(document, False), end="")
-    return EXIT[document["verdict"]]
+    return STATUS[document["verdict"]]
 
 
 def noise(args: argparse.Namespace) -> int:
@@ -316,11 +310,11 @@ def noise(args: argparse.Namespace) -> int:
     runs, left_out, some = [], 0, None
     places = sorted((Path(args.sitting) / "runs").glob("[0-9]*"))
     for pair in zip(places[::2], places[1::2]):
-        found = [load(place / "relay/result.json") for place in pair]
+        found = [load_if_there(place / "relay/result.json") for place in pair]
         if not all(run and run["valid"] and value_of(run, args.metric) for run in found):
             left_out += 2
             continue
-        some, beside = found[0], load(pair[0] / "control/result.json")
+        some, beside = found[0], load_if_there(pair[0] / "control/result.json")
         twins = are_twins(some)
         for i, run in enumerate(found):
             runs.append({"utc": found[0 if twins else i]["utc"], "value": value_of(run, args.metric),
