@@ -427,10 +427,12 @@ print("too many", flush=True)
 signal.pause()'
 
 @test "200 half-sent requests, of which 128 may be: packets, control socket and other clients go on" {
-	relay_start "$RULE" "${CONTROL[@]}" --http "$HTTP"
+	relay_start "$RULE" "${CONTROL[@]}" --http "$HTTP" --log-level info,Http=debug
 	stream_start
 	spawn half r1 "$PYTHON" -c "$HALF"
 	ready half '^too many$'
+	# and not because their time was over
+	grep -q '^\[DEBUG:Http\] connection shut down: too many have not asked for anything yet$' "$WORK/relay.log"
 	assert_equal "$(get /health)" 200
 	assert_equal "$(health .workers.restarts)" 0
 	assert_equal "$(get /metrics)" 200
