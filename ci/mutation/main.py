@@ -309,6 +309,7 @@ def main() -> int:
         if options.random is None:
             options.random = len(run.planted)
         if options.list:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             show_list(run)
             return 0
         if os.geteuid() != 0:
