@@ -328,7 +328,7 @@ refused_plan() {
 	scenario short window_ms=200 report_interval_ms=10 rate_pps=5000
 	measure matrix short --rounds 1
 	assert_equal "$status" 0
-	assert_equal "$(ls "$RESULTS"/short/*/rounds/01 | sort | paste -sd' ')" \
+	assert_equal "$(find "$RESULTS"/short/*/rounds/01 -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" \
 		"ring ring-deferred ring-eager ring-no-gso ring-sendmmsg split-eventfd split-hybrid uring uring-deferred uring-no-gso"
 	for mode in "$RESULTS"/short/*/rounds/01/*; do
 		[[ $output == *$'\n'"  ${mode##*/} "*" pps "* ]] || fail "no row for ${mode##*/}"
