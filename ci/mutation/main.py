@@ -144,8 +144,6 @@ def examine(mutant: Mutant, copy: Tree, original: Original, programs: str, store
         return store.keep(mutant, BROKEN)
     if not compiled and sites.same_program(mutant.file, source, mutant.text):
         return store.keep(mutant, UNCHANGED)
-    for name in mutant.tests:
-        original.require(name)
     copy.mutate(mutant.file, mutant.text)
     complaint = copy.build()
     if complaint:
@@ -153,6 +151,7 @@ def examine(mutant: Mutant, copy: Tree, original: Original, programs: str, store
     if compiled and copy.programs() == programs:
         return store.keep(mutant, UNCHANGED)
     for name in mutant.tests:
+        original.require(name)
         found = try_test(copy, original, name)
         if found:
             return store.keep(mutant, CAUGHT, *found, time.monotonic() - began)
