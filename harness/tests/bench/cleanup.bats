@@ -100,7 +100,7 @@ load ../lib/bench
 	in_window
 	kill -STOP "${STARTED[0]%%:*}"
 	ended 5
-	grep -q 'r1: the relay ended with exit code 137' "$WORK/out"
+	assert_equal "$(cat "$RESULTS"/short/*/raw/r1.exit)" 137
 	assert_host_restored
 }
 
