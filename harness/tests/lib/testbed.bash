@@ -22,10 +22,11 @@ bats_load_library bats-support
 bats_load_library bats-assert
 bats_require_minimum_version 1.5.0
 
-TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-HARNESS=$(dirname "$TESTS")
-ROOT=$(dirname "$HARNESS")
-BUILD=$(realpath "${BUILD:-$ROOT/build}")
+TESTS=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+HARNESS=${TESTS%/*}
+ROOT=${HARNESS%/*}
+BUILD=${BUILD:-$ROOT/build}
+[[ $BUILD == /* ]] || BUILD=$(realpath "$BUILD")
 RELAY=${RELAY:-$BUILD/mcrelay}
 MCRELAYCTL=${MCRELAYCTL:-$BUILD/mcrelayctl}
 TRAFFICGEN=${TRAFFICGEN:-$BUILD/trafficgen}
@@ -81,6 +82,8 @@ testbed() {
 testbed_build() {
 	local name key
 	declare -A ANCHOR=() ADDRESS=()
+	declare -a CPUS
+	mapfile -t CPUS < <(host_cpus)
 	"$1"
 	for name in "${NODES[@]}"; do
 		nsenter --net="/run/netns/$(namespace "$name")" sleep infinity </dev/null &>/dev/null 3>&- &
@@ -94,7 +97,7 @@ testbed_build() {
 	for name in "${NODES[@]}"; do
 		poll "$PATIENCE_S" anchored "$name"
 	done
-	declare -p ANCHOR ADDRESS | sed 's/^declare -A/declare -gA/' >"$STATE/nodes"
+	declare -p ANCHOR ADDRESS CPUS | sed 's/^declare -/declare -g/' >"$STATE/nodes"
 }
 
 # nsenter has become sleep.
@@ -139,7 +142,6 @@ harness_setup() {
 	CONTROL=(--control-socket-path "$WORK/control")
 	declare -gA PROCESS=() EXIT=() RX_BEFORE=() SKEW=()
 	# one CPU each: a sender that changes its CPU can overtake its own packets
-	CPUS=() && mapfile -t CPUS < <(host_cpus)
 	SEND_CPU=${CPUS[0]} RELAY_CPU=${CPUS[-1]}
 }
 

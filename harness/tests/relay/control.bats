@@ -316,13 +316,21 @@ open_files() {
 	assert_counters '.workers[0].restarts=0'
 }
 
-# A channel that holds a few hundred messages: without CAP_NET_ADMIN it is no larger than that.
+# Their messages, of which a channel holds some two thousand, wait for the workers all at once.
 @test "800 changes of rules in one rush: no worker chokes on them" {
-	RELAY_WRAPPER='setpriv --bounding-set=-net_admin' relay_start "$RULE" "${CONTROL[@]}" --num-workers 2
+	local pid
+	relay_start "$RULE" "${CONTROL[@]}" --num-workers 2
 	stream_start --flows 4
+	for pid in $(children relay); do
+		kill -STOP "$pid"
+		eventually stopped "$pid"
+	done
 	run "$CLIENTS" "$WORK/control" rush 100
 	assert_success
 	assert_output '{"answers": 800}'
+	for pid in $(children relay); do
+		kill -CONT "$pid"
+	done
 	assert_equal "$(ids)" one,rush-0,rush-1,rush-2,rush-3,rush-4,rush-5,rush-6,rush-7
 	stream_more 16
 	stream_end
@@ -331,14 +339,13 @@ open_files() {
 	assert_counters '.workers | map(.restarts) | add=0'
 }
 
-@test "300 clients that stop in the middle of a request, more than there are places for: others are served once they go" {
+@test "300 clients that stop in the middle of a request: others are served once they go" {
 	local files
 	relay_start "$RULE" "${CONTROL[@]}"
 	files=$(open_files)
 	spawn stall r1 "$CLIENTS" "$WORK/control" stall 300
 	ready stall '^ready'
 	spawn ping r1 "$MCRELAYCTL" --socket-path "$WORK/control" ping
-	eventually at_least open_files $((files + 256))
 	stop stall
 	assert_equal "${EXIT[stall]}" 0
 	wait_for ping

@@ -91,7 +91,7 @@ mount_small() {
 	assert_counters arrived=200 egress_sent=200
 }
 
-# worker_stop: the only one takes nothing out of its ring until it is sent CONT; its PID is in $worker.
+# worker_stop: the only one takes nothing out of its ring until end_both; its PID is in $worker.
 worker_stop() {
 	worker=$(children relay)
 	kill -STOP "$worker"
@@ -106,6 +106,24 @@ terminate() {
 	ctl ping >/dev/null
 }
 
+# supervisor_stop: it would kill a worker that takes long to end.
+supervisor_stop() {
+	kill -STOP "$(pid_of relay)"
+	eventually stopped "$(pid_of relay)"
+}
+
+# end_both: first the worker, then the supervisor, both by themselves.
+end_both() {
+	local identity
+	identity=$(process_identity "$worker")
+	kill -CONT "$worker"
+	eventually process_dead "$identity"
+	kill -CONT "$(pid_of relay)"
+	wait_for relay
+	assert_equal "${EXIT[relay]}" 0
+	refute grep -E 'ERROR|was killed' "$WORK/relay.log"
+}
+
 @test "what arrives after SIGTERM is not let in, and so does not keep the relay from ending" {
 	local worker
 	relay_start "$RULE" "${CONTROL[@]}"
@@ -113,10 +131,9 @@ terminate() {
 	worker_stop
 	send --size 300 --count 100 --verify
 	terminate
+	supervisor_stop
 	send --size 300 --count 200 --verify
-	kill -CONT "$worker"
-	wait_for relay
-	assert_equal "${EXIT[relay]}" 0
+	end_both
 	receive_end sink
 	assert_intact sink 100
 	assert_counters matched=100 egress_sent=100
@@ -129,11 +146,9 @@ terminate() {
 	worker_stop
 	terminate
 	ctl add --rule-id late --input-interface in0 --input-group "$GROUP_IN" --input-port 5000 >/dev/null
+	supervisor_stop
 	send --size 300 --count 100
-	kill -CONT "$worker"
-	wait_for relay
-	assert_equal "${EXIT[relay]}" 0
-	refute grep -F ERROR "$WORK/relay.log"
+	end_both
 	assert_counters matched=0
 }
 
