@@ -376,3 +376,14 @@ counting_twins() {
 		jq -s 'map(.total.matched) | if length == 2 then min else 0 end') || true
 	((matched > 1000))
 }
+
+# Twelve pairs took a minute, and twelve are still to come until the next look.
+@test "compare: the time to go is that of the pairs so far" {
+	# shellcheck disable=SC2016 # for the shell that it starts
+	run bash -euo pipefail -c 'source "$1/host/common.bash"; source "$1/verdict/paired/compare.bash"
+		progress() { echo "$1"; }
+		COMPARE_BEGUN=40 SECONDS=100
+		compare_progress short first 13 $'"'first 13 base head\nfirst 24 head base'"' 12' - "$HARNESS"
+	assert_success
+	assert_output 'short: first block, pair 13 of 24 for the next look, 60 s to go'
+}
