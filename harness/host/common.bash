@@ -92,9 +92,10 @@ pause() {
 	read -rt "$1" -u "$never_fd" || true
 }
 
-# poll SECONDS COMMAND...: until COMMAND succeeds; fails when the time is over.
+# poll SECONDS COMMAND...: until COMMAND succeeds; fails when the time is over. Tests, whose machine may be busy with others,
+# have BENCH_PATIENCE times as much of it.
 poll() {
-	local deadline=$((SECONDS + $1 + 1))
+	local deadline=$((SECONDS + $1 * ${BENCH_PATIENCE:-1} + 1))
 	shift
 	until "$@"; do
 		((SECONDS < deadline)) || return 1

@@ -28,7 +28,7 @@ flowing() {
 start_flowing() {
 	BUILD=$PROGRAMS start "$@"
 	until_that flowing
-	started
+	started 2
 }
 
 @test "SIGINT to the process group, as Ctrl-C at a terminal, while packets flow" {
@@ -105,7 +105,7 @@ start_flowing() {
 @test "a relay that ignores SIGTERM is killed, and the run is invalid" {
 	need_root
 	# stopped, it cannot answer
-	start_held run short
+	BENCH_PATIENCE=1 start_held run short
 	kill -STOP "${STARTED[0]%%:*}"
 	release
 	ended 5
@@ -169,7 +169,7 @@ holding_program() {
 	need_root
 	start_stopped ready run short
 	started 1
-	mkfifo "$WORK/hold" "$WORK/hold.go"
+	mkfifo "$WORK/hold"
 	kill -INT -- "-$BENCH_PID"
 	hear "$WORK/hold"
 	kill -INT "$BENCH_PID"

@@ -67,6 +67,7 @@ load ../lib/bench
 
 @test "two runs within a second get folders of their own" {
 	need_root
+	# shellcheck disable=SC2016 # for the program
 	with_program date '[[ $1 != -u || $2 != +%Y%m%dT%H%M%SZ ]] || exec echo 20261120T000000Z; exec "$REAL" "$@"'
 	measure run short
 	measure run short

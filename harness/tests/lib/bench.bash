@@ -21,12 +21,12 @@ BATS_TEST_TIMEOUT=300
 setup() {
 	WORK=$BATS_TEST_TMPDIR
 	RESULTS="$WORK/re sults" # a blank, as in many a home
-	export BENCH_SCENARIOS=$WORK/scenarios BENCH_BASELINES=$WORK/baselines BUILD=$WORK/build
+	export BENCH_SCENARIOS=$WORK/scenarios BENCH_BASELINES=$WORK/baselines BUILD=$WORK/build BENCH_PATIENCE=20
 	mkdir -p "$BENCH_SCENARIOS" "$BENCH_BASELINES" "$BUILD"
 	cp "$ROOT"/baselines/{budgets,phase4}.json "$BENCH_BASELINES"
 	scenario short
 	BENCH_PID='' STARTED=() MOUNTED=()
-	with_generator
+	with_generator "$HARNESS/tests/lib/generator.py"
 	with_sysctls
 }
 
@@ -70,13 +70,14 @@ scenario() {
 	done
 }
 
-# with_generator [PROGRAM]: BUILD is a folder whose relay is the real one, and whose generator is PROGRAM, generator.py
-# unless given. (It is a receiver, too.)
+# with_generator PROGRAM: BUILD is a folder whose relay is the real one, and whose generator is PROGRAM, in Python; its
+# receiver is the real one, too.
 with_generator() {
 	export REAL_TRAFFICGEN=$PROGRAMS/trafficgen
 	ln -sf "$PROGRAMS/mcrelay" "$BUILD/mcrelay"
+	# shellcheck disable=SC2016 # for the program
 	printf '#!/bin/sh\n[ "$1" = send ] || exec "%s" "$@"\nexec /usr/bin/python3 -SE "%s" "$@"\n' \
-		"$REAL_TRAFFICGEN" "${1:-$HARNESS/tests/lib/generator.py}" >"$BUILD/trafficgen"
+		"$REAL_TRAFFICGEN" "$1" >"$BUILD/trafficgen"
 	chmod +x "$BUILD/trafficgen"
 }
 
@@ -104,7 +105,10 @@ with_sysctls() {
 			[[ -e $WORK/sysctl/${setting%%=*} ]] || exit 255
 			printf %s "${setting#*=}" >"$WORK/sysctl/${setting%%=*}"
 			echo "$setting" >>"$WORK/sysctl.log"
-			[[ $setting != *=1001 || ! -p $WORK/hold ]] || { echo held >"$WORK/hold"; read -r _ <"$WORK/hold.go"; }
+			[[ $setting != *=1001 || ! -p $WORK/hold ]] || {
+				echo held >"$WORK/hold"
+				until [[ -e $WORK/hold.go ]]; do sleep 0.02; done
+			}
 			;;
 		net.core.*) cat "$WORK/sysctl/${!#}" ;;
 		*) exec "$REAL" "$@" ;;
@@ -141,14 +145,20 @@ start() {
 # start_held ARGUMENT...: the same, and its generator holds when its packets have arrived, until `release`. Returns when it does.
 start_held() {
 	rm -f "$WORK"/hold*
-	mkfifo "$WORK/hold" "$WORK/hold.go"
+	mkfifo "$WORK/hold"
 	GENERATOR_HOLD=$WORK/hold start "$@"
 	hear "$WORK/hold"
-	started
+	started 2
 }
 
 release() {
-	: >"$WORK/hold.go"
+	touch "$WORK/hold.go"
+}
+
+# with_clock: for a comparison, each time that generator.py has sent takes six seconds, however long it is.
+with_clock() {
+	printf 0 >"$WORK/clock"
+	export BENCH_CLOCK=$WORK/clock GENERATOR_CLOCK=$WORK/clock
 }
 
 # start_stopped POINT ARGUMENT...: bench in the background, which stops at POINT (host/stops.bash). Returns when it does.
@@ -159,20 +169,24 @@ start_stopped() {
 	hear "$WORK/stop"
 }
 
-# hear FIFO: until something is said there; fails when bench ends before that.
+# hear FIFO [TIMES]: until something is said there, so often; fails when bench ends before that.
 hear() {
-	local fifo
+	local fifo times=${2:-1}
 	exec {fifo}<>"$1"
-	until read -rt 0.5 -u "$fifo"; do
-		[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+	while ((times > 0)); do
+		if read -rt 0.5 -u "$fifo"; then
+			times=$((times - 1))
+		else
+			[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+		fi
 	done
 	exec {fifo}>&-
 }
 
-# started [NUMBER]: reads in the journal who runs: so many at least, two unless given.
+# started NUMBER: reads in the journal who runs, so many at least.
 started() {
 	mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
-	((${#STARTED[@]} >= ${1:-2})) || fail "the journal names ${#STARTED[@]} processes"
+	((${#STARTED[@]} >= $1)) || fail "the journal names ${#STARTED[@]} processes"
 }
 
 # until_that COMMAND...: polls; fails when bench ends before it has succeeded.

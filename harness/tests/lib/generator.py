@@ -7,9 +7,9 @@ not over after a time but when everything has happened: each series beside its r
 were sent and after they had arrived. It claims to have kept the rate that it was asked for.
 
 REAL_TRAFFICGEN         the program that sends
-GENERATOR_PACKETS       how many, 320 unless given
-GENERATOR_HOLD          a FIFO: says there that all have been sent, then waits until it is released: until FIFO.go is there
-                        to be read
+GENERATOR_PACKETS       how many, 320 unless given; 0: none, and says so
+GENERATOR_HOLD          a FIFO: with a relay, says there that all have arrived, and waits until there is a file FIFO.go
+GENERATOR_CLOCK         a file of seconds (BENCH_CLOCK): six more have passed
 
 The declared window has to be longer than all of that takes, and its warm-up 100 ms.
 """
@@ -47,8 +47,8 @@ def until(condition) -> None:
         time.sleep(0.005)
 
 
-def has_counted_since(series: Path, moment: int) -> bool:
-    return any(when >= moment for when, _ in rows(series))
+def has_counted_since(series: Path, moment: int, times: int = 1) -> bool:
+    return sum(when >= moment for when, _ in rows(series)) >= times
 
 
 def has_come_to_rest(series: Path, first: int, sent: int) -> bool:
@@ -58,11 +58,32 @@ def has_come_to_rest(series: Path, first: int, sent: int) -> bool:
     return len(after) >= 2 and after[-1] == after[-2] != counts[0]
 
 
+def send(asked: dict[str, str], packets: int, series: list[Path], start: int) -> int:
+    """The exit status of the generator; its report is where it was asked for."""
+    words = [word for name, value in asked.items() if name != "--duration" for word in (name, value) if word]
+    done = subprocess.run([os.environ["REAL_TRAFFICGEN"], "send", *words, "--count", str(packets)], check=False)
+    sent = time.monotonic_ns()
+    for one in series if done.returncode == 0 else []:
+        until(lambda one=one: has_come_to_rest(one, start, sent))
+    return done.returncode
+
+
+def send_nothing(asked: dict[str, str], series: list[Path], start: int) -> int:
+    for one in series:
+        until(lambda one=one: has_counted_since(one, start, 2))
+    Path(asked["--json"]).write_text(json.dumps({"packets_sent": 0, "send_errors": 0, "gso": {
+        "requested": 1, "segments": 1, "fallback": False}}), encoding="utf-8")
+    return 0
+
+
 def hold(fifo: str) -> None:
     with open(fifo, "w", encoding="ascii") as reached:
         reached.write("held\n")
-    with open(f"{fifo}.go", encoding="ascii") as go:
-        go.readline()
+    until(Path(f"{fifo}.go").exists)
+
+
+def let_time_pass(clock: Path) -> None:
+    clock.write_text(str(int(clock.read_text(encoding="ascii")) + 6), encoding="ascii")
 
 
 def main() -> int:
@@ -73,16 +94,13 @@ def main() -> int:
     start = time.monotonic_ns()
     for one in series:
         until(lambda one=one: has_counted_since(one, start))
-    del asked["--duration"]
-    words = [word for name, value in asked.items() for word in (name, value) if word]
-    done = subprocess.run([os.environ["REAL_TRAFFICGEN"], "send", *words, "--count", str(packets)], check=False)
-    if done.returncode:
-        return done.returncode
-    sent = time.monotonic_ns()
-    for one in series:
-        until(lambda one=one: has_come_to_rest(one, start, sent))
-    if os.environ.get("GENERATOR_HOLD"):
+    status = send(asked, packets, series, start) if packets else send_nothing(asked, series, start)
+    if status:
+        return status
+    if series and os.environ.get("GENERATOR_HOLD"):
         hold(os.environ["GENERATOR_HOLD"])
+    if os.environ.get("GENERATOR_CLOCK"):
+        let_time_pass(Path(os.environ["GENERATOR_CLOCK"]))
     found = json.loads(report.read_text(encoding="utf-8"))
     rate = int(asked["--rate"])
     count = found["packets_sent"]

@@ -50,11 +50,12 @@ compare_run() {
 	measure relay "$COMPARE_PAIR/$1"
 }
 
-# More pairs tell more than longer ones, and a control only has to show what the generator can do.
+# More pairs tell more than longer ones, and a control only has to show what the generator can do. What a scenario says for
+# a comparison (compare_window_ms) it means.
 compare_shape() {
 	local ms
 	scenario_as_compared
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	[[ -n ${SCENARIO[compare_window_ms]:-} ]] || ((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
 	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
 }
