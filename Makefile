@@ -43,10 +43,9 @@ say = @:
 endif
 
 # Else make takes these for intermediate files, and removes them
-.SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) \
-            $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) $(FUZZERS:%=$(BUILD)/fuzz/obj/relay/fuzz/fuzz_%.o)
+.SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) $(FUZZERS:%=$(BUILD)/obj/relay/fuzz/fuzz_%.o)
 
-.PHONY: all unit-tests test gate asan drill tsan fuzz lint format install clean help
+.PHONY: all unit-tests fuzzers test gate asan drill tsan fuzz lint format install clean help
 all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
@@ -98,34 +97,41 @@ $(BUILD)/trafficgen.1: trafficgen/trafficgen.1.in $(BUILD)/trafficgen
 	sed -e '/^@SEND_OPTIONS@$$/{r $@.send' -e 'd}' -e '/^@RECV_OPTIONS@$$/{r $@.recv' -e 'd}' $< >$@
 	rm $@.send $@.recv
 
-$(BUILD)/unit/relay/tests/%: $(BUILD)/obj/relay/tests/%.o $(call objects,$(RELAY) $(COMMON))
+# The tests of what starts threads: TSan has nothing to say of the others.
+THREADED := $(wildcard $(foreach file,$(shell grep -l pthread_create relay/*/*.c), \
+                relay/tests/$(subst relay/,,$(dir $(file)))test_$(notdir $(file))))
+
+.PHONY: threaded threaded-tests
+threaded: $(PROGRAMS) $(THREADED:%.c=$(BUILD)/unit/%)
+threaded-tests:
+	@printf '%s\n' $(THREADED)
+
+# Of the archives, the linker takes what a test needs and does not define itself.
+$(BUILD)/relay.a: $(call objects,$(RELAY) $(COMMON))
+$(BUILD)/trafficgen.a: $(call objects,$(TRAFFICGEN_PURE))
+$(BUILD)/relay.a $(BUILD)/trafficgen.a:
+	$(say) AR $@
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/unit/relay/tests/%: $(BUILD)/obj/relay/tests/%.o $(BUILD)/relay.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-$(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(call objects,$(TRAFFICGEN_PURE))
+$(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(BUILD)/trafficgen.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcmocka
 
 unit-tests: $(UNIT_TESTS) ## build the unit tests under build/unit; each is a program that needs no root
 
-# Of the archive, the linker takes what a target needs and does not define itself.
-$(BUILD)/fuzz/obj/%.o: %.c Makefile
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/relay/fuzz/fuzz_%.o $(BUILD)/relay.a
 	@mkdir -p $(@D)
-	$(say) FUZZ $<
-	clang -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-missing-field-initializers \
-		-Werror -O1 -g -Irelay -MMD -MP \
-		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
-		$(shell pkg-config --cflags $(PACKAGES)) -c -o $@ $<
-
-$(BUILD)/fuzz/relay.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(RELAY) $(COMMON))
-	rm -f $@
-	ar rcs $@ $^
-
-$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/relay/fuzz/fuzz_%.o $(BUILD)/fuzz/relay.a
 	$(say) LD $@
-	clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) # of a build by `make asan` only
 
 test: ## run every test (as root: the bats part makes network namespaces)
 	ci/test --no-setup
@@ -133,27 +139,34 @@ test: ## run every test (as root: the bats part makes network namespaces)
 gate: ## run the main job, the PHASE4 pipeline, and print the verdict (as root)
 	ci/gate --no-setup
 
-asan: ## build programs and unit tests with ASan and UBSan under build/asan
-	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all unit-tests
+# One build for unit tests, fuzzers and the tests of behaviour: its objects tell a fuzzer which way they took.
+# Clang says to a program what gcc says, if it is told to.
+asan: ## build programs, unit tests and fuzzers with ASan and UBSan under build/asan (clang)
+	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS='-O1 -gline-tables-only -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__=1' \
+		$(or $(ONLY),all unit-tests fuzzers)
 
 drill: ## a relay that can be slowed down on purpose (--drill-delay-ns), build/drill/mcrelay
 	$(MAKE) BUILD=$(BUILD)/drill CFLAGS='$(CFLAGS) -DDRILL' $(BUILD)/drill/mcrelay
 
-tsan: ## the same with TSan under build/tsan
-	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -Wno-tsan' all unit-tests
+tsan: ## build programs and unit tests with TSan under build/tsan
+	$(MAKE) BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -Wno-tsan' $(or $(ONLY),all unit-tests)
 
 fuzz: $(addprefix fuzz-,$(FUZZERS)) ## fuzz the parsers with libFuzzer, FUZZ_SECONDS=60 each (clang)
 
+.PHONY: asan-fuzzers
+asan-fuzzers:
+	$(MAKE) asan ONLY=fuzzers
+
 # What it finds goes to $(BUILD)/fuzz, beside the programs; the seeds stay as they are.
-fuzz-%: $(BUILD)/fuzz/fuzz_%
+fuzz-%: asan-fuzzers
 	@mkdir -p $(BUILD)/fuzz/corpus/$*
-	$(say) RUN "$< for $(FUZZ_SECONDS) s"
-	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+	$(say) RUN "fuzz_$* for $(FUZZ_SECONDS) s"
+	$(BUILD)/asan/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix=$(BUILD)/fuzz/ $(addprefix -dict=,$(wildcard relay/fuzz/$*.dict)) \
 		$(BUILD)/fuzz/corpus/$* relay/fuzz/corpus/$*
 
-lint: ## shellcheck, clang-format and cppcheck
+lint: ## includes, shellcheck, clang-format and cppcheck
 	ci/lint
 
 format: ## clang-format all C files in place
@@ -171,4 +184,4 @@ clean: ## remove $(BUILD)
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
--include $(shell find $(BUILD)/obj $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -44,9 +44,11 @@ paired() {
 
 @test "every scenario that says what to compare has a test here" {
 	local file name
+	# shellcheck source=/dev/null
+	source "$BATS_TEST_DIRNAME/../scenario/scenario.bash"
 	for file in "${BENCH_SCENARIOS:-$BATS_TEST_DIRNAME/../scenario}"/*.conf; do
 		name=$(basename "$file" .conf)
-		if grep -q '^compare *=' "$file" && ! grep -qx "	paired $name" "$BATS_TEST_FILENAME"; then
+		if scenario_value compare <"$file" && ! grep -qx "	paired $name" "$BATS_TEST_FILENAME"; then
 			echo "no test of $name"
 			return 1
 		fi

@@ -26,14 +26,13 @@ import numpy as np
 
 from harness.history import history
 from harness.report.tables import paint, table
+from harness.verdict.outcome import INCONCLUSIVE, PASS, REGRESSION, STATUS
 
 SEGMENT_MIN = 5       # entries on each side of a change point
 P_MAX = 0.001
 ORDERS = 1999         # random ones: the smallest p-value is 1 / 2000
 MAGNITUDE_MIN = 0.03
 NEWEST = 200          # entries that are looked at
-PASS, REGRESSION, INCONCLUSIVE = "PASS", "REGRESSION", "INCONCLUSIVE"
-EXIT = {PASS: 0, REGRESSION: 3, INCONCLUSIVE: 4}
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def main() -> int:
     if longest < 2 * SEGMENT_MIN:
         print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
               f"needed. Every bench gate of a clean tree adds one")
-        return EXIT[INCONCLUSIVE]
+        return STATUS[INCONCLUSIVE]
     for point, new in found:
         if new and not args.no_alerts:
             history.append_line(path, asdict(point))
@@ -206,7 +205,7 @@ def main() -> int:
     print(f"{paint(word, word)}: " + (f"{len(slower)} change{'s' * (len(slower) > 1)} to slower that nobody was told of yet"
                                       if slower else "nothing new has become slower"))
     print("\n".join(advice(found)), end="\n" if advice(found) else "")
-    return EXIT[word]
+    return STATUS[word]
 
 
 if __name__ == "__main__":

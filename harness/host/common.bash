@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # common: exit codes, messages, and the one way in which the harness changes the system.
 
+# As verdict/outcome.py has them.
 readonly EXIT_PASS=0 EXIT_REGRESSION=3 EXIT_INCONCLUSIVE=4 EXIT_INVALID=5 EXIT_USAGE=64
-# shellcheck disable=SC2034 # used by the files that source this one
-readonly EXIT_PASS EXIT_REGRESSION
+readonly EXIT_MORE=10 # of a judge that has no verdict yet
 
 # die CODE MESSAGE: one line on stderr, then exit (which undoes everything).
 die() {

@@ -4,13 +4,13 @@ SITTING holds rounds/NN/MODE/result.json, one folder NN per interleaved round. E
 the rounds; the rates of the single rounds stand behind it.
 """
 
-import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import load, machine, table
+from harness.report.tables import load_line, machine_line, table
+from harness.result.runs import by_name
+from harness.verdict.outcome import INVALID, PASS, STATUS, USAGE
 
 WORK = ("system_calls", "submits", "sqes")
 
@@ -35,18 +35,15 @@ def rows(modes: dict[str, list[dict]]) -> list[list[str]]:
 def main() -> int:
     if len(sys.argv) != 2:
         print("usage: matrix.py SITTING", file=sys.stderr)
-        return 64
-    modes = defaultdict(list)
+        return USAGE
     try:
-        for path in sorted(Path(sys.argv[1]).glob("rounds/*/*/result.json"),
-                           key=lambda path: (path.parts[-3], path.parent.stat().st_mtime_ns)):
-            modes[path.parent.name].append(json.loads(path.read_text()))
+        modes = by_name(Path(sys.argv[1]))
         if not modes:
             print(f"matrix.py: no results in {sys.argv[1]}", file=sys.stderr)
             return 1
         first = next(iter(modes.values()))[0]
-        print(load(first))
-        print(machine(first) + "\n")
+        print(load_line(first))
+        print(machine_line(first) + "\n")
         print(table(["mode", "egress, median", "exhaustion", "CPU per packet",
                      "system calls", "submits", "entries", "rounds"], rows(modes), False))
         print("\nsystem calls, submits and io_uring entries per 1,000 packets")
@@ -57,7 +54,7 @@ def main() -> int:
         return 1
     for problem in problems:
         print(f"  - {problem}")
-    return 5 if problems else 0
+    return STATUS[INVALID if problems else PASS]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from harness.report.tables import load, machine, number, paint, percent, pps, table
+from harness.report.tables import load_line, machine_line, number, paint, percent, pps, table
+from harness.verdict.outcome import INVALID
 
 PHASE4_KEYS = {  # our row -> key among the baseline's figures
     "generator": "generator_pps", "r1 ingress_pps": "relay1_ingress_pps",
@@ -61,11 +62,11 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
     word = verdict["verdict"]
     if markdown:
         print(f"### Performance gate: {word}\n")
-    if verdict["exit"] == 5 or "hops" not in verdict:
+    if word == INVALID or "hops" not in verdict:
         print(paint(f"{word}: the measurement itself is broken", word))
     else:
-        print(load(verdict))
-        print(machine(verdict) + "\n")
+        print(load_line(verdict))
+        print(machine_line(verdict) + "\n")
         header = ["", "median", f"{verdict['confidence']:.0%} bound", "PHASE4",
                   f"tier {verdict['tier_asked']}"]
         print(table(header, verdict_rows(verdict, baseline), markdown) + "\n")
@@ -121,8 +122,8 @@ def sink_line(sink: dict) -> str:
 
 
 def print_result(result: dict, markdown: bool) -> None:
-    print(load(result))
-    print(machine(result) + "\n")
+    print(load_line(result))
+    print(machine_line(result) + "\n")
     print(f"  offered {pps(result['offered_pps'])}; {result['kind']} run of "
           f"{(result['window_ns'][1] - result['window_ns'][0]) / 1e9:g} s\n")
     if result["hops"]:

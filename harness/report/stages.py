@@ -7,14 +7,15 @@ of sending, though it runs on the sender's core. The CPU time per packet, which 
 is shared out in proportion to the samples.
 """
 
-import json
 import re
 import sys
 from collections import Counter
 from pathlib import Path
 
-from harness.report.tables import load, machine, number, pps, table
-from harness.verdict.floor.floor import write_json
+from harness.report.tables import load_line, machine_line, number, pps, table
+from harness.result.documents import write_json
+from harness.result.runs import load
+from harness.verdict.outcome import INVALID, STATUS, USAGE
 
 # stage, functions that make a sample part of it
 STAGES = [
@@ -79,17 +80,17 @@ def share_out(text: str) -> tuple[dict[str, int], Counter]:
 def main() -> int:
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
-        return 64
+        return USAGE
     sitting = Path(sys.argv[1])
-    relay = json.loads((sitting / "relay/result.json").read_text(encoding="utf-8"))
-    control = json.loads((sitting / "control/result.json").read_text(encoding="utf-8"))
+    relay = load(sitting / "relay/result.json")
+    control = load(sitting / "control/result.json")
     by_stage, by_function = share_out((sitting / "relay/raw/perf.txt").read_text(encoding="utf-8"))
     total = sum(by_stage.values())
     hop = relay["hops"][0]
     if not (relay["valid"] and control["valid"] and total and hop["cpu_ns_per_packet"]):
         print("the measurement is invalid: " + "; ".join(relay["problems"] + control["problems"] or
                                                           ["perf saw nothing of the relay"]))
-        return 5
+        return STATUS[INVALID]
     stages = {name: {"samples": count, "ns_per_packet": hop["cpu_ns_per_packet"] * count / total}
               for name, count in by_stage.items()}
     offered = control["offered_pps"]
@@ -98,8 +99,8 @@ def main() -> int:
         "cpu_ns_per_packet": hop["cpu_ns_per_packet"], "egress_pps": hop["egress_pps"],
         "control_pps": offered, "stages": stages,
         "functions": dict(by_function.most_common(40))})
-    print(load(relay))
-    print(machine(relay) + "\n")
+    print(load_line(relay))
+    print(machine_line(relay) + "\n")
     rows = [[name, number(stage["ns_per_packet"], " ns"), f"{stage['samples'] / total:.1%}"]
             for name, stage in sorted(stages.items(), key=lambda item: -item[1]["samples"])]
     rows.append(["all", number(hop["cpu_ns_per_packet"], " ns"), f"{total:,} samples"])

@@ -5,13 +5,14 @@ sweep.py show SITTING: writes SITTING/sweep.json, prints the table; exit 5 when 
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import load, machine, number, percent, pps, table
-from harness.verdict.floor.floor import write_json
+from harness.report.tables import load_line, machine_line, number, percent, pps, table
+from harness.result.documents import write_json
+from harness.result.runs import by_name
+from harness.verdict.outcome import INVALID, PASS, STATUS
 
 PROFILES = ("wire", "gro", "plain")
 PAYLOADS = ("64", "512", "1400", "8900", "imix")
@@ -62,10 +63,7 @@ def summary(name: str, runs: list[dict]) -> dict:
 
 
 def collect(sitting: Path) -> dict:
-    runs: dict[str, list[dict]] = {}
-    for path in sorted(sitting.glob("rounds/*/*/result.json"),
-                       key=lambda path: (path.parts[-3], path.stat().st_mtime_ns)):
-        runs.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
+    runs = by_name(sitting)
     if not runs:
         raise ValueError(f"no results in {sitting}")
     first = next(iter(runs.values()))[0]
@@ -86,7 +84,7 @@ def render(document: dict) -> str:
              percent(variant["loss_ratio"]), percent(variant["end_to_end_loss_ratio"])]
             for variant in document["variants"]]
     problems = [f"  - {text}" for variant in document["variants"] for text in variant["problems"]]
-    return "\n".join([load(document), machine(document), "",
+    return "\n".join([load_line(document), machine_line(document), "",
                       table(["profile", "change", "offered", "relay 1 egress", "CPU per packet in",
                              "packets a frame", "packets a send", "relay 1 loss", "end to end"],
                             rows, False), *problems])
@@ -113,7 +111,7 @@ def main() -> int:
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"sweep.py: {error!r}", file=sys.stderr)
         return 1
-    return 5 if any(variant["problems"] for variant in document["variants"]) else 0
+    return STATUS[INVALID if any(variant["problems"] for variant in document["variants"]) else PASS]
 
 
 if __name__ == "__main__":

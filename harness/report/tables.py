@@ -40,7 +40,7 @@ def number(value: float | None, unit: str = "") -> str:
     return "" if value is None else f"{value:,.0f}{unit}"
 
 
-def machine(document: dict) -> str:
+def machine_line(document: dict) -> str:
     profile = document["profile"]
     placement = ", ".join(f"{name} on CPU {cpu}" if cpu is not None else f"{name} unpinned"
                           for name, cpu in document["placement"].items())
@@ -48,7 +48,7 @@ def machine(document: dict) -> str:
             f"commit {document['commit']}{' with changes' if document['dirty'] else ''}")
 
 
-def load(document: dict) -> str:
+def load_line(document: dict) -> str:
     declared = document["declared"]
     payload = declared["payload_bytes"]
     sizes = "IMIX" if payload == "imix" else f"{payload}-byte payloads"

@@ -1,7 +1,8 @@
-"""JSON files that have a schema in result/schema: the document, or one line for people that says what is wrong
-with the file."""
+"""JSON files: one that has a schema in result/schema is read as a document, or as one line for people that says what is wrong
+with it; every file is written whole or not at all."""
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ SCHEMAS = HARNESS / "result/schema"
 LONGEST = 160  # of what a validator says, which may quote a whole document
 
 
-class Faulty(Exception):
+class Faulty(ValueError):
     """A file is not what it has to be; the message says which one and why."""
 
 
@@ -47,3 +48,17 @@ def read(path: Path, schema: str, label: str = "") -> dict:
         raise Faulty(f"{label}: cannot be read: {error}") from error
     validate(document, schema, label)
     return document
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -4,6 +4,9 @@
 
 declare -A SCENARIO=()
 
+# What a file consists of, besides blank lines and comments.
+readonly SCENARIO_LINE='^([a-z0-9_-]+) *= *(.*)$'
+
 # key, pattern its value must match, what is expected in words
 readonly SCENARIO_KEYS='
 description|.+|a sentence
@@ -118,12 +121,24 @@ scenario_parse() {
 	while IFS= read -r line || [[ -n $line ]]; do
 		number=$((number + 1))
 		[[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
-		[[ $line =~ ^([a-z0-9_-]+)\ *=\ *(.*)$ ]] || die "$EXIT_USAGE" \
+		[[ $line =~ $SCENARIO_LINE ]] || die "$EXIT_USAGE" \
 			"$file:$number: found '$line', expected 'key = value'"
 		key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
 		[[ -z ${SCENARIO[$key]+set} ]] || die "$EXIT_USAGE" "$file:$number: '$key' stands twice"
 		scenario_set "$file:$number: $key" "$key" "$value"
 	done <"$file"
+}
+
+# scenario_value KEY: what the file on standard input says of KEY, whatever else may be wrong with it; fails when it says
+# nothing.
+scenario_value() {
+	local line
+	while IFS= read -r line || [[ -n $line ]]; do
+		[[ $line =~ $SCENARIO_LINE && ${BASH_REMATCH[1]} == "$1" ]] || continue
+		printf '%s\n' "${BASH_REMATCH[2]}"
+		return
+	done
+	return 1
 }
 
 scenario_check() {

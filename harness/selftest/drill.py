@@ -16,7 +16,6 @@ Needs root, `make` and `make drill`. Writes FOLDER/drill/TIME-COMMIT/{drill.json
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -28,16 +27,16 @@ from pathlib import Path
 
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
+from harness.result.documents import write_json
+from harness.run.child import bench, only
 from harness.selftest import drilling
-from harness.selftest.drilling import BUILD, RELAY, SLOW_RELAY, bench, only
+from harness.selftest.drilling import RELAY, SLOW_RELAY
+from harness.verdict import outcome
 from harness.verdict.budget.budget import worst
-from harness.verdict.floor.floor import write_json
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT
 
 GATES = ("budget", "paired", "floor")
-PASS, REGRESSION, INCONCLUSIVE = "PASS", "REGRESSION", "INCONCLUSIVE"
-EXIT = {PASS: 0, REGRESSION: 3, INCONCLUSIVE: 4}
-WORDS = {0: "PASS", 3: "REGRESSION", 4: "INCONCLUSIVE", 5: "INVALID"}
-CANNOT_TELL = ("INCONCLUSIVE", "UNFIT")
+CANNOT_TELL = (INCONCLUSIVE, UNFIT)
 NO_REGRESSION = "no REGRESSION"  # a duty that PASS and a gate that cannot tell both keep
 SHORT, FULL = True, False
 
@@ -167,8 +166,8 @@ def break_measurements() -> list[dict]:
             result = only(str(results), "result.json")
         if result and result["problems"]:
             words = next((problem for problem in result["problems"] if reason in problem), result["problems"][0])
-        found.append({"name": name, "must": "INVALID", "verdict": WORDS.get(status, str(status)), "why": words,
-                      "right": status == 5 and reason in words})
+        found.append({"name": name, "must": INVALID, "verdict": outcome.word_of(status), "why": words,
+                      "right": status == STATUS[INVALID] and reason in words})
     return found
 
 
@@ -219,9 +218,9 @@ def judge(must: str | None, word: str) -> bool | None:
     """True: as it has to be; False: the gate cannot be trusted; None: it could not tell. Without a duty, every
     answer is one but INVALID."""
     if must is None:
-        return word != "INVALID"
+        return word != INVALID
     if must == NO_REGRESSION:
-        return word not in (REGRESSION, "INVALID")
+        return word not in (REGRESSION, INVALID)
     if word in CANNOT_TELL:
         return None
     return word == must
@@ -236,7 +235,7 @@ def ask(drill: Drill, gate: str, perf: bool) -> dict:
     delay = drilling.calibrate(drill.scenario, drill.loss) if drill.loss else 0
     with tempfile.TemporaryDirectory(prefix="mcrelay-drill-") as results:
         status, figure = ASK[gate](drill, delay, results)
-    word = WORDS.get(status, str(status))
+    word = outcome.word_of(status)
     must = drill.must.get(gate)
     return {"verdict": word, "must": must, "right": judge(must, word), "figure": figure, "delay_ns": delay,
             "seconds": round(time.monotonic() - begun, 1)}
@@ -321,7 +320,7 @@ def main() -> int:
     (folder / "drill.md").write_text(show(document, True), encoding="utf-8")
     print(show(document, False))
     print(f"results: {folder}")
-    return EXIT[document["verdict"]]
+    return STATUS[document["verdict"]]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import table
+from harness.run.child import bench, only
 from harness.selftest import drilling
 from harness.verdict.paired import paired
 
@@ -33,8 +34,8 @@ def sitting(scenario: str, delay_ns: int) -> dict:
         options = ["--builds", drilling.RELAY, drilling.SLOW_RELAY if delay_ns else drilling.copy_of_relay(results)]
         if delay_ns:
             options += ["--head-options", f"--drill-delay-ns {delay_ns}"]
-        status, words = drilling.bench("compare", *options, "--scenario", scenario, "--results", results)
-        document = drilling.only(results, "compare.json")
+        status, words = bench("compare", *options, "--scenario", scenario, "--results", results)
+        document = only(results, "compare.json")
     seconds = round(time.monotonic() - begun, 1)
     if document is None:
         return {"exit": status, "verdict": None, "reasons": [words], "seconds": seconds}

@@ -22,8 +22,6 @@ Writes to the folder of --out:
 """
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.result.documents import Faulty, write_json, write_text
 from harness.selftest import replay
 from harness.verdict import stats
 from harness.verdict.paired import paired
@@ -317,15 +316,6 @@ def draw(found: dict, number: int, folder: Path) -> Path:
     return path
 
 
-def write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def parse_options() -> argparse.Namespace:
     def number(low: float, high: float, kind=float):
         def check(text: str):
@@ -358,10 +348,10 @@ def main() -> int:
                  "burst_probability": options.burst_probability,
                  "burst_slowdown": options.burst_slowdown, "in_force": paired.RULE.estimator,
                  "noise": [replay.describe(noise) for noise in noises], "ranking": rank(cases), "cases": cases}
-        write(options.out / "power.json", json.dumps(found, indent=1) + "\n")
+        write_json(options.out / "power.json", found)
         pictures = [draw(found, number, options.out) for number in range(len(noises))]
-        write(options.out / "power.md", report(found, pictures))
-    except replay.Unusable as error:
+        write_text(options.out / "power.md", report(found, pictures))
+    except Faulty as error:
         print(f"power: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

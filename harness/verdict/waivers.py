@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.result.documents import Faulty, read
 
-WAIVED = "WAIVED"
 DAYS_MAX = 184  # what is accepted for longer is a new baseline
 
 

@@ -7,7 +7,6 @@
 #include "control/control.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "supervisor/workers.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -93,6 +92,7 @@ int control_open(struct control *control, const char *path, gid_t gid, control_a
 	control->path = path;
 	control->answer = answer;
 	control->context = context;
+	control->clock_ms = now_ms;
 	control->fd = -1;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
@@ -129,6 +129,12 @@ static void client_close(struct control_client *client)
 	*client = (struct control_client){.fd = -1};
 }
 
+/* Its time begins anew. */
+static void give_time(const struct control *control, struct control_client *client)
+{
+	client->deadline_ms = control->clock_ms() + CONTROL_PATIENCE_MS;
+}
+
 void control_close(struct control *control)
 {
 	if (control->fd < 0)
@@ -160,18 +166,18 @@ static void accept_clients(struct control *control)
 		if (fd < 0) {
 			/* without a descriptor the client keeps the socket readable: do not spin */
 			if (errno == EMFILE || errno == ENFILE)
-				control->accept_after_ms = now_ms() + ACCEPT_PAUSE_MS;
+				control->accept_after_ms = control->clock_ms() + ACCEPT_PAUSE_MS;
 			return;
 		}
 		client->fd = fd;
 		client->input = malloc(CONTROL_REQUEST_BYTES);
-		client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+		give_time(control, client);
 		if (!client->input)
 			client_close(client);
 	}
 }
 
-static void client_send(struct control_client *client)
+static void client_send(const struct control *control, struct control_client *client)
 {
 	while (client->output_sent < client->output_length) {
 		ssize_t sent = send(client->fd, client->output + client->output_sent,
@@ -187,11 +193,12 @@ static void client_send(struct control_client *client)
 	}
 	free(client->output);
 	client->output = NULL;
-	client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+	give_time(control, client);
 }
 
 /* Takes over the reference. */
-static void client_answer(struct control_client *client, json_t *answer)
+static void client_answer(const struct control *control, struct control_client *client,
+			  json_t *answer)
 {
 	char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
@@ -204,8 +211,8 @@ static void client_answer(struct control_client *client, json_t *answer)
 	client->output_length = strlen(text) + 1;
 	client->output_sent = 0;
 	text[client->output_length - 1] = '\n'; /* in place of the terminating 0 */
-	client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
-	client_send(client);
+	give_time(control, client);
+	client_send(control, client);
 }
 
 static json_t *answer_line(struct control *control, const char *line, size_t length)
@@ -237,7 +244,7 @@ static void client_process(struct control *control, struct control_client *clien
 
 		client->input_length -= length + 1;
 		memmove(client->input, end + 1, client->input_length);
-		client_answer(client, answer);
+		client_answer(control, client, answer);
 	}
 }
 
@@ -253,12 +260,13 @@ static void client_receive(struct control *control, struct control_client *clien
 		return;
 	}
 	if (client->input_length == 0)
-		client->deadline_ms = now_ms() + CONTROL_PATIENCE_MS;
+		give_time(control, client);
 	client->input_length += (size_t)length;
 	client_process(control, client);
 	if (client->fd >= 0 && !client->output && client->input_length == CONTROL_REQUEST_BYTES) {
-		client_answer(client, control_error("the request is longer than %d bytes",
-						    CONTROL_REQUEST_BYTES));
+		client_answer(control, client,
+			      control_error("the request is longer than %d bytes",
+					    CONTROL_REQUEST_BYTES));
 		if (client->fd >= 0)
 			client_close(client);
 	}
@@ -268,11 +276,11 @@ static void client_receive(struct control *control, struct control_client *clien
 
 unsigned control_poll(const struct control *control, struct pollfd *fds)
 {
-	const bool paused = now_ms() < control->accept_after_ms;
-	bool room = false;
+	bool room = false, paused;
 
 	if (control->fd < 0)
 		return 0;
+	paused = control->clock_ms() < control->accept_after_ms;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		const struct control_client *client = &control->clients[i];
 
@@ -286,7 +294,7 @@ unsigned control_poll(const struct control *control, struct pollfd *fds)
 
 void control_handle(struct control *control, const struct pollfd *fds)
 {
-	int64_t now = now_ms();
+	int64_t now = control->clock_ms();
 
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *client = &control->clients[i];
@@ -294,7 +302,7 @@ void control_handle(struct control *control, const struct pollfd *fds)
 		if (client->fd < 0)
 			continue;
 		if (fds[i + 1].revents & POLLOUT)
-			client_send(client);
+			client_send(control, client);
 		else if (fds[i + 1].revents)
 			client_receive(control, client);
 		if (client->fd >= 0)
@@ -308,11 +316,14 @@ void control_handle(struct control *control, const struct pollfd *fds)
 
 int64_t control_due_ms(const struct control *control)
 {
-	int64_t due = -1, now = now_ms();
+	int64_t due = -1, now;
 
+	if (control->fd < 0)
+		return -1;
+	now = control->clock_ms();
 	if (now < control->accept_after_ms)
 		due = control->accept_after_ms - now;
-	for (unsigned i = 0; control->fd >= 0 && i < CONTROL_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		int64_t left = control->clients[i].deadline_ms - now + 1;
 
 		if (control->clients[i].fd >= 0 && (due < 0 || left < due))

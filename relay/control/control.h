@@ -32,7 +32,7 @@ struct control_client {
 	size_t input_length;
 	char *output; /* NULL: nothing to send */
 	size_t output_length, output_sent;
-	int64_t deadline_ms; /* 0: idle, between requests */
+	int64_t deadline_ms; /* until then its request has to be whole, its answer taken */
 };
 
 struct control {
@@ -40,7 +40,8 @@ struct control {
 	const char *path;
 	control_answer answer;
 	void *context;
-	int64_t accept_after_ms; /* no descriptor was left for a client: not before then */
+	int64_t (*clock_ms)(void); /* now_ms, or a clock that a test sets */
+	int64_t accept_after_ms;   /* no descriptor was left for a client: not before then */
 	struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 

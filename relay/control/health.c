@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* health: see health.h. */
 #include "control/health.h"
-#include "common/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-void health_tick(struct health *health, struct reporter *reporter)
+void health_tick(struct health *health, struct reporter *reporter, int64_t now)
 {
 	const struct workers *workers = reporter->workers;
 	struct counters total = {0};
-	int64_t now = now_ms();
 	uint64_t received, lost;
 
 	if (now < health->due_ms)
@@ -30,14 +28,14 @@ void health_tick(struct health *health, struct reporter *reporter)
 	health->due_ms = now + HEALTH_TICK_MS;
 }
 
-static double age_s(int64_t at_ms)
+static double age_s(int64_t at_ms, int64_t now)
 {
-	return at_ms ? (double)(now_ms() - at_ms) / 1000 : -1;
+	return at_ms ? (double)(now - at_ms) / 1000 : -1;
 }
 
-double health_packet_age_s(const struct health *health)
+double health_packet_age_s(const struct health *health, int64_t now)
 {
-	return age_s(health->received_at_ms);
+	return age_s(health->received_at_ms, now);
 }
 
 /* ------------------------------------------------------------------------- what is wrong */
@@ -137,12 +135,13 @@ static json_t *age_json(double age)
 	return age < 0 ? json_null() : json_real(age);
 }
 
-json_t *health_json(const struct health *health, const struct reporter *reporter, bool *good)
+json_t *health_json(const struct health *health, const struct reporter *reporter, int64_t now,
+		    bool *good)
 {
 	json_t *reasons = json_array();
 	json_t *workers = workers_json(reporter->workers, reasons);
 	json_t *interfaces = interfaces_json(reporter, reasons);
-	double loss_age = age_s(health->lost_at_ms);
+	double loss_age = age_s(health->lost_at_ms, now);
 
 	if (loss_age >= 0 && loss_age * 1000 < HEALTH_LOSS_MS)
 		find_fault(reasons, "packets found no free slot or buffer %.0f seconds ago",
@@ -151,7 +150,7 @@ json_t *health_json(const struct health *health, const struct reporter *reporter
 	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:o, s:I, s:o}", "status",
 			 *good ? "ok" : "degraded", "reasons", reasons, "workers", workers,
 			 "interfaces", interfaces, "rules", (int)reporter->provision->rules.count,
-			 "last_packet_age_seconds", age_json(health_packet_age_s(health)),
+			 "last_packet_age_seconds", age_json(health_packet_age_s(health, now)),
 			 "buffer_exhaustion", (json_int_t)health->lost,
 			 "last_buffer_exhaustion_age_seconds", age_json(loss_age));
 }

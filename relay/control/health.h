@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * health: is the relay doing what it is there for? Looked at from the supervisor, once a second
- * when somebody may ask.
+ * when somebody may ask. `now`: now_ms().
  */
 #ifndef HEALTH_H
 #define HEALTH_H
@@ -26,12 +26,13 @@ struct health {
 };
 
 /* Looks if it is time. */
-void health_tick(struct health *health, struct reporter *reporter);
+void health_tick(struct health *health, struct reporter *reporter, int64_t now);
 
 /* Seconds since a packet was received, at the resolution of the ticks; -1: never. */
-double health_packet_age_s(const struct health *health);
+double health_packet_age_s(const struct health *health, int64_t now);
 
 /* New object {"status":"ok"|"degraded","reasons":[...],...}; *good: it is ok. */
-json_t *health_json(const struct health *health, const struct reporter *reporter, bool *good);
+json_t *health_json(const struct health *health, const struct reporter *reporter, int64_t now,
+		    bool *good);
 
 #endif

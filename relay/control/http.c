@@ -4,6 +4,7 @@
  * the supervisor polls for.
  */
 #include "control/http.h"
+#include "common/clock.h"
 #include "control/metrics.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ static enum MHD_Result answer(struct http *http, struct MHD_Connection *connecti
 static enum MHD_Result answer_health(struct http *http, struct MHD_Connection *connection)
 {
 	bool good;
-	json_t *value = health_json(http->health, http->reporter, &good);
+	json_t *value = health_json(http->health, http->reporter, now_ms(), &good);
 	char *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 
 	json_decref(value);
@@ -114,7 +115,7 @@ static enum MHD_Result handle_request(void *context, struct MHD_Connection *conn
 	log_trace("Http", "%s %s", method, url);
 	if (strcmp(url, "/metrics") == 0)
 		return answer(http, connection, MHD_HTTP_OK, TYPE_METRICS,
-			      metrics_text(http->reporter, http->health));
+			      metrics_text(http->reporter, http->health, now_ms()));
 	if (strcmp(url, "/health") == 0)
 		return answer_health(http, connection);
 	return answer(http, connection, MHD_HTTP_NOT_FOUND, TYPE_TEXT,

@@ -2,7 +2,6 @@
 /* http_clients: see http_clients.h. */
 #include "control/http_clients.h"
 #include "common/clock.h"
-#include "supervisor/workers.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -10,7 +9,7 @@
 
 void http_clients_init(struct http_clients *clients)
 {
-	*clients = (struct http_clients){.patience_ms = HTTP_PATIENCE_MS};
+	*clients = (struct http_clients){.clock_ms = now_ms};
 }
 
 static void send_away(struct http_clients *clients, struct http_client *client, const char *why)
@@ -98,7 +97,7 @@ void http_clients_step(struct http_clients *clients, struct http_client *client,
 		return;
 	client->step = step;
 	client->sequence = clients->sequence++;
-	client->due_ms = now_ms() + clients->patience_ms;
+	client->due_ms = clients->clock_ms() + HTTP_PATIENCE_MS;
 	make_room(clients, step);
 }
 
@@ -132,7 +131,7 @@ static bool is_waited_for(const struct http_client *client)
 
 void http_clients_expire(struct http_clients *clients)
 {
-	int64_t now = now_ms();
+	int64_t now = clients->clock_ms();
 
 	for (unsigned i = 0; i < HTTP_PLACES; i++)
 		if (is_waited_for(&clients->client[i]) && clients->client[i].due_ms <= now)
@@ -148,6 +147,6 @@ int64_t http_clients_due_ms(const struct http_clients *clients)
 			first = clients->client[i].due_ms;
 	if (first == INT64_MAX)
 		return -1;
-	left = first - now_ms();
+	left = first - clients->clock_ms();
 	return left > 0 ? left : 0;
 }

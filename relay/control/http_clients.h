@@ -38,7 +38,7 @@ struct http_client {
 
 struct http_clients {
 	struct http_client client[HTTP_PLACES];
-	int64_t patience_ms;
+	int64_t (*clock_ms)(void); /* now_ms, or a clock that a test sets */
 	uint64_t sequence;
 	struct log_limit complaints;
 };

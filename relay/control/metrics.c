@@ -286,7 +286,7 @@ static void write_interfaces(FILE *page, const struct reporter *reporter)
 
 /* ------------------------------------------------------------------------- the page */
 
-char *metrics_text(struct reporter *reporter, const struct health *health)
+char *metrics_text(struct reporter *reporter, const struct health *health, int64_t now)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -300,11 +300,11 @@ char *metrics_text(struct reporter *reporter, const struct health *health)
 	fprintf(page, "mcrelay_build_info{version=\"%s\"} 1\n", MCRELAY_VERSION);
 	family(page, "mcrelay_rules", "gauge", "rules in force");
 	fprintf(page, "mcrelay_rules %u\n", reporter->provision->rules.count);
-	if (health_packet_age_s(health) >= 0) {
+	if (health_packet_age_s(health, now) >= 0) {
 		family(page, "mcrelay_last_packet_age_seconds", "gauge",
 		       "time since a packet was received, give or take a second");
 		fprintf(page, "mcrelay_last_packet_age_seconds %.3f\n",
-			health_packet_age_s(health));
+			health_packet_age_s(health, now));
 	}
 	write_workers(page, reporter->workers);
 	write_counters(page, reporter->workers);

@@ -10,7 +10,7 @@
 #include "control/health.h"
 #include "control/report.h"
 
-/* The page, to be freed; NULL when out of memory. */
-char *metrics_text(struct reporter *reporter, const struct health *health);
+/* The page at the time `now` (now_ms), to be freed; NULL when out of memory. */
+char *metrics_text(struct reporter *reporter, const struct health *health, int64_t now);
 
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* rates: see rates.h. */
 #include "control/rates.h"
-#include "common/clock.h"
 
 #include <string.h>
 
@@ -32,9 +31,9 @@ struct flow rates_output_flow(const struct workers *workers, uint32_t index)
 }
 
 void sample_take(struct sample *sample, const struct workers *workers,
-		 const struct provision *provision)
+		 const struct provision *provision, int64_t now)
 {
-	sample->time_ms = now_ms();
+	sample->time_ms = now;
 	for (unsigned w = 0; w < workers->count; w++) {
 		sample->worker[w] = (struct counters){0};
 		shared_add_up(&sample->worker[w], workers->worker[w].shared);
@@ -63,26 +62,26 @@ static json_t *rate(struct flow before, struct flow now, int64_t elapsed_ms)
 }
 
 /* What began to be counted after the sample was at zero then. */
-static json_t *rate_since(const struct sample *before, struct flow then, struct flow now,
-			  int64_t counted_since_ms)
+static json_t *rate_since(const struct sample *before, struct flow then, struct flow flow,
+			  int64_t counted_since_ms, int64_t now)
 {
 	if (counted_since_ms >= before->time_ms)
-		return rate((struct flow){0}, now, now_ms() - counted_since_ms);
-	return rate(then, now, now_ms() - before->time_ms);
+		return rate((struct flow){0}, flow, now - counted_since_ms);
+	return rate(then, flow, now - before->time_ms);
 }
 
 json_t *rates_rule(const struct sample *before, const struct workers *workers,
-		   const struct provision *provision, uint32_t number)
+		   const struct provision *provision, uint32_t number, int64_t now)
 {
 	return rate_since(before, before->rule[number], rates_rule_flow(workers, number),
-			  provision->rule_since_ms[number]);
+			  provision->rule_since_ms[number], now);
 }
 
 json_t *rates_output(const struct sample *before, const struct workers *workers,
-		     const struct provision *provision, uint32_t index)
+		     const struct provision *provision, uint32_t index, int64_t now)
 {
 	return rate_since(before, before->output[index], rates_output_flow(workers, index),
-			  provision->outputs.output[index].since_ms);
+			  provision->outputs.output[index].since_ms, now);
 }
 
 static struct flow flow_of(const struct counters *counters, enum counter packets,
@@ -130,24 +129,24 @@ static json_t *work(const struct counters *before, const struct counters *now)
 }
 
 void rates_put(json_t *object, const struct sample *sample, const struct workers *workers,
-	       int worker)
+	       int worker, int64_t now)
 {
-	int64_t elapsed_ms = now_ms() - sample->time_ms;
-	struct counters before = {0}, now = {0};
+	int64_t elapsed_ms = now - sample->time_ms;
+	struct counters before = {0}, after = {0};
 
 	for (unsigned w = 0; w < workers->count; w++)
 		if (worker < 0 || w == (unsigned)worker) {
 			counters_add_up(&before, &sample->worker[w]);
-			shared_add_up(&now, workers->worker[w].shared);
+			shared_add_up(&after, workers->worker[w].shared);
 		}
 	json_object_set_new(object, "receive_rate",
 			    rate(flow_of(&before, COUNTER_recv_packets, COUNTER_recv_bytes),
-				 flow_of(&now, COUNTER_recv_packets, COUNTER_recv_bytes),
+				 flow_of(&after, COUNTER_recv_packets, COUNTER_recv_bytes),
 				 elapsed_ms));
 	json_object_set_new(object, "send_rate",
 			    rate(flow_of(&before, COUNTER_egress_sent, COUNTER_egress_bytes),
-				 flow_of(&now, COUNTER_egress_sent, COUNTER_egress_bytes),
+				 flow_of(&after, COUNTER_egress_sent, COUNTER_egress_bytes),
 				 elapsed_ms));
-	json_object_set_new(object, "drops", drops(&now));
-	json_object_set_new(object, "work_per_1000_packets", work(&before, &now));
+	json_object_set_new(object, "drops", drops(&after));
+	json_object_set_new(object, "work_per_1000_packets", work(&before, &after));
 }

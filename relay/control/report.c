@@ -121,7 +121,7 @@ static json_t *rules_json(const struct reporter *reporter)
 						integer(flow.packets), "matched_bytes",
 						integer(flow.bytes), "rate",
 						rates_rule(&reporter->sample, reporter->workers,
-							   provision, number),
+							   provision, number, now_ms()),
 						"outputs", outputs));
 	}
 	return list;
@@ -148,9 +148,9 @@ static json_t *output_json(const struct reporter *reporter, unsigned index)
 	json_object_set_new(object, "ttl", json_integer(output->key.ttl));
 	json_object_set_new(object, "sent", integer(sum.packets));
 	json_object_set_new(object, "sent_bytes", integer(sum.bytes));
-	json_object_set_new(
-		object, "rate",
-		rates_output(&reporter->sample, reporter->workers, reporter->provision, index));
+	json_object_set_new(object, "rate",
+			    rates_output(&reporter->sample, reporter->workers, reporter->provision,
+					 index, now_ms()));
 	json_object_set_new(object, "errors", errors);
 	return object;
 }
@@ -198,7 +198,7 @@ json_t *report_workers(const struct reporter *reporter)
 				   integer(workers_cpu_ns(worker)), "rss_bytes",
 				   integer(report_rss_bytes(worker->pid)), "counters",
 				   counters_json(&sum));
-		rates_put(object, &reporter->sample, workers, (int)i);
+		rates_put(object, &reporter->sample, workers, (int)i, now_ms());
 		json_array_append_new(list, object);
 	}
 	return list;
@@ -250,7 +250,7 @@ static json_t *build(const struct reporter *reporter, enum report_kind kind,
 			   interfaces_json(reporter));
 	json_object_set_new(object, "rates_over_ms",
 			    integer((uint64_t)(now_ms() - reporter->sample.time_ms)));
-	rates_put(object, &reporter->sample, workers, -1);
+	rates_put(object, &reporter->sample, workers, -1, now_ms());
 	return object;
 }
 
@@ -326,7 +326,7 @@ static void write_files(struct reporter *reporter, enum report_kind kind,
 
 void report_sample(struct reporter *reporter)
 {
-	sample_take(&reporter->sample, reporter->workers, reporter->provision);
+	sample_take(&reporter->sample, reporter->workers, reporter->provision, now_ms());
 }
 
 void report(struct reporter *reporter, enum report_kind kind)

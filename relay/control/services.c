@@ -86,7 +86,7 @@ static void services_tick(void *context)
 
 	report_if_due(services);
 	if (services->supervisor->config->http)
-		health_tick(&services->health, &services->reporter);
+		health_tick(&services->health, &services->reporter, now_ms());
 }
 
 static void services_started(void *context)

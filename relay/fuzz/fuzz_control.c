@@ -10,6 +10,7 @@
  * Every line gets one answer, and every answer says whether it is ok; the rules in force keep the
  * promises of rules.h all the while.
  */
+#include "common/clock.h"
 #include "common/log.h"
 #include "control/commands.h"
 #include "control/control.h"

@@ -51,6 +51,7 @@ int workers_init(struct workers *workers, const struct config *config)
 
 		worker->index = i;
 		worker->channel = -1;
+		worker->clock_ms = now_ms;
 		worker->shared_fd = shared_create(&worker->shared);
 		if (worker->shared_fd < 0) {
 			int rc = worker->shared_fd;
@@ -149,7 +150,7 @@ int workers_start(struct workers *workers, struct worker_handle *worker)
 	worker->channel = pair[0];
 	worker->ready = false;
 	worker->applied = 0;
-	worker->started_ms = now_ms();
+	worker->started_ms = worker->clock_ms();
 	worker->restart_at_ms = 0;
 	workers_send(worker, &setup, worker->shared_fd);
 	return 0;
@@ -164,14 +165,15 @@ static void give_up(struct worker_handle *worker)
 	worker->channel = -1;
 }
 
-static int send_patiently(int channel, const struct message *message, int passed)
+static int send_patiently(const struct worker_handle *worker, const struct message *message,
+			  int passed)
 {
-	struct pollfd room = {.fd = channel, .events = POLLOUT};
-	int64_t deadline = now_ms() + SEND_PATIENCE_MS;
+	struct pollfd room = {.fd = worker->channel, .events = POLLOUT};
+	int64_t deadline = worker->clock_ms() + SEND_PATIENCE_MS;
 	int rc;
 
-	while ((rc = channel_send(channel, message, passed)) == -EAGAIN) {
-		int64_t left = deadline - now_ms();
+	while ((rc = channel_send(worker->channel, message, passed)) == -EAGAIN) {
+		int64_t left = deadline - worker->clock_ms();
 
 		if (left <= 0)
 			return -ETIMEDOUT;
@@ -186,7 +188,7 @@ void workers_send(struct worker_handle *worker, const struct message *message, i
 
 	if (worker->channel < 0)
 		return;
-	rc = send_patiently(worker->channel, message, passed);
+	rc = send_patiently(worker, message, passed);
 	__atomic_add_fetch(&worker->shared->doorbell.rung, 1, __ATOMIC_RELEASE);
 	if (rc == 0)
 		return;
@@ -234,7 +236,7 @@ static void note_end(struct worker_handle *worker, int status, const struct rusa
 		     bool stopping)
 {
 	const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
-	int64_t now = now_ms(), pause = BACKOFF_FIRST_MS;
+	int64_t now = worker->clock_ms(), pause = BACKOFF_FIRST_MS;
 
 	if (worker->channel >= 0)
 		close(worker->channel);
@@ -268,12 +270,16 @@ void workers_reap(struct workers *workers, bool stopping)
 
 int64_t workers_restart_due_ms(const struct workers *workers)
 {
-	int64_t due = -1, now = now_ms();
+	int64_t due = -1;
 
 	for (unsigned i = 0; i < workers->count; i++) {
-		int64_t left = workers->worker[i].restart_at_ms - now;
+		const struct worker_handle *worker = &workers->worker[i];
+		int64_t left;
 
-		if (workers->worker[i].restart_at_ms && (due < 0 || left < due))
+		if (!worker->restart_at_ms)
+			continue;
+		left = worker->restart_at_ms - worker->clock_ms();
+		if (due < 0 || left < due)
 			due = left > 0 ? left : 0;
 	}
 	return due;

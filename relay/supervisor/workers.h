@@ -21,13 +21,14 @@ struct worker_handle {
 	int channel; /* -1: it does not run, or is about to die */
 	int shared_fd;
 	struct shared *shared;
-	bool ready;		/* it has said so */
-	uint32_t applied;	/* generation of the plan it works by */
-	unsigned restarts;	/* since the relay has started */
-	unsigned failures;	/* in a row, for the back-off */
-	int64_t started_ms;	/* when it was started last */
-	int64_t restart_at_ms;	/* when it is due to be started again; 0: it runs */
-	uint64_t cpu_ns_before; /* of its predecessors */
+	bool ready;		   /* it has said so */
+	uint32_t applied;	   /* generation of the plan it works by */
+	unsigned restarts;	   /* since the relay has started */
+	unsigned failures;	   /* in a row, for the back-off */
+	int64_t started_ms;	   /* when it was started last */
+	int64_t restart_at_ms;	   /* when it is due to be started again; 0: it runs */
+	uint64_t cpu_ns_before;	   /* of its predecessors */
+	int64_t (*clock_ms)(void); /* now_ms, or a clock that a test sets */
 };
 
 struct workers {

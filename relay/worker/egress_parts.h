@@ -5,8 +5,9 @@
  *   egress.c           puts sends together: egress_add, egress_flush
  *   egress_uring.c     back end: hands them to the kernel through io_uring
  *   egress_sendmmsg.c  back end: by sendmmsg(2)
- *   egress_complete.c  the end of each: counted, its holds dropped
+ *   egress_complete.c  the end of each
  *   egress_gso.c       what the kernel can segment, found out by trying
+ *   egress_account.c   what is counted
  */
 #ifndef EGRESS_PARTS_H
 #define EGRESS_PARTS_H

@@ -56,7 +56,7 @@ class Bisection(unittest.TestCase):
     def bisect(self, *options: str) -> tuple[int, dict, str]:
         out = io.StringIO()
         with mock.patch.object(bisection, "ROOT", self.root), mock.patch.object(bisection, "bench", self.bench), \
-                mock.patch.object(bisection.drilling, "end_by_signals"), \
+                mock.patch.object(bisection, "end_by_signals"), \
                 mock.patch("sys.argv", ["bisect", self.commits[0], self.commits[9], "--results", str(self.results), *options]), \
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
             code = bisection.main()

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness.selftest import drill, drilling, replay
-from harness.tests.python.support import HARNESS, load, process, program, schema
+from harness.tests.python.support import HARNESS, load, process, program, relay_run, schema
 
 
 class Judge(unittest.TestCase):
@@ -65,7 +65,9 @@ class Calibration(unittest.TestCase):
             for number in range(3):
                 place = results / f"single-hop/sitting/runs/000{number}/relay"
                 place.mkdir(parents=True)
-                (place / "result.json").write_text(json.dumps({"hops": [{"cpu_ns_per_packet": 849 + number}]}))
+                run = relay_run()
+                run["hops"][0]["cpu_ns_per_packet"] = 849 + number
+                (place / "result.json").write_text(json.dumps(run))
             return 0, ""
         with mock.patch.object(drilling, "bench", bench):
             self.assertAlmostEqual(drilling.cost_ns("single-hop"), 850.0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.tests.python.support import baseline, control_run, program, relay_run, schema, write_sitting
 from harness.verdict.floor import floor
+from harness.verdict.outcome import MORE
 
 
 def rounds(n: int, **figures) -> tuple[list[dict], list[dict]]:
@@ -19,7 +20,7 @@ def rounds(n: int, **figures) -> tuple[list[dict], list[dict]]:
 
 def judge(relays: list[dict], controls: list[dict], tier: str = "target", limit: int = 14) -> dict:
     verdict = floor.judge(relays, controls, baseline(), tier, limit)
-    if verdict["exit"] != floor.MORE:
+    if verdict["verdict"] != MORE:
         schema("verdict").validate(json.loads(json.dumps(verdict)))
     return verdict
 
@@ -66,7 +67,7 @@ class Verdicts(unittest.TestCase):
         verdict = judge(relays, controls)
         self.assertEqual((verdict["exit"], verdict["verdict"]), (4, "INCONCLUSIVE"))
         self.assertIn("both sides of a limit", verdict["reasons"][0])
-        self.assertEqual(judge(relays[:10], controls[:10])["exit"], floor.MORE)
+        self.assertEqual(judge(relays[:10], controls[:10])["exit"], 10)
 
     def test_too_few_rounds_prove_nothing(self):
         self.assertEqual(judge(*rounds(3), limit=3)["exit"], 4)
@@ -76,10 +77,10 @@ class Verdicts(unittest.TestCase):
 
     def test_more_before_each_look(self):
         for n in (1, 5, 9):
-            self.assertEqual(judge(*rounds(n))["exit"], floor.MORE)
+            self.assertEqual(judge(*rounds(n))["exit"], 10)
         self.assertEqual(judge(*rounds(10))["exit"], 0)
         relays, controls = rounds(13)
-        self.assertEqual(judge(relays[:11], controls[:11])["exit"], floor.MORE)
+        self.assertEqual(judge(relays[:11], controls[:11])["exit"], 10)
         self.assertEqual(judge(*rounds(2), limit=2)["rounds_max"], 2)
 
     def test_shares_of_the_error_add_up(self):

@@ -5,7 +5,8 @@ import unittest
 import numpy as np
 
 from harness.verdict.paired import paired
-from harness.verdict.paired.paired import INCONCLUSIVE, MORE, PASS, REGRESSION, UNFIT, Rule
+from harness.verdict.outcome import INCONCLUSIVE, MORE, PASS, REGRESSION, STATUS, UNFIT
+from harness.verdict.paired.paired import Rule
 
 
 def pairs(n: int, loss: float = 0.0, noise: float = 0.01, seed: int = 1) -> list[float]:
@@ -219,7 +220,7 @@ class Machine(unittest.TestCase):
                                ([600_000], "1 controls do not show"), ([], "0 controls")):
             with self.subTest(word):
                 decision = self.fit(controls)
-                self.assertEqual((decision.verdict, paired.EXIT[decision.verdict]), (UNFIT, 4))
+                self.assertEqual((decision.verdict, STATUS[decision.verdict]), (UNFIT, 4))
                 self.assertIn(word, " ".join(decision.reasons))
                 self.assertIsNotNone(decision.estimate)
 

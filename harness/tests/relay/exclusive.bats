@@ -20,7 +20,7 @@ RULE=$(rule one "$IN" "$OUT")
 # local_start: another program at the relay's node that wants the rule's packets.
 local_start() {
 	spawn local r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
-		--duration 60 --verify --quiet --json "$WORK/local.json"
+		--duration 3600 --verify --quiet --json "$WORK/local.json"
 	ready local '^Listening on'
 }
 
@@ -44,7 +44,7 @@ joined() {
 # Nobody but the relay runs; a program that asks for N packets gets them.
 assert_local_gets() {
 	spawn after r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
-		--duration 60 --count "$1" --verify --quiet --json "$WORK/after.json"
+		--duration 3600 --count "$1" --verify --quiet --json "$WORK/after.json"
 	ready after '^Listening on'
 	send --size 100 --count "$1" --verify
 	wait_for after
@@ -79,13 +79,13 @@ assert_local_gets() {
 @test "--exclusive leaves other groups, ports and interfaces alone" {
 	relay_start "$RULE" --exclusive
 	spawn ports r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5001 \
-		--duration 60 --count 20 --quiet
+		--duration 3600 --count 20 --quiet
 	ready ports '^Listening on'
 	spawn groups r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group 239.255.1.9 --port 5000 \
-		--duration 60 --count 20 --quiet
+		--duration 3600 --count 20 --quiet
 	ready groups '^Listening on'
 	spawn interfaces r1 "$TRAFFICGEN" recv --interface 10.77.9.2 --group "$GROUP_IN" --port 5000 \
-		--duration 60 --count 20 --quiet
+		--duration 3600 --count 20 --quiet
 	ready interfaces '^Listening on'
 	send --size 100 --count 20 --port 5001
 	send --size 100 --count 20 --group 239.255.1.9

@@ -88,9 +88,9 @@ begin() {
 @test "fragments are dropped and counted as drop_fragment" {
 	begin
 	inject plain:100 fragments:1000
+	undo_push ip -n "$(namespace gen)" link set out0 mtu 9000
 	ip_at gen link set out0 mtu 1500
 	frames gen send 10.77.1.1 "$GROUP_IN" 5000 --sizes 4000 >/dev/null # 3 fragments
-	ip_at gen link set out0 mtu 9000
 	relay_finish
 	expect_payloads plain
 	assert_counters drop_fragment=5 matched=1 filtered=5

@@ -3,6 +3,7 @@
 # counts what it could not send and why, does not spin meanwhile, and relays again afterwards.
 
 load ../lib/testbed
+load ../lib/json
 
 setup_file() {
 	testbed build
@@ -19,6 +20,7 @@ RULE=$(rule one "$IN" "$OUT")
 # Whatever a failed test has left: both links as they were.
 teardown() {
 	harness_teardown
+	STATE=$TESTBED_STATE
 	exists in0 || make_input
 	exists out0 || make_output
 	ip_at r1 link set in0 up
@@ -92,16 +94,23 @@ assert_refused() {
 	assert_ledger_closed
 }
 
-cpu_ticks() {
-	cut -d')' -f2 "/proc/$(pid_of relay)/stat" | awk '{print $12 + $13}'
+# Nanoseconds that the relay's processes have run.
+cpu_ns() {
+	local pid
+	for pid in "$(pid_of relay)" $(children relay); do
+		cat "/proc/$pid"/task/*/schedstat
+	done | awk '{n += $1} END {printf "%.0f", n}'
 }
 
-# The process uses less than half a core. Noise can only make that less.
+# While another process uses 100 ms of their CPU, they use less than half as much: one that does not sleep would
+# get its share, however many others there are.
 assert_not_spinning() {
-	local before
-	before=$(cpu_ticks)
-	sleep 1 # the length of the measurement
-	(($(cpu_ticks) - before < $(getconf CLK_TCK) / 2)) || fail "the relay is spinning"
+	local before spent
+	before=$(cpu_ns)
+	taskset -c "$RELAY_CPU" /usr/bin/python3 -ISc 'import time
+while time.process_time() < 0.1: pass'
+	spent=$(($(cpu_ns) - before))
+	((spent < 50000000)) || fail "the relay is spinning: $spent ns"
 }
 
 @test "a relay without traffic sleeps" {
@@ -228,22 +237,45 @@ slots_of() {
 }
 
 @test "an input that is deleted while packets arrive" {
-	local i
+	local i before slept sent=0
 	relay_start "$RULE"
 	for i in 1 2 3; do
-		spawn flood gen "$TRAFFICGEN" send --interface 10.77.1.1 --group "$GROUP_IN" --port 5000 \
-			--size 100 --rate 50000 --duration 30 --quiet
+		before=$(input_packets)
+		spawn flood gen taskset -c "$SEND_CPU" "$TRAFFICGEN" send --interface 10.77.1.1 \
+			--group "$GROUP_IN" --port 5000 --size 100 --rate 10000 --duration 3600 --quiet \
+			--json "$WORK/flood.json"
+		eventually at_least input_packets $((before + 100))
+		relay_report
 		eventually relay_counts_more
+		# the last time with packets that it has not looked at
+		((i < 3)) || { freeze relay && eventually at_least input_packets $(($(input_packets) + 100)); }
 		ip_at r1 link del in0
+		((i < 3)) || signal CONT relay
 		eventually same grep -c 'interface in0 is gone' "$WORK/relay.log" "$i"
+		slept=$(flood_slept)
+		eventually at_least flood_slept $((slept + 2)) # between two sleeps it tries to send
 		stop flood
+		# it was still sending, and found no way out any more
+		assert_json "$WORK/flood.json" '.interrupted and .packets_sent > 0 and .send_errors > 0=true'
+		sent=$((sent + $(jq .packets_sent "$WORK/flood.json")))
 		make_input
 		eventually same grep -c 'interface in0 is back' "$WORK/relay.log" "$i"
 		eventually input_ready
 	done
 	assert_relays 50
 	relay_stop
+	(($(counter matched) <= sent + 50)) || fail "$(counter matched) of $((sent + 50)) packets"
+	assert_counters egress_errors=0 egress_sent="$(counter matched)"
 	assert_ledger_closed
+}
+
+# How often the thread that sends, which is not the first, has gone to sleep.
+flood_slept() {
+	local pid task
+	pid=$(pid_of flood)
+	for task in "/proc/$pid/task"/*; do
+		[[ $task == */"$pid" ]] || awk '/^voluntary_ctxt_switches:/ {print $2}' "$task/status"
+	done
 }
 
 relay_counts_more() {

@@ -18,8 +18,18 @@ link_total() {
 	ip_at r1 -j -s link show "$1" | jq '.[0].stats64.tx | .packets + .dropped'
 }
 
+# flood PACKETS [OPTION]...: as fast as they go. The relay stands still until 1000 of them have come, then it takes
+# what it can while the others come.
 flood() {
-	send --size 1400 --rate 0 --duration 2 --gso 32 "$@"
+	local before
+	before=$(input_packets)
+	freeze relay
+	spawn flood gen taskset -c "$SEND_CPU" "$TRAFFICGEN" send --interface 10.77.1.1 --group "$GROUP_IN" \
+		--port 5000 --size 1400 --rate 0 --count "$1" --gso 32 --quiet "${@:2}"
+	eventually at_least input_packets $((before + 1000))
+	signal CONT relay
+	wait_for flood
+	assert_equal "$(input_packets)" "$((before + $1))"
 }
 
 # The packets that the receiver took, refused, or found its socket too full for.
@@ -40,6 +50,8 @@ assert_accounted() {
 	done
 	# what crossed the link towards the relay is what it says has arrived
 	assert_equal "$(counter arrived)" "$(($(input_packets) - RELAY_SAW))"
+	# and what it sent, each of the outputs has sent
+	assert_equal "$(counter egress_sent)" "$(($# * $(counter matched)))"
 }
 
 begin() {
@@ -69,31 +81,43 @@ finish() {
 	assert_ledger_closed
 }
 
+# assert_lost SLOTS: of the thousand that came while the relay stood still, those without a slot.
+assert_lost() {
+	(($(counter buffer_exhaustion) >= 1000 - $1)) || fail "$(counter buffer_exhaustion) packets were lost"
+	(($(counter matched) >= $1)) || fail "$(counter matched) packets were relayed"
+}
+
 @test "a flood on a small ring with three outputs: the account is closed on every link" {
 	relay_start "$(rule three "$IN" "out0:$GROUP_OUT:6000" "out1:$GROUP_OUT:6000" \
 		"out2:$GROUP_OUT:6000")" --ring-slots 16
 	begin
-	flood --verify
+	flood 20000 --verify
 	finish
+	assert_lost 16
 	assert_accounted sink0 sink1 sink2
-	(($(counter matched) > 0))
 }
 
 @test "a flood packet by packet, without GSO" {
 	relay_start "$(rule three "$IN" "out0:$GROUP_OUT:6000" "out1:$GROUP_OUT:6000" \
 		"out2:$GROUP_OUT:6000")" --gso off --ring-slots 64
 	begin
-	flood --size 18 --gso 1
+	flood 5000 --size 18 --gso 1
 	finish
+	assert_lost 64
+	assert_counters gso_sends=0
 	assert_accounted sink0 sink1 sink2
 }
 
-@test "a flood that nobody asked for is counted as no_match" {
-	relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000")"
-	flood --port 5001 --duration 1
+@test "a flood that nobody asked for is counted as no_match, and what is lost of it as well" {
+	relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000")" --ring-slots 64
+	relay_burst --size 1400 --rate 0 --count 500 --gso 32 --port 5001
+	relay_settle
+	relay_report
+	assert_counters arrived=500 drop_no_match=64 buffer_exhaustion=436
+	flood 20000 --port 5001
 	relay_finish
 	assert_ledger_closed
-	assert_counters matched=0 egress_queued=0
-	assert_equal "$(counter drop_no_match)" "$(($(counter arrived) - $(counter buffer_exhaustion)))"
-	assert_equal "$(counter arrived)" "$(($(input_packets) - RELAY_SAW))"
+	assert_counters matched=0 egress_queued=0 arrived=20500
+	(($(counter buffer_exhaustion) >= 436 + 1000 - 64))
+	assert_equal "$(counter drop_no_match)" "$((20500 - $(counter buffer_exhaustion)))"
 }

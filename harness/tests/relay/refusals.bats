@@ -16,12 +16,20 @@ build() {
 	run ip -n "$(namespace r1)" link set bare-peer up
 }
 
+RULE=$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")
+
 setup() {
 	harness_setup
 	unset "${!MCR_@}"
-	jq -s '{rules: .}' <<<"$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")" >"$WORK/rules.json"
-	FILES=$(ls -A "$WORK")
+	rule_file "$RULE" >"$WORK/rules.json"
+	FILES=$(files)
 }
+
+# What is in the test's folder.
+files() (
+	shopt -s dotglob
+	printf '%s\n' "$WORK"/*
+)
 
 # refuses STATUS PATTERN [ARGUMENT]...: a relay with these arguments. WRAPPER: words to put before it.
 refuses() {
@@ -29,9 +37,15 @@ refuses() {
 	run --separate-stderr -"$1" at r1 ${WRAPPER:-} "$RELAY" "${@:3}"
 	assert_one_line "$2"
 	assert_output ''
-	assert_equal "$(ls -A "$WORK")" "$FILES"
-	run ip_at r1 maddr show dev in0
-	refute_output --partial "$GROUP_IN"
+	assert_equal "$(files)" "$FILES"
+	refute_joined
+}
+
+# Nobody is in the group: /proc/net/igmp has it as the bytes of 239.255.1.1 from the last to the first.
+refute_joined() {
+	local groups
+	groups=$(<"/proc/${ANCHOR[r1]}/net/igmp")
+	[[ $groups == *in0* && $groups != *0101FFEF* ]] || fail "found: $groups"
 }
 
 # refuses_rules PATTERN JSON: a rule file with this text.
@@ -40,9 +54,19 @@ refuses_rules() {
 	refuses 1 "^\[ERROR:Config\] $WORK/rules.json:?.*$1" --config "$WORK/rules.json"
 }
 
-# rules_with JQ: the good rule file, edited.
-rules_with() {
-	jq -s "{rules: .} | $1" <<<"$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")"
+# refuses_edited [PATTERN JQ]...: the good rule file, edited by JQ.
+refuses_edited() {
+	local patterns=() edits=() files
+	while (($#)); do
+		patterns+=("$1") edits+=("($2)")
+		shift 2
+	done
+	mapfile -t files < <(IFS=, && rule_file "$RULE" | jq -c "${edits[*]}")
+	assert_equal "${#files[@]}" "${#patterns[@]}"
+	while ((${#files[@]})); do
+		refuses_rules "${patterns[0]}" "${files[0]}"
+		patterns=("${patterns[@]:1}") files=("${files[@]:1}")
+	done
 }
 
 @test "an unknown option, argument or value: exit status 64" {
@@ -106,34 +130,34 @@ rules_with() {
 	refuses_rules ' \$.rules: no rules; expected at least one' '{"rules": []}'
 	refuses_rules ' \$.rules: found nothing, expected an array of rules' '{}'
 	refuses_rules ' \$: unknown key "rule"' '{"rule": []}'
-	refuses_rules '\$.rules\[0\].input.port: found 70000, expected a whole number from 1 to 65535' \
-		"$(rules_with '.rules[0].input.port = 70000')"
-	refuses_rules '\$.rules\[0\].input.group: found "127.0.0.1", expected an IPv4 ' \
-		"$(rules_with '.rules[0].input.group = "127.0.0.1"')"
-	refuses_rules '\$.rules\[0\].outputs\[0\].ttl: found 0, expected a whole number from 1 to 255' \
-		"$(rules_with '.rules[0].outputs[0].ttl = 0')"
-	refuses_rules '\$.rules\[0\].outputs\[0\]: unknown key "iface"' \
-		"$(rules_with '.rules[0].outputs[0].iface = "x"')"
-	refuses_rules '\$.rules\[0\].outputs\[0\]: the output equals the rule.s input' \
-		"$(rules_with '.rules[0].outputs[0] = .rules[0].input')"
-	refuses_rules '\$.rules\[1\]: the same id as rules\[0\], "one"' "$(rules_with '.rules += .rules')"
-	refuses_rules '\$.rules\[1\]: the same input as rules\[0\]' \
-		"$(rules_with '.rules += [.rules[0] + {id: "two"}]')"
-	refuses_rules '\$.rules\[0\].outputs\[1\]: the same as outputs\[0\]' \
-		"$(rules_with '.rules[0].outputs += .rules[0].outputs')"
+	refuses_edited \
+		'\$.rules\[0\].input.port: found 70000, expected a whole number from 1 to 65535' \
+		'.rules[0].input.port = 70000' \
+		'\$.rules\[0\].input.group: found "127.0.0.1", expected an IPv4 ' \
+		'.rules[0].input.group = "127.0.0.1"' \
+		'\$.rules\[0\].outputs\[0\].ttl: found 0, expected a whole number from 1 to 255' \
+		'.rules[0].outputs[0].ttl = 0' \
+		'\$.rules\[0\].outputs\[0\]: unknown key "iface"' '.rules[0].outputs[0].iface = "x"' \
+		'\$.rules\[0\].outputs\[0\]: the output equals the rule.s input' \
+		'.rules[0].outputs[0] = .rules[0].input' \
+		'\$.rules\[1\]: the same id as rules\[0\], "one"' '.rules += .rules' \
+		'\$.rules\[1\]: the same input as rules\[0\]' '.rules += [.rules[0] + {id: "two"}]' \
+		'\$.rules\[0\].outputs\[1\]: the same as outputs\[0\]' \
+		'.rules[0].outputs += .rules[0].outputs'
 }
 
 @test "an interface that does not exist, for input or output" {
-	refuses_rules '\$.rules\[0\].input.interface: no interface "nope" on this host' \
-		"$(rules_with '.rules[0].input.interface = "nope"')"
-	refuses_rules '\$.rules\[0\].outputs\[0\].interface: no interface "nope" on this host' \
-		"$(rules_with '.rules[0].outputs[0].interface = "nope"')"
-	refuses_rules 'interface: found "a-name-that-is-far-too-long"' \
-		"$(rules_with '.rules[0].input.interface = "a-name-that-is-far-too-long"')"
+	refuses_edited \
+		'\$.rules\[0\].input.interface: no interface "nope" on this host' \
+		'.rules[0].input.interface = "nope"' \
+		'\$.rules\[0\].outputs\[0\].interface: no interface "nope" on this host' \
+		'.rules[0].outputs[0].interface = "nope"' \
+		'interface: found "a-name-that-is-far-too-long"' \
+		'.rules[0].input.interface = "a-name-that-is-far-too-long"'
 }
 
 @test "an output interface without an IPv4 address" {
-	rules_with '.rules[0].outputs[0].interface = "bare"' >"$WORK/rules.json"
+	rule_file "$(rule one "in0:$GROUP_IN:5000" "bare:$GROUP_OUT:6000")" >"$WORK/rules.json"
 	refuses 1 '^\[ERROR:Supervisor\] cannot send through bare: .*; give it an IPv4 address' --config "$WORK/rules.json"
 }
 
@@ -172,7 +196,7 @@ rules_with() {
 	WRAPPER='setpriv --bounding-set=-net_admin,-sys_admin' \
 		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --gro; run it as root' \
 		--config "$WORK/rules.json" --gro
-	refuses 64 "^mcrelay: --gso: 'maybe' is not one of off, on, auto" --config "$WORK/rules.json" --gso maybe
+	refuses 64 "^mcrelay: --gso: 'maybe' is not one of on, off, auto" --config "$WORK/rules.json" --gso maybe
 }
 
 @test "--exclusive without CAP_NET_ADMIN and CAP_BPF" {

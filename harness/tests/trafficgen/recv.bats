@@ -5,6 +5,7 @@
 #   out0 ─────────▶ in0
 
 load ../lib/testbed
+load ../lib/json
 
 setup_file() {
 	testbed build
@@ -36,10 +37,7 @@ replay() {
 }
 
 assert_received() {
-	local pair
-	for pair in "$@"; do
-		assert_equal "${pair%=*}=$(received sink "${pair%=*}")" "$pair"
-	done
+	assert_json "$WORK/sink.json" "${@/#/.}"
 }
 
 @test "duplicates, gaps, reordering, damage and foreign packets: each under its name" {
@@ -122,7 +120,7 @@ backlog_empty() {
 
 @test "--count ends it there; fewer: exit status 3" {
 	spawn exact sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
-		--count 30 --duration 60 --quiet --json "$WORK/exact.json"
+		--count 30 --duration 3600 --quiet --json "$WORK/exact.json"
 	ready exact '^Listening on 239.255.1.1:5000$'
 	send --size 60 --count 50
 	wait_for exact
@@ -139,15 +137,19 @@ backlog_empty() {
 	local option
 	for option in '--first-timeout-ms 50' '--duration 0.05'; do
 		# shellcheck disable=SC2086 # two words
-		run -0 at sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 $option
+		run -0 at sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 $option \
+			--quiet --json "$WORK/sink.json"
 		assert_output --partial 'Received:     0 packets'
+		assert_received interrupted=false first_ns=null '| (.end_ns - .start_ns) >= 50000000=true'
 	done
-	spawn idle sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
-		--idle-ms 100 --quiet --json "$WORK/idle.json"
-	ready idle '^Listening on'
-	send --size 60 --count 5
-	wait_for idle
-	assert_equal "${EXIT[idle]} $(received idle interrupted)" "0 false"
+	receive_here --idle-ms 100
+	freeze sink
+	send --size 60 --count 5 --verify # which wait for it: no pause between them ends it
+	eventually backlog_empty
+	signal CONT sink
+	wait_for sink
+	assert_equal "${EXIT[sink]}" 0
+	assert_received received=5 interrupted=false '| (.end_ns - .last_ns) >= 100000000=true'
 }
 
 @test "SIGINT and SIGTERM end it with a whole report that says so" {
@@ -172,11 +174,14 @@ backlog_empty() {
 
 @test "latency is there for each packet, and in order" {
 	receive_here
-	send --size 60 --count 100 --batch 1 --rate 1000 --verify
+	freeze sink
+	send --size 60 --count 100 --verify
+	pause 0.05
+	signal CONT sink
 	receive_end sink
-	assert_received latency_ns.count=100
-	run jq '.latency_ns | [.min, .p50, .p99, .p99_9, .max] | . == sort and .[0] >= 0' "$WORK/sink.json"
-	assert_output true
+	# they took as long as the receiver stood still, and no longer than it lived
+	assert_received latency_ns.count=100 'latency_ns | [.min, .p50, .p99, .p99_9, .max] | . == sort=true' \
+		'latency_ns.min >= 50000000=true' '| .latency_ns.max <= .end_ns - .start_ns=true'
 }
 
 # ---- aggregates: --gro -----------------------------------------------------------------------------
@@ -204,7 +209,7 @@ link_makes_aggregates() {
 # receive_count N [OPTION]...: a receiver that ends by itself: links count an aggregate once.
 receive_count() {
 	spawn sink sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000 \
-		--count "$1" --duration 20 --quiet --json "$WORK/sink.json" "${@:2}"
+		--count "$1" --duration 3600 --quiet --json "$WORK/sink.json" "${@:2}"
 	ready sink '^Listening on'
 }
 
@@ -255,7 +260,9 @@ assert_all_received() {
 	send --size 1400 --count 330 --gso 32 --verify
 	wait_for sink
 	assert_all_received 330 462000
-	assert_received 'gro.on=true' 'gro.aggregates > 0=true' 'gro.packets_per_aggregate > 2=true'
+	# the packets of a message reach the link together, and so do they the interface: whole, 11 at most
+	assert_received gro.on=true 'gro | .aggregates * .packets_per_aggregate | round=330' \
+		'gro.aggregates <= 11=true'
 	receive_count 240 --verify
 	send --size imix --count 240 --gso 32 --rate 0 --verify
 	wait_for sink

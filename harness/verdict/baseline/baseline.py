@@ -22,13 +22,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.report.tables import paint, table
-from harness.result.documents import Faulty, validate
+from harness.result.documents import Faulty, validate, write_json
 from harness.verdict import waivers
 from harness.verdict.baseline import captures, stored
-from harness.verdict.baseline.captures import COUNTED, INVALID, Proposal
-from harness.verdict.floor.floor import write_json
+from harness.verdict.baseline.captures import COUNTED, Proposal
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, WAIVED
 
-OK, WORSE, REFUSED, BROKEN = 0, 3, 4, 5
 TOLERANCE = 0.05
 BETTER = {"egress_pps": 1, "cpu_ns_per_packet": -1}  # the metrics that are judged: 1, more is better; -1, less is
 
@@ -105,7 +104,7 @@ def check(args: argparse.Namespace) -> int:
     faults = stored.faults(args.baselines, args.scenarios, args.incomplete)
     for fault in faults:
         print(fault, file=sys.stderr)
-    return BROKEN if faults else OK
+    return STATUS[INVALID if faults else PASS]
 
 
 # ------------------------------------------------------------------------------ capture
@@ -134,7 +133,7 @@ def capture(args: argparse.Namespace) -> int:
         proposal = captures.propose([mine, *known.get(name, [])])
         say(f"  {name}: {proposal.problem or 'ready; see: bench baseline diff'}")
     verdicts = {one["verdict"] for one in found.values()}
-    return BROKEN if INVALID in verdicts else OK if verdicts == {COUNTED} else REFUSED
+    return STATUS[INVALID if captures.INVALID in verdicts else PASS if verdicts == {COUNTED} else UNFIT]
 
 
 def summary_cells(metric: str, figures: dict) -> list[str]:
@@ -188,7 +187,7 @@ def show(args: argparse.Namespace) -> int:
         differ = different(baseline["profile"], profile)
         if differ:
             say(f"  {name}: measured under other conditions than there are now: {'; '.join(differ)}")
-    return OK
+    return STATUS[PASS]
 
 
 # ------------------------------------------------------------------------------ diff
@@ -234,7 +233,7 @@ def compare_with(baseline: dict, proposal: Proposal, waiver: dict | None) -> Out
             losses[metric] = -change * BETTER[metric]
     covered, said = waivers.judge(waiver, max(losses.values(), default=None), waivers.today())
     reasons += [f"{LABELS[metric]}: worse by {loss:.1%}" for metric, loss in losses.items()] + said
-    word = "PASS" if not losses else waivers.WAIVED if covered else "REGRESSION"
+    word = PASS if not losses else WAIVED if covered else REGRESSION
     return Outcome(word, reasons, rows)
 
 
@@ -262,7 +261,7 @@ def examine(name: str, args: argparse.Namespace, known: dict, waived: dict) -> O
             raise Refused(proposal.problem)
         baseline = find_baseline(args.baselines, name, proposal.newest)
         if baseline is None:
-            return Outcome("new", [], [[LABELS[metric], "", figure(metric, figures["median"]), "", ""]
+            return Outcome(NEW, [], [[LABELS[metric], "", figure(metric, figures["median"]), "", ""]
                                        for metric, figures in proposal.figures().items()], [proposed(proposal)])
         differ = conditions_differ(baseline, proposal.newest)
         if differ:
@@ -270,12 +269,12 @@ def examine(name: str, args: argparse.Namespace, known: dict, waived: dict) -> O
         outcome = compare_with(baseline, proposal, waived.get(name))
         return replace(outcome, sources=[f"in force: {program(baseline['source'])}", proposed(proposal)])
     except Refused as refusal:
-        return Outcome("refused", [str(refusal)], [])
+        return Outcome(REFUSED, [str(refusal)], [])
 
 
-EXITS = {"PASS": OK, "new": OK, waivers.WAIVED: OK, "refused": REFUSED, "REGRESSION": WORSE}
-WORST_FIRST = ("REGRESSION", "refused", waivers.WAIVED, "PASS", "new")
-WORD_COLOURS = {"refused": "INCONCLUSIVE", "new": "PASS"}
+NEW, REFUSED = "new", "refused"
+VERDICT = {NEW: PASS, REFUSED: INCONCLUSIVE}  # what these two amount to
+WORST_FIRST = (REGRESSION, REFUSED, WAIVED, PASS, NEW)
 
 
 def diff(args: argparse.Namespace) -> int:
@@ -291,9 +290,9 @@ def diff(args: argparse.Namespace) -> int:
         say(table(["scenario", "figure", "in force", "proposed", "change", "beyond both spreads", ""], rows,
                   args.markdown) + "\n")
     worst = next(word for word in WORST_FIRST if word in words)
-    say(f"**{worst}**" if args.markdown else paint(worst, WORD_COLOURS.get(worst, worst)))
+    say(f"**{worst}**" if args.markdown else paint(worst, VERDICT.get(worst, worst)))
     say("\n".join(f"{'- ' if args.markdown else '  '}{line}" for line in lines))
-    return EXITS[worst]
+    return STATUS[VERDICT.get(worst, worst)]
 
 
 # ------------------------------------------------------------------------------ accept
@@ -352,7 +351,7 @@ def accept(args: argparse.Namespace) -> int:
     for path in documents:
         say(f"written: {path}")
     say("review it and commit it")
-    return OK
+    return STATUS[PASS]
 
 
 # ------------------------------------------------------------------------------ the command line
@@ -392,13 +391,13 @@ def main() -> int:
         return args.run(args)
     except Refused as refusal:
         print(f"baseline.py: {refusal}", file=sys.stderr)
-        return REFUSED
+        return STATUS[INCONCLUSIVE]
     except Faulty as fault:
         print(f"baseline.py: {fault}", file=sys.stderr)
-        return BROKEN
+        return STATUS[INVALID]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"baseline.py: a result or baseline is not what it should be: {error!r}", file=sys.stderr)
-        return BROKEN
+        return STATUS[INVALID]
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from harness.result.documents import Faulty, read
-from harness.verdict import stats
-from harness.verdict.fastpath.fastpath import FLOOD_PPS
-from harness.verdict.paired import compare, paired
+from harness.result.runs import load_if_there
+from harness.verdict import control, stats
+from harness.verdict.paired import paired
 
 COUNTED, UNFIT, INVALID = "counted", "unfit", "invalid"
 RUNS_MIN, SITTINGS_MIN = 10, 2
@@ -71,12 +71,12 @@ def invalid_reasons(rounds: list[dict[str, dict | None]]) -> list[str]:
 def unfit_reasons(controls: list[dict]) -> list[str]:
     """As for a paired verdict. A flood has no rate to reach."""
     declared = controls[0]["declared"]
-    flooded = declared.get("compare") == "egress_pps" or int(declared["rate_pps"]) >= FLOOD_PPS
+    flooded = declared.get("compare") == "egress_pps" or int(declared["rate_pps"]) >= control.FLOOD_PPS
     offered = [run["offered_pps"] for run in controls]
     if min(offered) <= 0:
         return ["a control offered nothing"]
     reasons = paired.machine_reasons(offered)
-    return reasons + ([] if flooded else compare.offered_reasons({"alone": min(offered)}, declared))
+    return reasons + ([] if flooded else control.offered_reasons({"alone": min(offered)}, declared))
 
 
 def of_scenario(rounds: list[dict[str, dict | None]]) -> dict:
@@ -100,7 +100,7 @@ def summarise(sitting: Path) -> dict:
     """captures.json of a sitting."""
     found: dict[str, list] = {}
     for place in sorted(sitting.glob("rounds/[0-9]*/*")):
-        runs = {kind: compare.load(place / kind / "result.json") for kind in ("control", "relay")}
+        runs = {kind: load_if_there(place / kind / "result.json") for kind in ("control", "relay")}
         found.setdefault(place.name, []).append(runs)
     if not found:
         raise Faulty(f"{sitting}: nothing was measured")

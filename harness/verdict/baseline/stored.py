@@ -1,20 +1,13 @@
 """The folder of baselines as it is in git: PROFILE-ID/SCENARIO.json, what the scenarios' key `baseline` names, and
 waivers.json. Reads them, and finds what is missing, superfluous or not what it was when it was accepted."""
 
-import re
 from math import isclose
 from pathlib import Path
 
 from harness.result.documents import Faulty, read
+from harness.scenario import scenario
 from harness.verdict import waivers
 from harness.verdict.baseline.captures import figure
-
-KEY = re.compile(r"^baseline\s*=\s*(.*?)\s*$", re.MULTILINE)
-
-
-def scenario_names(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.conf"))
-
 
 def profile_folders(baselines: Path) -> list[Path]:
     return sorted(path for path in baselines.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -73,7 +66,7 @@ def load(path: Path, baselines: Path) -> dict:
 
 
 def profile_faults(folder: Path, baselines: Path, scenarios: Path, incomplete: bool) -> list[str]:
-    names, faults = scenario_names(scenarios), []
+    names, faults = scenario.names(scenarios), []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -101,15 +94,14 @@ def waiver_faults(baselines: Path, scenarios: Path) -> list[str]:
     except Faulty as fault:
         return [str(fault)]
     return [f"{where}: a waiver for {name}, and there is no such scenario; remove it or restore "
-            f"harness/scenario/{name}.conf" for name in found if name not in scenario_names(scenarios)]
+            f"harness/scenario/{name}.conf" for name in found if name not in scenario.names(scenarios)]
 
 
 def key_faults(baselines: Path, scenarios: Path) -> list[str]:
     """A scenario may name a file with limits of its own."""
+    keys = {name: scenario.values(scenarios, name).get("baseline") for name in scenario.names(scenarios)}
     return [f"{name}.conf: baseline: no file {baselines.name}/{key}.json; restore it"
-            for name in scenario_names(scenarios)
-            for key in KEY.findall((scenarios / f"{name}.conf").read_text(encoding="utf-8", errors="replace"))
-            if not (baselines / f"{key}.json").is_file()]
+            for name, key in keys.items() if key is not None and not (baselines / f"{key}.json").is_file()]
 
 
 def faults(baselines: Path, scenarios: Path, incomplete: bool = False) -> list[str]:

@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import load, machine, paint, table
+from harness.report.tables import load_line, machine_line, paint, table
 from harness.result import documents, validity
-from harness.verdict.floor.floor import write_json
+from harness.result.documents import Faulty, write_json
+from harness.result.runs import load
+from harness.verdict import outcome
+from harness.verdict.outcome import INVALID, PASS, REGRESSION, STATUS
 
-PASS, REGRESSION, INVALID = "PASS", "REGRESSION", "INVALID"
-EXIT = {PASS: 0, REGRESSION: 3, INVALID: 5}
 TOLERANCE, ABSOLUTE = 0.05, 1.0  # a ratio of the budget, and calls per 1,000 packets; the larger counts
 LOSS_MAX = 0.001
 
@@ -46,14 +47,14 @@ def perf_counts(path: Path) -> dict[str, float]:
         with path.open(encoding="utf-8") as file:
             for row in csv.reader(line for line in file if "," in line and not line.startswith("#")):
                 if not row[0].strip().isdigit():
-                    raise validity.Unusable(f"{path}: perf did not count {row[2]}: {row[0]}")
+                    raise Faulty(f"{path}: perf did not count {row[2]}: {row[0]}")
                 counts[row[2]] = float(row[0])
     except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise validity.Unusable(str(error)) from error
+        raise Faulty(str(error)) from error
     missing = [event for event in (*EVENTS, *(event for events in SUMS.values() for event in events))
                if event not in counts]
     if missing:
-        raise validity.Unusable(f"{path}: perf did not count {', '.join(missing)}")
+        raise Faulty(f"{path}: perf did not count {', '.join(missing)}")
     return counts
 
 
@@ -63,9 +64,9 @@ def relay_counts(path: Path) -> dict[str, int]:
         total = json.loads(path.read_text(encoding="utf-8"))["total"]
         counts = {name: int(total[name]) for name in ("matched", *COUNTERS)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise validity.Unusable(f"{path}: not a report of the relay: {error!r}") from error
+        raise Faulty(f"{path}: not a report of the relay: {error!r}") from error
     if counts["matched"] <= 0:
-        raise validity.Unusable(f"{path}: no packet matched a rule")
+        raise Faulty(f"{path}: no packet matched a rule")
     return counts
 
 
@@ -126,25 +127,22 @@ def loss_faults(run: dict) -> list[str]:
 def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     """The runs of a sitting and their figures; why they are none, a line each."""
     places = sorted((sitting / "rounds").glob("*/relay"))
-    runs = [validity.load(place / "result.json") for place in places]
+    runs = [load(place / "result.json") for place in places]
     faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1)
               for fault in validity.faults(run, "relay") or loss_faults(run)]
     if not runs or faults:
-        raise validity.Unusable("\n".join(faults) or "no run")
+        raise Faulty("\n".join(faults) or "no run")
     if len({(run["scenario"], run["sut"]["sha256"]) for run in runs}) > 1:
-        raise validity.Unusable("the scenario or the relay's binary changed between rounds")
+        raise Faulty("the scenario or the relay's binary changed between rounds")
     return runs, [figures(place) for place in places]
 
 
 def budgets_of(path: Path, scenario: str) -> dict[str, dict]:
     if not path.exists():
-        raise validity.Unusable(f"no file {path}; restore it, or write one with --accept, and commit it")
-    try:
-        baseline = documents.read(path, "budgets")
-    except documents.Faulty as fault:
-        raise validity.Unusable(str(fault)) from fault
+        raise Faulty(f"no file {path}; restore it, or write one with --accept, and commit it")
+    baseline = documents.read(path, "budgets")
     if baseline["scenario"] != scenario:
-        raise validity.Unusable(f"{path} is for {baseline['scenario']}, the runs are of {scenario}")
+        raise Faulty(f"{path} is for {baseline['scenario']}, the runs are of {scenario}")
     return baseline["budgets"]
 
 
@@ -169,24 +167,23 @@ def main() -> int:
         if args.accept:
             accept(args.baseline, measured, runs[0])
         budgets = budgets_of(args.baseline, runs[0]["scenario"])
-    except validity.Unusable as error:
+    except Faulty as error:
         reasons = str(error).splitlines()
         write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
         print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")
-        return EXIT[INVALID]
+        return STATUS[INVALID]
     judged = judge(measured, budgets)
-    words = {item["verdict"] for item in judged.values()}
-    verdict = next(word for word in (INVALID, REGRESSION, PASS) if word in words)
+    verdict = outcome.worst(item["verdict"] for item in judged.values())
     write_json(args.sitting / "budget.json", {
         "schema": 1, "verdict": verdict, "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
         "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
-    print(load(runs[0]))
-    print(machine(runs[0]) + "\n")
+    print(load_line(runs[0]))
+    print(machine_line(runs[0]) + "\n")
     print(table(["work per 1,000 packets", "median", f"least of {len(rounds)}", "most", "budget", "limit", "verdict"],
                 [[name, text(item["value"]), *spread(rounds, name), text(item["budget"]), text(item["limit"]),
                   item["verdict"]] for name, item in judged.items()], False) + "\n")
     print(paint(verdict, verdict))
-    return EXIT[verdict]
+    return STATUS[verdict]
 
 
 if __name__ == "__main__":

@@ -17,13 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import machine, paint, pps, table
-from harness.verdict.floor.floor import OFFERED_MIN, write_json
+from harness.report.tables import machine_line, paint, pps, table
+from harness.result.documents import write_json
+from harness.result.runs import by_name
+from harness.verdict import control, outcome
+from harness.verdict.outcome import STATUS
 
 MET, MISSED, UNFIT, INVALID = "met", "missed", "unfit", "invalid"
-EXIT = {MET: 0, MISSED: 3, UNFIT: 4, INVALID: 5}
+VERDICT = {MET: outcome.PASS, MISSED: outcome.REGRESSION, UNFIT: outcome.UNFIT, INVALID: outcome.INVALID}
+PAINTED = VERDICT | {UNFIT: outcome.INVALID}  # in which colour
 WORST_FIRST = (INVALID, MISSED, UNFIT, MET)
-FLOOD_PPS = 3_000_000  # asks for more than a generator can send: as fast as it can
 
 
 def micro(ns: float) -> str:
@@ -103,7 +106,7 @@ def starved(row: dict, runs: dict[str, list[dict]]) -> list[str]:
     for name in variants_of(row):
         asked = int(runs[name][0]["declared"]["rate_pps"])
         offered = median(run["offered_pps"] for run in runs[name])
-        if asked < FLOOD_PPS and offered < OFFERED_MIN * asked:
+        if asked < control.FLOOD_PPS and control.starved(offered, asked):
             found.append(f"{name}: the generator reached {offered:,.0f} of {asked:,} pps")
     return found
 
@@ -143,7 +146,7 @@ def judge(targets: dict, runs: dict[str, list[dict]], rounds: int, only: list[st
     return {
         "schema": 1,
         "verdict": verdict,
-        "exit": EXIT[verdict],
+        "exit": STATUS[VERDICT[verdict]],
         "rounds": rounds,
         **{key: first[key] for key in ("utc", "commit", "dirty", "profile") if key in first},
         "rows": rows,
@@ -172,7 +175,7 @@ def heading(document: dict) -> str:
     placement = {name: cpu for variant in variants for name, cpu in variant["placement"].items()
                  if cpu is not None}
     return (f"fast path, medians of {document['rounds']} interleaved rounds, {document['utc'][:10]}\n"
-            + machine({**document, "placement": placement}))
+            + machine_line({**document, "placement": placement}))
 
 
 def render(document: dict, markdown: bool) -> str:
@@ -183,8 +186,8 @@ def render(document: dict, markdown: bool) -> str:
 
 
 def load_runs(targets: dict, sitting: Path) -> dict[str, list[dict]]:
-    return {variant["name"]: [json.loads(path.read_text()) for path in sorted(
-        sitting.glob(f"rounds/*/{variant['name']}/result.json"))] for variant in targets["variants"]}
+    found = by_name(sitting)
+    return {variant["name"]: found.get(variant["name"], []) for variant in targets["variants"]}
 
 
 def main() -> int:
@@ -204,13 +207,12 @@ def main() -> int:
         write_json(options.sitting / "fastpath.json", document)
         (options.sitting / "fastpath.md").write_text(render(document, True) + "\n")
         print(render(document, False) + "\n")
-        print(paint(document["verdict"], {"met": "PASS", "missed": "REGRESSION"}.get(
-            document["verdict"], "INVALID")) + f": {sum(r['verdict'] == MET for r in document['rows'])}"
+        print(paint(document["verdict"], PAINTED[document["verdict"]]) + f": {sum(r['verdict'] == MET for r in document['rows'])}"
             f" of {len(document['rows'])} rows met")
     except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
         text = error if isinstance(error, ValueError) else repr(error)
         print(f"fastpath.py: {text}", file=sys.stderr)
-        return 64 if options.what == "plan" else EXIT[INVALID]
+        return outcome.USAGE if options.what == "plan" else STATUS[outcome.INVALID]
     return document["exit"]
 
 

@@ -14,23 +14,19 @@ first look comes after 10 rounds and not after 7.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from statistics import median
 
-from harness.result import validity
-from harness.verdict import stats
+from harness.result import runs, validity
+from harness.result.documents import write_json
+from harness.verdict import control, stats
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS
 
-PASS, REGRESSION, INCONCLUSIVE, INVALID, MORE = 0, 3, 4, 5, 10
-NAMES = {PASS: "PASS", REGRESSION: "REGRESSION", INCONCLUSIVE: "INCONCLUSIVE", INVALID: "INVALID"}
 TIERS = ("minimum", "target", "stretch")
 
 CONFIDENCE = 0.99
 LOOKS = (10, 14)  # rounds; the last one is also the limit, unless --rounds says otherwise
-CONTROL_SPREAD_MAX, CONTROL_DRIFT_MAX = 0.10, 0.05
-OFFERED_MIN = 0.97  # of what the scenario asks for
-LINK_BOUND = 0.90   # relay at this share of the control: generator or link is the limit
 
 METRICS = {  # name in the tiers -> (key of the hop, does more mean better)
     "egress_pps_min": ("egress_pps", True),
@@ -94,17 +90,12 @@ def unfit_reasons(relays: list[dict], controls: list[dict]) -> list[str]:
     asked = int(relays[0]["declared"]["rate_pps"])
     offered = [run["offered_pps"] for run in controls]
     reasons = []
-    if median(offered) < OFFERED_MIN * asked:
+    if control.starved(median(offered), asked):
         reasons.append(f"without a relay the generator reaches {median(offered):,.0f} pps of "
                        f"the {asked:,} pps that the scenario asks for")
-    if stats.spread(offered) > CONTROL_SPREAD_MAX:
-        reasons.append(f"the controls spread over {stats.spread(offered):.1%}, "
-                       f"more than {CONTROL_SPREAD_MAX:.0%}")
-    if stats.drift(offered) > CONTROL_DRIFT_MAX:
-        reasons.append(f"the controls drift by {stats.drift(offered):.1%}, "
-                       f"more than {CONTROL_DRIFT_MAX:.0%}")
+    reasons += control.unsteady(offered)
     beside = median(run["offered_pps"] for run in relays)
-    if not reasons and beside < OFFERED_MIN * asked:
+    if not reasons and control.starved(beside, asked):
         reasons.append(f"beside the relays the generator reaches {beside:,.0f} pps of the "
                        f"{asked:,} pps that the scenario asks for; it needs more of a core")
     return reasons
@@ -132,27 +123,27 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     if not relays or not controls:
         reasons.append("no round has been measured")
     if reasons:
-        return {"schema": 1, "exit": INVALID, "verdict": NAMES[INVALID], "reasons": reasons,
+        return {"schema": 1, "exit": STATUS[INVALID], "verdict": INVALID, "reasons": reasons,
                 "gate": "floor", "scenario": baseline["scenario"], "baseline": baseline["name"],
                 "tier_asked": tier, "rounds": len(relays), "rounds_max": limit,
                 **provenance(relays + controls)}
     if len(relays) not in looks and len(relays) < limit:
-        return {"exit": MORE, "verdict": "MORE", "reasons": []}
+        return {"exit": STATUS[MORE], "verdict": MORE, "reasons": []}
 
     hops = [run["hops"][0] for run in relays]
     sides = {name: judge_tier(baseline["tiers"][name], hops, confidence) for name in TIERS}
     reasons = unfit_reasons(relays, controls)
     if reasons:
-        code = INCONCLUSIVE
+        word = INCONCLUSIVE
     elif sides[tier] == 1:
-        code = PASS
+        word = PASS
     elif sides[tier] == -1:
-        code = REGRESSION
+        word = REGRESSION
         reasons = [f"relay 1 does not keep tier {tier}"]
     elif len(relays) < limit:
-        return {"exit": MORE, "verdict": "MORE", "reasons": []}
+        return {"exit": STATUS[MORE], "verdict": MORE, "reasons": []}
     else:
-        code = INCONCLUSIVE
+        word = INCONCLUSIVE
         reasons = [f"after {len(relays)} rounds the 99 % bounds still lie on both sides of a limit "
                    f"of tier {tier}"]
 
@@ -161,8 +152,8 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     reached = [name for name in TIERS if sides[name] == 1]
     return {
         "schema": 1,
-        "exit": code,
-        "verdict": NAMES[code],
+        "exit": STATUS[word],
+        "verdict": word,
         "reasons": reasons,
         "gate": "floor",
         "scenario": baseline["scenario"],
@@ -176,7 +167,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
         "bound_confidence": confidence,
         "control_pps": summary(offered, confidence),
         "offered_pps": summary([run["offered_pps"] for run in relays], confidence),
-        "generator_bound": median(egress) >= LINK_BOUND * median(offered),
+        "generator_bound": control.link_bound(egress, offered) is not None,
         "hops": [{
             "name": relays[0]["hops"][i]["name"],
             **{key: summary([run["hops"][i][key] for run in relays], confidence)
@@ -190,19 +181,6 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     }
 
 
-def load_runs(sitting: Path, kind: str) -> list[dict]:
-    return [validity.load(place / kind / "result.json") for place in sorted(sitting.glob("rounds/*"))]
-
-
-def write_json(path: Path, value: dict) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(value, indent=1) + "\n")
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("sitting", type=Path)
@@ -212,13 +190,13 @@ def main() -> int:
     options = parser.parse_args()
     try:
         baseline = json.loads(options.baseline.read_text())
-        verdict = judge(load_runs(options.sitting, "relay"), load_runs(options.sitting, "control"),
+        verdict = judge(runs.of_kind(options.sitting, "relay"), runs.of_kind(options.sitting, "control"),
                         baseline, options.tier, options.rounds)
-        if verdict["exit"] != MORE:
+        if verdict["verdict"] != MORE:
             write_json(options.sitting / "verdict.json", verdict)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"floor.py: cannot judge {options.sitting}: {error!r}", file=sys.stderr)
-        return INVALID
+        return STATUS[INVALID]
     return verdict["exit"]
 
 

@@ -2,7 +2,7 @@
 # gate: the verb `gate`: rounds of the PHASE4 pipeline, each with a control, until floor.py has a verdict.
 
 command_gate() {
-	local round=0 status=10 dir baseline history=
+	local round=0 status=$EXIT_MORE dir baseline history=
 	parse_options '--tier --rounds --profile --relay-options' "$@"
 	ROUNDS=${ROUNDS:-14}
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
@@ -11,7 +11,7 @@ command_gate() {
 	[[ -n ${SCENARIO[baseline]:-} ]] ||
 		die "$EXIT_INVALID" "scenario ${SCENARIO[name]} names no baseline"
 	baseline=$BASELINES/${SCENARIO[baseline]}.json
-	while ((status == 10)); do
+	while ((status == EXIT_MORE)); do
 		round=$((round + 1))
 		dir=$SITTING.partial/rounds/$(printf '%02d' "$round")
 		progress "round $round of at most $ROUNDS"

@@ -19,14 +19,12 @@ from pathlib import Path
 
 from harness import ROOT
 from harness.report.tables import paint, table
-from harness.selftest import drilling
-from harness.selftest.drilling import bench, only
-from harness.verdict.floor.floor import write_json
+from harness.result.documents import write_json
+from harness.run.child import bench, end_by_signals, only
+from harness.verdict import outcome
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
 
-PASS, REGRESSION, INCONCLUSIVE, INVALID = "PASS", "REGRESSION", "INCONCLUSIVE", "INVALID"
-EXIT = {PASS: 0, REGRESSION: 3, INCONCLUSIVE: 4, INVALID: 5}
-WORDS = {code: word for word, code in EXIT.items()}
-FOR_GIT = {0: "good", 3: "bad", 4: "skip", 5: "skip"}
+FOR_GIT = {STATUS[PASS]: "good", STATUS[REGRESSION]: "bad", STATUS[INCONCLUSIVE]: "skip", STATUS[INVALID]: "skip"}
 
 
 def say(text: str) -> None:
@@ -50,7 +48,7 @@ def compare(good: str, commit: str, scenario: str, budget: str | None) -> dict:
     if status not in FOR_GIT:
         say(f"bisect: bench compare ended with {status}: {words}")
         sys.exit(64 if status == 64 else 1)
-    found = document["scenarios"][scenario] if document else {"verdict": WORDS[status], "reasons": [words]}
+    found = document["scenarios"][scenario] if document else {"verdict": outcome.word_of(status), "reasons": [words]}
     step = {"commit": commit, "exit": status, "verdict": found["verdict"], "why": "; ".join(found["reasons"]),
             **{key: found.get(key) for key in ("estimate", "lower", "upper", "pairs")}}
     say(f"bisect: {commit[:12]}: {step['verdict']}{': ' + change(step) if change(step) else ''}")
@@ -103,8 +101,8 @@ def search(good: str, bad: str, ask) -> tuple[list[str], list[dict]]:
 
 def conclude(ends: dict, left: list[str]) -> tuple[str, str]:
     """(verdict, why)"""
-    if ends["exit"] != EXIT[REGRESSION]:
-        return WORDS[ends["exit"]], f"the last commit against the first: {ends['verdict']}, {ends['why']}"
+    if ends["exit"] != STATUS[REGRESSION]:
+        return outcome.word_of(ends["exit"]), f"the last commit against the first: {ends['verdict']}, {ends['why']}"
     if len(left) == 1:
         return REGRESSION, f"{left[0][:12]} is the first slower commit: {git(ROOT, 'log', '-1', '--format=%s', left[0])}"
     return INCONCLUSIVE, f"it is one of {len(left)}, which could not be told apart: {', '.join(c[:12] for c in left)}"
@@ -136,13 +134,13 @@ def main() -> int:
     good, bad = commit_of(parser, args.good), commit_of(parser, args.bad)
     if good == bad or git(ROOT, "merge-base", "--is-ancestor", good, bad) is None:
         parser.error(f"{args.good} is not an ancestor of {args.bad}")
-    drilling.end_by_signals()
+    end_by_signals()
 
     def ask(commit: str) -> dict:
         return compare(good, commit, args.scenario, args.budget)
 
     ends = ask(bad)
-    left, steps = search(good, bad, ask) if ends["exit"] == EXIT[REGRESSION] else ([], [])
+    left, steps = search(good, bad, ask) if ends["exit"] == STATUS[REGRESSION] else ([], [])
     word, why = conclude(ends, left)
     utc = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {"schema": 1, "verdict": word, "why": why, "utc": utc, "scenario": args.scenario, "good": good, "bad": bad,
@@ -152,7 +150,7 @@ def main() -> int:
     write_json(folder / "bisect.json", document)
     print(show(document))
     print(f"{paint(word, word)}: {why}\n\nresults: {folder / 'bisect.json'}")
-    return EXIT[word]
+    return STATUS[word]
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ compare_check_scenarios() {
 	for file in $files; do
 		name=$(basename "$file" .conf)
 		text=$(host_git show "$BASE:$file") || die "$EXIT_INVALID" "INVALID: git cannot read $file at ${BASE:0:12}"
-		grep -q '^compare *=' <<<"$text" || continue
-		grep -qs '^compare *=' "$SCENARIOS/$name.conf" || die "$EXIT_INVALID" \
+		scenario_value compare <<<"$text" >/dev/null || continue
+		{ scenario_value compare <"$SCENARIOS/$name.conf" >/dev/null; } 2>/dev/null || die "$EXIT_INVALID" \
 			"INVALID: scenario $name is compared at ${BASE:0:12} and gone here; restore $(compare_scenario_path "$name")"
 		[[ $text == "$(<"$SCENARIOS/$name.conf")" ]] ||
 			note "scenario $name is another one than at ${BASE:0:12}; both builds are measured as it is now"

@@ -22,22 +22,18 @@ harness.selftest.power replays recorded noise through these rules; its report sa
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import expm1, isfinite, log
-from statistics import median
 
 import numpy as np
 
-from harness.verdict import stats
+from harness.verdict import control, stats
+from harness.verdict.outcome import INCONCLUSIVE, MORE, PASS, REGRESSION, UNFIT
 
-PASS, REGRESSION, INCONCLUSIVE, UNFIT, MORE = "PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT", "MORE"
-EXIT = {PASS: 0, REGRESSION: 3, INCONCLUSIVE: 4, UNFIT: 4, MORE: 10}
 FIRST, CONFIRMATION = "first", "confirmation"
 
 METRICS = {"egress_pps": 1, "cpu_ns_per_packet": -1}  # 1: more is better, -1: less is
 
-CONTROL_SPREAD_MAX, CONTROL_DRIFT_MAX = 0.10, 0.05
 CONTROL_OUTER = 0.05   # of the controls on each side that the spread leaves out, from 20 on: a range only grows, and
                        # of 48 pairs beside which a neighbour woke once, none would count
-LINK_BOUND = 0.90      # a relay at this share of the control: generator or link is the limit
 POWER = 0.99           # of the bound in visible_loss()
 FEWER = ((24, 1.2), (12, 1.25), (0, 1.35))  # from so many pairs on, but not all of them: what visible_loss() has to be
                                             # wider for that; by simulation, which tests/python/test_paired.py repeats
@@ -243,25 +239,18 @@ def decide(first: Sequence[float], confirmation: Sequence[float] = (), rule: Rul
 
 def machine_reasons(controls: Sequence[float]) -> list[str]:
     """Why this machine, at this time, cannot answer: the control is the same traffic without a relay."""
-    if any(not (isfinite(control) and control > 0) for control in controls):
+    if any(not (isfinite(rate) and rate > 0) for rate in controls):
         raise ValueError("a control is not a positive number")
     if len(controls) < 2:
         return [f"{len(controls)} controls do not show whether the machine is steady"]
-    reasons = []
-    spread = stats.spread(stats.without_outer(controls, CONTROL_OUTER))
-    if spread > CONTROL_SPREAD_MAX:
-        reasons.append(f"the controls spread over {spread:.1%}, more than {CONTROL_SPREAD_MAX:.0%}")
-    if stats.drift(controls) > CONTROL_DRIFT_MAX:
-        reasons.append(f"the controls drift by {stats.drift(controls):.1%}, "
-                       f"more than {CONTROL_DRIFT_MAX:.0%}")
-    return reasons
+    return control.unsteady(controls, CONTROL_OUTER)
 
 
 def generator_reasons(base: Sequence[float], controls: Sequence[float]) -> list[str]:
     """base: packets/s that the base build passed on, per output. A head alone that comes this near to the
     control is faster than the base was, which needs no further proof."""
-    share = median(base) / median(controls)
-    if share < LINK_BOUND:
+    share = control.link_bound(base, controls)
+    if share is None:
         return []
     return [f"the relay reaches {share:.0%} of the control: the generator is the limit, this scenario "
             f"cannot show a regression of the relay"]

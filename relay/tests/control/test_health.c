@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* health: what it says of a relay that is made up, for each thing that can be wrong with one. */
-#include "common/clock.h"
 #include "control/health.h"
 
 #include <setjmp.h>
@@ -12,12 +11,13 @@
 #include "../made_up.h"
 
 static json_t *page;
+static int64_t now;
 
 /* The page anew, as a client would get it. */
 static void look(void)
 {
 	bool good = false;
-	json_t *value = health_json(&relay.health, &relay.reporter, &good);
+	json_t *value = health_json(&relay.health, &relay.reporter, now, &good);
 	char *text = json_dumps(value, JSON_INDENT(1));
 
 	json_decref(page);
@@ -61,10 +61,28 @@ static json_t *listed(const char *list, unsigned index)
 	return value;
 }
 
+static double real(json_t *object, const char *key)
+{
+	assert_true(json_is_real(member(object, key)));
+	return json_real_value(member(object, key));
+}
+
 static json_int_t integer(json_t *object, const char *key)
 {
 	assert_true(json_is_integer(member(object, key)));
 	return json_integer_value(member(object, key));
+}
+
+static void tick(void)
+{
+	health_tick(&relay.health, &relay.reporter, now);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	now = 1000000;
+	return 0;
 }
 
 static int teardown(void **state)
@@ -83,9 +101,9 @@ static void test_no_packet_yet(void **state)
 	(void)state;
 	make_up(2);
 	make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
-	health_tick(&relay.health, &relay.reporter);
+	tick();
 	assert_reason(NULL);
-	assert_true(health_packet_age_s(&relay.health) < 0);
+	assert_true(health_packet_age_s(&relay.health, now) < 0);
 	assert_true(json_is_null(member(page, "last_packet_age_seconds")));
 	assert_true(json_is_null(member(page, "last_buffer_exhaustion_age_seconds")));
 	assert_int_equal(integer(page, "buffer_exhaustion"), 0);
@@ -95,32 +113,34 @@ static void test_no_packet_yet(void **state)
 	assert_int_equal(json_array_size(member(page, "interfaces")), 0);
 }
 
+static void assert_packet_age(double age_s)
+{
+	assert_reason(NULL);
+	assert_true(health_packet_age_s(&relay.health, now) == age_s);
+	assert_true(real(page, "last_packet_age_seconds") == age_s);
+}
+
+/* It is looked at once a second, whoever asks how often. */
 static void test_packets(void **state)
 {
-	double age;
-
 	(void)state;
 	make_up(2);
 	shared_of(1)->counters.value[COUNTER_recv_packets] = 1;
-	health_tick(&relay.health, &relay.reporter);
-	assert_reason(NULL);
-	assert_true(json_is_real(member(page, "last_packet_age_seconds")));
-	/* not looked at again before its time */
-	relay.health.received_at_ms -= 5000;
+	tick();
+	assert_packet_age(0);
 	shared_of(0)->counters.value[COUNTER_recv_packets] = 1;
-	health_tick(&relay.health, &relay.reporter);
-	age = health_packet_age_s(&relay.health);
-	assert_true(age >= 5);
-	relay.health.due_ms = 0;
-	health_tick(&relay.health, &relay.reporter);
-	assert_true(health_packet_age_s(&relay.health) < age);
-	assert_true(health_packet_age_s(&relay.health) >= 0);
-	/* no more packets: it grows again */
-	relay.health.received_at_ms -= 5000;
-	relay.health.due_ms = 0;
-	health_tick(&relay.health, &relay.reporter);
-	assert_true(health_packet_age_s(&relay.health) >= 5);
-	assert_reason(NULL);
+	now += HEALTH_TICK_MS - 1;
+	tick();
+	assert_packet_age(0.999); /* not looked at before its time */
+	now++;
+	tick();
+	assert_packet_age(0);
+	/* no more packets: it grows */
+	for (unsigned i = 1; i <= 100; i++) {
+		now += 1500;
+		tick();
+		assert_packet_age(1.5 * i);
+	}
 }
 
 static void test_no_worker(void **state)
@@ -214,29 +234,27 @@ static void test_exhaustion(void **state)
 {
 	(void)state;
 	make_up(2);
-	health_tick(&relay.health, &relay.reporter);
+	tick();
 	assert_reason(NULL);
 	shared_of(1)->counters.value[COUNTER_buffer_exhaustion] = 1ULL << 40;
-	relay.health.due_ms = 0;
-	health_tick(&relay.health, &relay.reporter);
-	relay.health.lost_at_ms -= 3000;
-	look();
-	assert_string_equal(json_string_value(member(page, "status")), "degraded");
-	assert_non_null(strstr(json_string_value(json_array_get(member(page, "reasons"), 0)),
-			       "packets found no free slot or buffer "));
+	now += HEALTH_TICK_MS;
+	tick();
+	now += 3000;
+	assert_reason("packets found no free slot or buffer 3 seconds ago");
 	assert_int_equal(integer(page, "buffer_exhaustion"), 1LL << 40);
+	assert_true(real(page, "last_buffer_exhaustion_age_seconds") == 3);
 	/* they have arrived, too */
-	assert_true(json_is_real(member(page, "last_packet_age_seconds")));
+	assert_true(real(page, "last_packet_age_seconds") == 3);
+	now += HEALTH_LOSS_MS - 3001;
+	assert_reason("packets found no free slot or buffer 10 seconds ago");
 	/* long ago: told, but no reason */
-	relay.health.lost_at_ms -= HEALTH_LOSS_MS;
+	now++;
 	assert_reason(NULL);
-	assert_true(json_real_value(member(page, "last_buffer_exhaustion_age_seconds")) >= 13);
+	assert_true(real(page, "last_buffer_exhaustion_age_seconds") * 1000 == HEALTH_LOSS_MS);
 	/* and more of them */
 	shared_of(0)->counters.value[COUNTER_buffer_exhaustion] = 1;
-	relay.health.due_ms = 0;
-	health_tick(&relay.health, &relay.reporter);
-	look();
-	assert_string_equal(json_string_value(member(page, "status")), "degraded");
+	tick();
+	assert_reason("packets found no free slot or buffer 0 seconds ago");
 }
 
 static void test_everything(void **state)
@@ -248,14 +266,14 @@ static void test_everything(void **state)
 	make_up_output(endpoint("out0", "239.2.2.2", 6000), 1);
 	make_up_output(endpoint("out1", "239.2.2.2", 6000), 1);
 	relay.workers.worker[0].ready = relay.workers.worker[1].ready = false;
-	relay.health.lost_at_ms = now_ms();
+	relay.health.lost_at_ms = now;
 	look();
 	assert_int_equal(json_array_size(member(page, "reasons")), 5);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_packet_yet), TEST(test_packets),		TEST(test_no_worker),
 		TEST(test_output_closed), TEST(test_worker_restarting), TEST(test_input_closed),

@@ -2,11 +2,9 @@
 /*
  * http_clients: who has to go when there are too many, and when time is over. A client is one end
  * of a socket pair; the test holds the other, which reads the end of a stream when it was shut
- * down.
+ * down. Time stands still until a test moves it.
  */
-#include "common/clock.h"
 #include "control/http_clients.h"
-#include "supervisor/workers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -26,11 +23,19 @@ static struct guest {
 	int near, far;
 } guests[HTTP_PLACES + 1];
 static unsigned num_guests;
+static int64_t time_ms;
+
+static int64_t clock_ms(void)
+{
+	return time_ms;
+}
 
 static int setup(void **state)
 {
 	(void)state;
 	http_clients_init(&clients);
+	clients.clock_ms = clock_ms;
+	time_ms = 1000000;
 	num_guests = 0;
 	return 0;
 }
@@ -185,13 +190,7 @@ static void test_places(void **state)
 	close(guests[num_guests].far);
 }
 
-static void pause_ms(long ms)
-{
-	const struct timespec time = {.tv_nsec = ms * 1000000};
-
-	nanosleep(&time, NULL);
-}
-
+/* To the millisecond; of several, the first. */
 static void test_time(void **state)
 {
 	struct guest *slow, *quick;
@@ -199,11 +198,15 @@ static void test_time(void **state)
 	(void)state;
 	assert_int_equal(http_clients_due_ms(&clients), -1);
 	slow = enter("10.0.0.1");
-	assert_in_range(http_clients_due_ms(&clients), 1, HTTP_PATIENCE_MS);
-	slow->client->due_ms = now_ms() + 1; /* as if it had been here for long */
+	assert_int_equal(http_clients_due_ms(&clients), HTTP_PATIENCE_MS);
+	time_ms += 4000;
 	quick = enter("10.0.0.1");
-	assert_in_range(http_clients_due_ms(&clients), 0, 1);
-	pause_ms(2);
+	assert_int_equal(http_clients_due_ms(&clients), HTTP_PATIENCE_MS - 4000);
+	time_ms += HTTP_PATIENCE_MS - 4001;
+	assert_int_equal(http_clients_due_ms(&clients), 1);
+	http_clients_expire(&clients);
+	assert_true(is_here(slow));
+	time_ms++;
 	assert_int_equal(http_clients_due_ms(&clients), 0);
 	http_clients_expire(&clients);
 	assert_false(is_here(slow));
@@ -211,7 +214,9 @@ static void test_time(void **state)
 	/* of one that leaves, only the end is waited for; whatever it has done still */
 	step(slow, HTTP_ASKING);
 	assert_false(is_here(slow));
-	assert_in_range(http_clients_due_ms(&clients), HTTP_PATIENCE_MS - 5000, HTTP_PATIENCE_MS);
+	assert_int_equal(http_clients_due_ms(&clients), 4000);
+	time_ms += 5000; /* later than asked for */
+	assert_int_equal(http_clients_due_ms(&clients), 0);
 	http_clients_leave(quick->client);
 	assert_int_equal(http_clients_due_ms(&clients), -1);
 }
@@ -221,11 +226,13 @@ static void test_a_step_begins_anew(void **state)
 	struct guest *guest = enter("10.0.0.1");
 
 	(void)state;
-	guest->client->due_ms = now_ms();
+	time_ms += HTTP_PATIENCE_MS - 1;
 	step(guest, HTTP_TAKING);
+	assert_int_equal(http_clients_due_ms(&clients), HTTP_PATIENCE_MS);
+	time_ms += HTTP_PATIENCE_MS - 1;
 	http_clients_expire(&clients);
 	assert_true(is_here(guest));
-	guest->client->due_ms = now_ms();
+	time_ms++;
 	http_clients_expire(&clients);
 	assert_false(is_here(guest));
 }

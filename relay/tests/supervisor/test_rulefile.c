@@ -679,7 +679,7 @@ static void test_round_trip(void **state)
 		      "{\"id\":\"\\\"{}\\\\\",\"input\":{\"interface\":\"eth9\",\"group\":"
 		      "\"239.255.255.255\",\"port\":65535},\"outputs\":[{\"group\":\"224.0.0.0\","
 		      "\"port\":1,\"interface\":\"eth0\",\"ttl\":255}," GOOD_OUTPUT "]}"));
-	text = many_rules(RULES_MAX);
+	text = many_rules(300);
 	assert_round_trip(text);
 	free(text);
 	text = many_outputs(RULE_OUTPUTS_MAX);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * workers: what becomes of messages that a worker cannot take at once, and of a worker that dies.
- * The processes here are children of the test that only do what the test is about.
+ * The processes here are children of the test that only do what the test is about. Time stands
+ * still until a test moves it.
  */
-#include "common/clock.h"
 #include "supervisor/workers.h"
 
 #include <errno.h>
@@ -17,12 +17,23 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "../asleep.h"
 
 static const struct config config = {.num_workers = 2};
 static struct workers workers;
 static struct worker_handle *worker;
+static int64_t time_ms, step_ms; /* the time; how much later it is each time that one looks */
+static unsigned looks;
+
+static int64_t clock_ms(void)
+{
+	looks++;
+	return time_ms += step_ms;
+}
 
 static int setup(void **state)
 {
@@ -30,7 +41,12 @@ static int setup(void **state)
 	workers = (struct workers){0};
 	if (workers_init(&workers, &config) < 0)
 		return -1;
+	for (unsigned i = 0; i < workers.count; i++)
+		workers.worker[i].clock_ms = clock_ms;
 	worker = &workers.worker[1];
+	time_ms = 1000000;
+	step_ms = 0;
+	looks = 0;
 	return 0;
 }
 
@@ -65,7 +81,7 @@ static void start(int (*life)(int channel))
 	close(pair[1]);
 	worker->channel = pair[0];
 	worker->restart_at_ms = 0;
-	worker->started_ms = now_ms();
+	worker->started_ms = time_ms;
 }
 
 static int sleeps(int channel)
@@ -106,7 +122,7 @@ static void assert_killed(void)
 
 enum { MANY = 5000 }; /* more than the channel holds */
 
-/* Takes its time, then counts what comes, in order, until MESSAGE_STOP. */
+/* Reads when the test waits for room; counts what comes, in order, until MESSAGE_STOP. */
 static int reads_late(int channel)
 {
 	struct pollfd readable = {.fd = channel, .events = POLLIN};
@@ -114,7 +130,7 @@ static int reads_late(int channel)
 	unsigned count = 0;
 	int passed;
 
-	usleep(100000);
+	await_sleep(getppid());
 	for (;;) {
 		int rc = channel_receive(channel, &message, &passed);
 
@@ -145,20 +161,26 @@ static void test_full_channel(void **state)
 	}
 	workers_send(worker, &(struct message){.type = MESSAGE_STOP}, -1);
 	assert_int_equal(worker->shared->doorbell.rung, MANY + 1);
+	assert_true(looks > MANY + 1); /* the channel was full */
 	assert_int_equal(waitpid(worker->pid, &status, 0), worker->pid);
 	worker->pid = 0;
 	assert_int_equal(status, 0);
 }
 
+/* It is waited for as long as it may take, once, not each time. */
 static void test_never_reads(void **state)
 {
-	int64_t before = now_ms();
+	unsigned sent = 0;
 
 	(void)state;
 	start(sleeps);
-	for (unsigned i = 0; i < MANY; i++)
+	step_ms = 1999; /* once too early, then too late */
+	for (; worker->channel >= 0 && sent < MANY; sent++)
 		workers_send(worker, &(struct message){.type = MESSAGE_PLAN}, -1);
-	assert_in_range(now_ms() - before, 0, 10000); /* it is waited for once, not each time */
+	assert_in_range(sent, 2, MANY - 1);
+	assert_int_equal(looks, sent + 2);
+	workers_send(worker, &(struct message){.type = MESSAGE_PLAN}, -1);
+	assert_int_equal(looks, sent + 2);
 	assert_killed();
 }
 
@@ -193,7 +215,7 @@ static void test_send_to_one_that_hung_up(void **state)
 	(void)state;
 	start(hangs_up);
 	end = (struct pollfd){.fd = worker->channel, .events = POLLIN};
-	assert_int_equal(poll(&end, 1, 10000), 1);
+	assert_int_equal(poll(&end, 1, -1), 1);
 	workers_send(worker, &(struct message){.type = MESSAGE_PLAN}, -1);
 	assert_killed();
 }
@@ -205,7 +227,7 @@ static void test_receive_from_one_that_hung_up(void **state)
 	(void)state;
 	start(hangs_up);
 	end = (struct pollfd){.fd = worker->channel, .events = POLLIN};
-	assert_int_equal(poll(&end, 1, 10000), 1);
+	assert_int_equal(poll(&end, 1, -1), 1);
 	workers_receive(worker);
 	assert_killed();
 }
@@ -240,17 +262,17 @@ static void test_answers(void **state)
 /* Dies, is reaped, and due again after that time. */
 static void assert_pause(int64_t expected_ms)
 {
-	int64_t before, after;
-
 	start(ends);
 	await_end();
-	before = now_ms();
 	workers_reap(&workers, false);
-	after = now_ms();
 	assert_int_equal(worker->pid, 0);
 	assert_int_equal(worker->channel, -1);
-	assert_in_range(worker->restart_at_ms, before + expected_ms, after + expected_ms);
-	assert_in_range(workers_restart_due_ms(&workers), 0, expected_ms);
+	assert_int_equal(worker->restart_at_ms, time_ms + expected_ms);
+	assert_int_equal(workers_restart_due_ms(&workers), expected_ms);
+	time_ms += expected_ms - 1;
+	assert_int_equal(workers_restart_due_ms(&workers), 1);
+	time_ms++;
+	assert_int_equal(workers_restart_due_ms(&workers), 0);
 }
 
 static void test_backoff(void **state)
@@ -268,6 +290,15 @@ static void test_backoff(void **state)
 	assert_pause(5000);
 }
 
+/* Lives that long, then dies. */
+static void live(int64_t ms)
+{
+	start(ends);
+	time_ms += ms;
+	await_end();
+	workers_reap(&workers, false);
+}
+
 /* One that was well for long begins anew. */
 static void test_backoff_ends(void **state)
 {
@@ -275,12 +306,12 @@ static void test_backoff_ends(void **state)
 	assert_pause(10);
 	assert_pause(20);
 	assert_pause(40);
-	start(ends);
-	worker->started_ms = now_ms() - 20000;
-	await_end();
-	workers_reap(&workers, false);
+	live(9999);
+	assert_int_equal(worker->failures, 4);
+	assert_int_equal(workers_restart_due_ms(&workers), 80);
+	live(10000);
 	assert_int_equal(worker->failures, 1);
-	assert_in_range(workers_restart_due_ms(&workers), 0, 10);
+	assert_int_equal(workers_restart_due_ms(&workers), 10);
 	assert_pause(20);
 }
 
@@ -288,10 +319,12 @@ static void test_backoff_ends(void **state)
 static void test_due(void **state)
 {
 	(void)state;
-	workers.worker[0].restart_at_ms = now_ms() + 100000;
-	worker->restart_at_ms = now_ms() + 50000;
-	assert_in_range(workers_restart_due_ms(&workers), 1, 50000);
-	workers.worker[0].restart_at_ms = now_ms() - 5;
+	workers.worker[0].restart_at_ms = time_ms + 100000;
+	worker->restart_at_ms = time_ms + 50000;
+	assert_int_equal(workers_restart_due_ms(&workers), 50000);
+	workers.worker[0].restart_at_ms = time_ms + 10000;
+	assert_int_equal(workers_restart_due_ms(&workers), 10000);
+	workers.worker[0].restart_at_ms = time_ms - 5;
 	assert_int_equal(workers_restart_due_ms(&workers), 0);
 }
 
@@ -317,17 +350,20 @@ static void test_stopping(void **state)
 	}
 }
 
-/* What it used is not forgotten with it. */
+enum { WORK_NS = 5000000, ROUNDED_NS = 10000 };
+
+/* Until it has used so much CPU time. */
 static int works(int channel)
 {
-	volatile unsigned sum = 0;
+	struct timespec used = {0};
 
 	(void)channel;
-	for (unsigned i = 0; i < 30000000; i++)
-		sum += i;
+	while (used.tv_sec == 0 && used.tv_nsec < WORK_NS)
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
 	return 3;
 }
 
+/* What it used is not forgotten with it. */
 static void test_cpu_time(void **state)
 {
 	uint64_t before;
@@ -338,11 +374,11 @@ static void test_cpu_time(void **state)
 	await_end();
 	workers_reap(&workers, false);
 	before = workers_cpu_ns(worker);
-	assert_true(before > 1000000);
+	assert_true(before >= WORK_NS - ROUNDED_NS);
 	start(works);
 	await_end();
 	workers_reap(&workers, false);
-	assert_true(workers_cpu_ns(worker) > before);
+	assert_true(workers_cpu_ns(worker) >= before + WORK_NS - ROUNDED_NS);
 }
 
 int main(void)

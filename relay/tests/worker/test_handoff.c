@@ -4,7 +4,7 @@
  * order, and each hold comes back to the receiving thread, which this is.
  *
  * Most packets go to an output that is closed: egress counts them and drops their holds at once, in
- * the order in which they came, so that a million are quick. Their slots are numbers that go round.
+ * the order in which they came, so that many are quick. Their slots are numbers that go round.
  * Nothing is waited for by time; a test that would wait for good is ended by an alarm, and the
  * program with it.
  */
@@ -172,27 +172,29 @@ static void in_each_wakeup(void (*test)(void))
 
 /* ------------------------------------------------------------------------- order, number */
 
-static void a_million(void)
+static void many_times_around(void)
 {
-	enum { MILLION = 1000000 };
+	enum { MANY = 4 * HANDOFF_SIZE + 1000 };
 
 	start();
 	srand(1);
-	while (pushed < MILLION) {
-		for (unsigned n = 1 + (unsigned)rand() % 64; n > 0 && pushed < MILLION; n--)
-			if (!push())
+	while (pushed < MANY) {
+		for (unsigned n = 1 + (unsigned)rand() % 64; n > 0 && pushed < MANY; n--)
+			if (!push()) {
+				sched_yield();
 				break;
+			}
 		handoff_kick(&handoff);
 		handoff_collect(&handoff);
 	}
 	settle_and_stop();
-	assert_int_equal(output_counters.errors[CAUSE_ENODEV], MILLION);
+	assert_int_equal(output_counters.errors[CAUSE_ENODEV], MANY);
 }
 
-static void test_a_million(void **state)
+static void test_many_times_around(void **state)
 {
 	(void)state;
-	in_each_wakeup(a_million);
+	in_each_wakeup(many_times_around);
 }
 
 /* One core for both threads: each has to give way to the other. */
@@ -229,7 +231,7 @@ static void test_one_core(void **state)
  * that is lost leaves both asleep. */
 static void few_at_a_time(void)
 {
-	enum { ROUNDS = 20000 };
+	enum { ROUNDS = 300 };
 
 	start();
 	srand(2);
@@ -240,10 +242,12 @@ static void few_at_a_time(void)
 		while (handoff.outstanding > 0) {
 			if (round % 2)
 				sleep_until_returns();
+			else
+				sched_yield();
 			handoff_collect(&handoff);
 		}
 		/* just after it has found nothing; from time to time, long after */
-		pause_at_random(round % 100 ? 20 : 20000);
+		pause_at_random(round % 10 ? 20 : 20000);
 	}
 	settle_and_stop();
 	assert_int_equal(refused, 0);
@@ -258,7 +262,7 @@ static void test_wakeup_is_never_lost(void **state)
 /* The end finds it asleep, about to, or at work. */
 static void start_and_stop(void)
 {
-	for (unsigned round = 0; round < 200; round++) {
+	for (unsigned round = 0; round < 20; round++) {
 		start();
 		pause_at_random(3000);
 		if (round % 2) {
@@ -414,7 +418,7 @@ static int open_pair(int *receiver)
  * its hold is back. */
 static void send_really(enum egress_mode egress, enum reap_mode reap)
 {
-	enum { COUNT = 2000, BYTES = 200, AT_ONCE = 60 };
+	enum { COUNT = 240, BYTES = 200, AT_ONCE = 60 };
 	static uint32_t memory[AT_ONCE][BYTES / 4];
 	struct output output = {.interface = "lo", .gso_limit = 1472, .counters = &output_counters};
 	uint32_t received = 0;
@@ -512,7 +516,7 @@ static void test_start_fails(void **state)
 	assert_int_equal(handoff_start(&handoff, &settings, &published), -EINVAL);
 	handoff_stop(&handoff);
 	settings.send_cpu = -1;
-	settings.queue_depth = 1 << 20;
+	settings.queue_depth = 1 << 16; /* more than an io_uring may have */
 	assert_int_equal(handoff_start(&handoff, &settings, &published), -EINVAL);
 	handoff_stop(&handoff);
 	settings.queue_depth = 64;
@@ -527,16 +531,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct log_levels quiet;
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_million),
-		TEST(test_one_core),
-		TEST(test_wakeup_is_never_lost),
-		TEST(test_start_and_stop),
-		TEST(test_full_queue_refuses),
-		TEST(test_refusals_are_counted),
-		TEST(test_stop_when_full),
-		TEST(test_real_sends),
-		TEST(test_broken_uring),
-		TEST(test_start_fails),
+		TEST(test_many_times_around),	 TEST(test_one_core),
+		TEST(test_wakeup_is_never_lost), TEST(test_start_and_stop),
+		TEST(test_full_queue_refuses),	 TEST(test_refusals_are_counted),
+		TEST(test_stop_when_full),	 TEST(test_real_sends),
+		TEST(test_broken_uring),	 TEST(test_start_fails),
 	};
 
 	log_use_levels(&quiet);

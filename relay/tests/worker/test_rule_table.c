@@ -132,12 +132,21 @@ static void test_collisions(void **state)
 	}
 }
 
+/* The first time gives the memory back, the second one has none to give; then it can be used anew.
+ */
 static void test_exit_twice(void **state)
 {
 	struct rule_table table = make_table(1);
 
 	(void)state;
+	rule_table_insert(&table, key("239.1.1.1", 5000, 0), 0);
 	rule_table_exit(&table);
+	assert_null(table.entries);
+	assert_int_equal(table.mask, 0);
+	rule_table_exit(&table);
+	assert_null(table.entries);
+	table = make_table(1);
+	assert_int_equal(rule_table_find(&table, key("239.1.1.1", 5000, 0)), -1);
 	rule_table_exit(&table);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * waiter: sleeping on pipes and sockets. A sleep that should end by itself and does not is ended by
- * an alarm, and the test program with it.
+ * waiter: sleeping on pipes and sockets. That something does not wake it is known when a bell that
+ * is rung after it does, alone. A sleep that should end by itself and does not is ended by an
+ * alarm, and the test program with it.
  */
 #include "worker/waiter.h"
 
@@ -15,16 +16,17 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { SIZE = 65, CLOCK = SIZE - 1, SLEEP_MS = 50, TOO_LONG_S = 300 };
+#include "../asleep.h"
+
+enum { SIZE = 65, BELL = SIZE - 1, TOO_LONG_S = 300 };
 
 static struct waiter waiter;
 static struct counters counters;
-static int timer = -1;
+static int bell = -1;
 
 static int setup(void **state)
 {
@@ -36,6 +38,7 @@ static int setup(void **state)
 		print_message("no io_uring here: %s\n", strerror(-rc));
 		skip();
 	}
+	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	alarm(TOO_LONG_S);
 	return rc;
 }
@@ -45,9 +48,8 @@ static int teardown(void **state)
 	(void)state;
 	alarm(0);
 	waiter_exit(&waiter);
-	if (timer >= 0)
-		close(timer);
-	timer = -1;
+	close(bell);
+	bell = -1;
 	return 0;
 }
 
@@ -95,21 +97,14 @@ static void assert_only(unsigned index, unsigned events)
 	assert_int_equal(waiter.events[index], events);
 }
 
-/* Nothing but the clock is ready within SLEEP_MS. */
+/* All that is set is armed, and nothing of it is ready: only the bell, which is rung last. */
 static void assert_asleep(void)
 {
-	const struct itimerspec soon = {.it_value.tv_nsec = SLEEP_MS * 1000000L};
-	uint64_t expirations;
-
-	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	assert_true(timer >= 0);
-	assert_int_equal(timerfd_settime(timer, 0, &soon, NULL), 0);
-	set(CLOCK, timer);
-	assert_only(CLOCK, POLLIN);
-	assert_int_equal(read(timer, &expirations, sizeof(expirations)), sizeof(expirations));
-	set(CLOCK, -1);
-	close(timer);
-	timer = -1;
+	ring(bell);
+	set(BELL, bell);
+	assert_only(BELL, POLLIN);
+	drain(bell);
+	set(BELL, -1);
 }
 
 /* ------------------------------------------------------------------------- waking */
@@ -124,7 +119,7 @@ static void test_ready_before(void **state)
 	close(fd);
 }
 
-/* A child makes it readable while we sleep. */
+/* A child makes it readable when we sleep. */
 static void test_wakes_up(void **state)
 {
 	int fd = new_eventfd(0), status;
@@ -135,7 +130,7 @@ static void test_wakes_up(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		usleep(SLEEP_MS * 1000);
+		await_sleep(getppid());
 		_exit(eventfd_write(fd, 1) == 0 ? 0 : 1);
 	}
 	assert_only(3, POLLIN);
@@ -233,18 +228,18 @@ static void test_signal(void **state)
 {
 	const struct sigaction action = {.sa_handler = count_signal};
 	int fd = new_eventfd(0), status;
-	const pid_t self = getpid();
 	pid_t pid;
 
 	(void)state;
+	signals = 0;
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	set(0, fd);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		usleep(SLEEP_MS * 1000);
-		kill(self, SIGUSR1);
-		usleep(SLEEP_MS * 1000);
+		await_sleep(getppid());
+		kill(getppid(), SIGUSR1);
+		await_sleep(getppid());
 		_exit(eventfd_write(fd, 1) == 0 ? 0 : 1);
 	}
 	assert_only(0, POLLIN);
@@ -356,7 +351,7 @@ static void test_exit_releases_files(void **state)
 	waiter_exit(&waiter);
 	close(pair[0]);
 	peer = (struct pollfd){.fd = pair[1], .events = POLLIN};
-	assert_int_equal(poll(&peer, 1, 5000), 1); /* the kernel tears a ring down at leisure */
+	assert_int_equal(poll(&peer, 1, -1), 1); /* the kernel tears a ring down at leisure */
 	assert_int_equal(recv(pair[1], (char[1]){0}, 1, MSG_DONTWAIT), 0);
 	close(pair[1]);
 }
@@ -368,11 +363,11 @@ static void test_many_changes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 10 * SIZE; i++) {
-		set(i % CLOCK, fds[i % 2]);
+		set(i % BELL, fds[i % 2]);
 		ring(fds[i % 2]);
 		assert_true(sleep_until_ready() >= 1);
 		drain(fds[i % 2]);
-		set(i % CLOCK, -1);
+		set(i % BELL, -1);
 	}
 	assert_asleep();
 	close(fds[0]);
@@ -383,29 +378,29 @@ static void test_many_changes(void **state)
 
 static void test_all_places(void **state)
 {
-	int fds[CLOCK];
+	int fds[BELL];
 
 	(void)state;
-	for (unsigned i = 0; i < CLOCK; i++) {
+	for (unsigned i = 0; i < BELL; i++) {
 		fds[i] = new_eventfd(0);
 		set(i, fds[i]);
 	}
 	assert_asleep();
-	for (unsigned i = 0; i < CLOCK; i++) {
+	for (unsigned i = 0; i < BELL; i++) {
 		ring(fds[i]);
 		assert_only(i, POLLIN);
 		drain(fds[i]);
 	}
-	for (unsigned i = 0; i < CLOCK; i++)
+	for (unsigned i = 0; i < BELL; i++)
 		ring(fds[i]);
-	for (unsigned seen = 0; seen < CLOCK;) {
+	for (unsigned seen = 0; seen < BELL;) {
 		seen += sleep_until_ready();
-		for (unsigned i = 0; i < CLOCK; i++)
+		for (unsigned i = 0; i < BELL; i++)
 			if (waiter.events[i])
 				drain(fds[i]);
 	}
 	assert_asleep();
-	for (unsigned i = 0; i < CLOCK; i++) { /* with all of them armed */
+	for (unsigned i = 0; i < BELL; i++) { /* with all of them armed */
 		set(i, -1);
 		close(fds[i]);
 	}
@@ -455,11 +450,35 @@ static void test_no_descriptor(void **state)
 	assert_asleep();
 }
 
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* The first time gives its descriptors back; the second one leaves alone who has got them since. */
 static void test_exit_twice(void **state)
 {
+	const unsigned before = open_descriptors();
+	int fd;
+
 	(void)state;
+	assert_int_equal(fcntl(waiter.uring.ring_fd, F_GETFD), FD_CLOEXEC);
+	fd = waiter.uring.ring_fd;
 	waiter_exit(&waiter);
+	assert_int_equal(open_descriptors(), before - 1);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(dup2(bell, fd), fd);
 	waiter_exit(&waiter);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	close(fd);
+	assert_int_equal(waiter_init(&waiter, SIZE), 0);
+	set(0, bell);
+	ring(bell);
+	assert_only(0, POLLIN);
 }
 
 int main(void)

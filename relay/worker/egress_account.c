@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/* egress_account: every packet handed to egress is counted once more: as sent, or by why it failed.
+ */
+#include "common/log.h"
+#include "worker/egress_parts.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { LOG_AGAIN_S = 60 }; /* that sends of an output fail, by cause */
+
+/* Rarely: what traffic, or an interface for hours, can cause must not fill the log. */
+static void log_failure(struct output *output, int error)
+{
+	uint32_t *logged_s = &output->logged_s[send_cause(error)];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (*logged_s && now.tv_sec - *logged_s < LOG_AGAIN_S)
+		return;
+	*logged_s = (uint32_t)now.tv_sec + !now.tv_sec;
+	log_warning("Egress", "sends through %s fail: %s (%s); their packets are counted",
+		    output->interface, send_cause_name[send_cause(error)], strerror(error));
+}
+
+void egress_count_errors(struct egress *egress, struct output *output, int error, unsigned packets)
+{
+	counter_add(egress->counters, COUNTER_egress_errors, packets);
+	counter_bump(&output->counters->errors[send_cause(error)], packets);
+	log_failure(output, error);
+}
+
+void egress_count_submitted(struct egress *egress, const struct send_op *op)
+{
+	counter_add(egress->counters, COUNTER_egress_submitted, op->segments);
+	histogram_add(egress->counters, HISTOGRAM_segments_per_send, op->segments);
+}
+
+void egress_count_sent(struct egress *egress, const struct send_op *op)
+{
+	counter_add(egress->counters, COUNTER_egress_sent, op->segments);
+	counter_add(egress->counters, COUNTER_egress_bytes, op->bytes);
+	counter_bump(&op->output->counters->packets, op->segments);
+	counter_bump(&op->output->counters->bytes, op->bytes);
+	if (op->segments > 1) {
+		counter_add(egress->counters, COUNTER_gso_sends, 1);
+		counter_add(egress->counters, COUNTER_gso_packets, op->segments);
+	}
+}
