@@ -169,13 +169,13 @@ holding_program() {
 	need_root
 	start_stopped ready run short
 	started 1
-	mkfifo "$WORK/hold"
+	mkfifo "$WORK/undoing"
 	kill -INT -- "-$BENCH_PID"
-	hear "$WORK/hold"
+	hear "$WORK/undoing"
 	kill -INT "$BENCH_PID"
 	kill -INT -- "-$BENCH_PID"
 	kill -TERM -- "-$BENCH_PID"
-	release
+	touch "$WORK/undoing.go"
 	ended 130
 	assert_host_restored
 	assert_nothing_left

@@ -90,7 +90,7 @@ with_program() {
 }
 
 # What bench sets host-wide is kept in files, one for each name; $WORK/sysctl.log has each change in its order. Where there
-# is a FIFO $WORK/hold, putting back the first value (which is undone last) waits for `release`.
+# is a FIFO $WORK/undoing, putting back the first value (which is undone last) waits for a file $WORK/undoing.go.
 with_sysctls() {
 	mkdir "$WORK/sysctl"
 	printf 1001 >"$WORK/sysctl/net.core.wmem_max"
@@ -105,9 +105,9 @@ with_sysctls() {
 			[[ -e $WORK/sysctl/${setting%%=*} ]] || exit 255
 			printf %s "${setting#*=}" >"$WORK/sysctl/${setting%%=*}"
 			echo "$setting" >>"$WORK/sysctl.log"
-			[[ $setting != *=1001 || ! -p $WORK/hold ]] || {
-				echo held >"$WORK/hold"
-				until [[ -e $WORK/hold.go ]]; do sleep 0.02; done
+			[[ $setting != *=1001 || ! -p $WORK/undoing ]] || {
+				echo held >"$WORK/undoing"
+				until [[ -e $WORK/undoing.go ]]; do sleep 0.02; done
 			}
 			;;
 		net.core.*) cat "$WORK/sysctl/${!#}" ;;
