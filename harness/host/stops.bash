@@ -7,6 +7,7 @@
 readonly STOPS='locked journal results tuned twins topology process ready sending sent drained ended evaluated'
 
 stops_check() {
+	[[ ${BENCH_PATIENCE:-1} =~ ^[1-9][0-9]{0,2}$ ]] || refuse "BENCH_PATIENCE: '$BENCH_PATIENCE' is not a number from 1 to 999"
 	[[ -z ${BENCH_STOP_AT:-} ]] || [[ " $STOPS " == *" ${BENCH_STOP_AT%%:*} "* && -p ${BENCH_STOP_AT#*:} ]] ||
 		refuse "BENCH_STOP_AT: '$BENCH_STOP_AT' is not POINT:FIFO, with one of: $STOPS"
 }

@@ -11,9 +11,15 @@ load ../lib/bench
 net.core.wmem_default=4194304
 net.core.rmem_max=134217728
 net.core.netdev_max_backlog=5000"
+	: >"$WORK/sysctl.log"
 	release
 	ended 0
 	assert_host_restored
+	# what was done last is undone first
+	assert_equal "$(<"$WORK/sysctl.log")" "net.core.netdev_max_backlog=1004
+net.core.rmem_max=1003
+net.core.wmem_default=1002
+net.core.wmem_max=1001"
 	assert_equal "$(left_over)" $'./short\n./short/SITTING'
 	assert_equal "$(result .valid)" true
 }
@@ -99,6 +105,29 @@ start_flowing() {
 	grep -q '^bench: the relay of r1 died during the run' "$WORK/err"
 	grep -q '^bench: the raw data is in .*\.failed$' "$WORK/err"
 	assert_equal "$(left_over)" $'./long\n./long/SITTING.failed'
+	[[ -z $(find "$RESULTS" -name result.json) ]]
+}
+
+# has_ended IDENTITY: a process that its parent may not have looked at yet.
+has_ended() {
+	[[ $(start_time "${1%%:*}") != "${1##*:}" ]]
+}
+
+@test "relay killed when the generator has just ended: invalid, and said" {
+	need_root
+	local worker
+	start_held run short
+	# between the end of the generator and the look at the relay: bench is stopped meanwhile
+	worker=$(pgrep --parent "$BENCH_PID")
+	kill -STOP "$worker"
+	release
+	until_that has_ended "${STARTED[1]}"
+	kill -KILL "${STARTED[0]%%:*}"
+	until_that has_ended "${STARTED[0]}"
+	kill -CONT "$worker"
+	ended 5
+	assert_host_restored
+	grep -q '^bench: the relay of r1 died during the run' "$WORK/err"
 	[[ -z $(find "$RESULTS" -name result.json) ]]
 }
 
