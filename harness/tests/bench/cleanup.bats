@@ -206,6 +206,7 @@ holding_program() {
 	kill -TERM -- "-$BENCH_PID"
 	touch "$WORK/undoing.go"
 	ended 130
+	assert_equal "$(<"$WORK/err")" 'short: relay run of 600 s'
 	assert_host_restored
 	assert_nothing_left
 }
@@ -284,6 +285,7 @@ journal() {
 		- "$HARNESS" "$WORK" "$1"
 }
 
+# shellcheck disable=SC2016 # for the shell
 @test "the journal is played backwards, each line, whatever becomes of another one" {
 	run --separate-stderr journal 'undo_open one
 		for what in first "the second" third; do
@@ -297,6 +299,7 @@ journal() {
 	assert_equal "$(ls -A "$WORK/journals")" ''
 }
 
+# shellcheck disable=SC2016 # for the shell
 @test "a journal of a process that lives is left to it; of one that is dead, it is played" {
 	run --separate-stderr journal 'undo_open living
 		undo_push touch living

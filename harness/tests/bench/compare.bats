@@ -306,7 +306,7 @@ $head"
 	# shellcheck disable=SC2016 # for the script
 	sourced '
 		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
-		SITTING=$WORK/sitting BUDGET=
+		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
 		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
 		scenario_as_compared() { :; }
 		topology_ready() { :; }

@@ -287,11 +287,34 @@ refused_plan() {
 
 @test "sweep: every profile, payload, number of flows and of outputs" {
 	need_root
-	measure sweep short --rounds 1
+	refused_sweep
+	# the whole plan is understood, and those that change links or topology are measured
+	# shellcheck disable=SC2016 # for the shell
+	run --separate-stderr bash -Eeuo pipefail -c '
+		ROOT=$1 HARNESS=$1/harness SCENARIOS=$2 BASELINES=$3 COMMAND=sweep RESULTS=$4
+		export PYTHONPATH=$ROOT
+		for part in options host/{common,undo,host} scenario/{scenario,variants} topology/{topology,links,link_profile} \
+			run/sut/{sut,relay,kernel} report/sweep; do
+			source "$HARNESS/$part.bash"
+		done
+		declare -A BUILD_OPTIONS=()
+		sitting_open() { variants_measure() { echo "$1"; exit; }; }
+		command_sweep short --rounds 1' - "$ROOT" "$BENCH_SCENARIOS" "$BENCH_BASELINES" "$RESULTS"
+	assert_success
+	assert_equal "${#lines[@]}" 33
+	measure sweep short --rounds 1 --only gro.payload-8900 --only plain.flows-64 --only wire.fanout-10
 	assert_equal "$status" 0
 	assert_schema sweep "$RESULTS"/short/*/sweep.json
-	assert_equal "$(jq '.variants | length' "$RESULTS"/short/*/sweep.json)" 33
-	assert_equal "$(jq -r '.variants[] | select(.name == "gro.payload-8900").mtu_bytes' \
-		"$RESULTS"/short/*/sweep.json)" 9000
+	assert_equal "$(jq -r '.variants[] | "\(.name) \(.mtu_bytes) \(.declared.flows)"' "$RESULTS"/short/*/sweep.json)" \
+		'wire.fanout-10 1500 1
+gro.payload-8900 9000 1
+plain.flows-64 1500 64'
 	assert_equal "$(jq '[.variants[].problems[]] | length' "$RESULTS"/short/*/sweep.json)" 0
+	assert_equal "$(jq '.hops[0].copies' "$RESULTS"/short/*/rounds/01/wire.fanout-10/result.json)" 10
+}
+
+refused_sweep() {
+	run --separate-stderr "$BENCH" sweep short --only nonsense --results "$RESULTS"
+	assert_failure 64
+	assert_said "--only: no variant has 'nonsense' in its name"
 }

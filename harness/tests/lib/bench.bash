@@ -103,12 +103,12 @@ with_sysctls() {
 		net.core.*=*)
 			setting=${!#}
 			[[ -e $WORK/sysctl/${setting%%=*} ]] || exit 255
-			printf %s "${setting#*=}" >"$WORK/sysctl/${setting%%=*}"
-			echo "$setting" >>"$WORK/sysctl.log"
 			[[ $setting != *=1001 || ! -p $WORK/undoing ]] || {
 				echo held >"$WORK/undoing"
 				until [[ -e $WORK/undoing.go ]]; do sleep 0.02; done
 			}
+			printf %s "${setting#*=}" >"$WORK/sysctl/${setting%%=*}"
+			echo "$setting" >>"$WORK/sysctl.log"
 			;;
 		net.core.*) cat "$WORK/sysctl/${!#}" ;;
 		*) exec "$REAL" "$@" ;;

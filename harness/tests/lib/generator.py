@@ -105,7 +105,7 @@ def main() -> int:
     rate = int(asked["--rate"])
     count = found["packets_sent"]
     found |= {"start_ns": start - WARMUP_NS, "packet_rate_pps": rate, "schedule_slip_ms": 0,
-              "samples": [[start, 0], [start + count * 1_000_000_000 // rate, count]]}
+              "samples": [[start, 0], [start + max(count, 1) * 1_000_000_000 // rate, count]]}
     report.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
 
