@@ -1,4 +1,4 @@
-"""sweep.py plan SCENARIO --payload P --flows N --fanout N|- --rounds N: the runs of a sweep, one a line:
+"""sweep.py plan SCENARIO --payload P --flows N --fanout N|- --rounds N [--only NAME]...: the runs of a sweep, one a line:
 FOLDER, scenario, system, KEY=VALUE... (tabs between). In each link profile the scenario as it is, then
 with another payload, number of flows, number of outputs, one at a time; round by round.
 sweep.py show SITTING: writes SITTING/sweep.json, prints the table; exit 5 when a run is invalid.
@@ -34,10 +34,12 @@ def variants(own: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def plan(scenario: str, own: dict[str, str], rounds: int) -> list[str]:
+def plan(scenario: str, own: dict[str, str], rounds: int, only: list[str]) -> list[str]:
+    """`only`: variants whose names have one of these in them; all, when there is none."""
     return ["\t".join([f"rounds/{number:02}/{name}", scenario, "relay",
                        *(f"{key}={value}" for key, value in changes.items())])
-            for number in range(1, rounds + 1) for name, changes in variants(own)]
+            for number in range(1, rounds + 1) for name, changes in variants(own)
+            if not only or any(text in name for text in only)]
 
 
 def known_median(values: list) -> float | None:
@@ -98,12 +100,13 @@ def main() -> int:
     for name in DIMENSIONS:
         command.add_argument(f"--{name}", required=True)
     command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--only", action="append", default=[])
     commands.add_parser("show").add_argument("sitting", type=Path)
     options = parser.parse_args()
     try:
         if options.command == "plan":
             own = {name: getattr(options, name) for name in DIMENSIONS if getattr(options, name) != "-"}
-            print("\n".join(plan(options.scenario, own, options.rounds)))
+            print("\n".join(plan(options.scenario, own, options.rounds, options.only)))
             return 0
         document = collect(options.sitting)
         write_json(options.sitting / "sweep.json", document)

@@ -3,6 +3,7 @@ with it; every file is written whole or not at all."""
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 from harness import HARNESS
@@ -19,13 +20,19 @@ def no_number(word: str) -> float:
     raise ValueError(f"{word} is not a number")
 
 
+@cache
+def validator(schema: str):
+    import jsonschema  # only here: whoever reads no such file does not wait for it
+    return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8")))
+
+
 def validate(document, schema: str, label: str) -> None:
     try:
-        import jsonschema  # only here: whoever reads no such file does not wait for it
+        import jsonschema
+        rules = validator(schema)
     except ImportError as error:
         raise Faulty("python3-jsonschema is missing; run: ci/setup") from error
-    rules = json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8"))
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(document))
+    error = jsonschema.exceptions.best_match(rules.iter_errors(document))
     if error:
         where = error.json_path.removeprefix("$").removeprefix(".")
         message = error.message if len(error.message) <= LONGEST else f"{error.message[:LONGEST]}..."

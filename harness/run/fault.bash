@@ -31,8 +31,15 @@ fault_start() {
 
 # fault_kill IDLE: kills the relay when traffic flows; before, the links had carried IDLE packets.
 fault_kill() {
-	(poll 10 fault_flows "$1" && kill -KILL "${SUT[r1]%%:*}") {lock_fd}>&- &
+	(fault_await_traffic "$1" && kill -KILL "${SUT[r1]%%:*}") {lock_fd}>&- &
 	undo_push process_stop "$(process_identity $!)"
+}
+
+# Whatever happens to us ends it, too.
+fault_await_traffic() {
+	until fault_flows "$1"; do
+		pause 0.02
+	done
 }
 
 # More than interfaces send by themselves.

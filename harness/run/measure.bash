@@ -9,6 +9,7 @@ measure() {
 	local kind=$1 dir=$2 raw=$2/raw window_ms
 	window_ms=$(measure_window "$kind")
 	topology_ready
+	stop_at topology
 	mkdir -p "$raw"
 	save "$raw/offloads.before.json" topology_offloads
 	profile_begin "$kind"
@@ -20,20 +21,24 @@ measure() {
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
 	save "$raw/links.before.json" topology_counters
 	traffic_send "$kind" "$raw" "$window_ms"
+	[[ $kind == control ]] || stop_at sent
 	[[ $kind == control ]] || sut_check_alive "$raw"
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_end" "$raw"
 	save "$raw/offloads.running.json" topology_offloads
 	traffic_drain
+	[[ $kind == control ]] || stop_at drained
 	if [[ $kind == relay ]]; then
 		sut_stop "$raw"
 		sink_stop "$raw"
 	fi
 	save "$raw/links.after.json" topology_counters
+	[[ $kind == control ]] || stop_at ended
 	profile_end
 	save "$raw/offloads.after.json" topology_offloads
 	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
 	python harness.result.result "$raw" "$dir/result.json" ||
 		die "$EXIT_INVALID" "the raw data in $raw could not be evaluated"
+	[[ $kind == control ]] || stop_at evaluated
 }
 
 # The controls of a sitting only have to show what the generator can do: a scenario may give them a

@@ -14,16 +14,20 @@ sitting_begin() {
 sitting_open() {
 	host_require_root "${@:2}"
 	host_lock
+	stop_at locked
 	[[ $COMMAND != compare ]] || compare_make_generator
 	programs_check
 	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
+	stop_at journal
 	COMMIT=$(host_commit)
 	DIRTY=false
 	! host_dirty || DIRTY=true
 	PROFILE=$(host_profile)
 	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
 	sitting_open_results "$1"
+	stop_at results
 	host_tune
+	stop_at tuned
 }
 
 programs_check() {

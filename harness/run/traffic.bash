@@ -20,6 +20,7 @@ traffic_send() {
 		>"$raw/gen.log" 2>&1 {lock_fd}>&- &
 	pid=$!
 	undo_push process_stop "$(process_identity "$pid")"
+	[[ $kind == control ]] || stop_at sending
 	traffic_wait "$pid" "$kind" "$raw" "$ms"
 	wait "$pid" || status=$?
 	((status == 0)) || die "$EXIT_INVALID" \

@@ -14,6 +14,7 @@ twins_measure() {
 	local status=0
 	topology_ready
 	twins_ready
+	stop_at twins
 	rm -f "$STATE"/meet-*
 	(
 		RUN_ID+=-twin TWIN=yes COMPANION=$(process_identity $$)

@@ -1,4 +1,4 @@
-"""sampler.py FILE: the counters of this network namespace's interfaces, ten times a second, until SIGTERM:
+"""sampler.py FILE INTERVAL-MS: the counters of this network namespace's interfaces, once in each interval, until SIGTERM:
 one JSON object a line, shaped like a line of the relay's --stats-series.
 """
 
@@ -6,8 +6,8 @@ import json
 import signal
 import sys
 import time
-
-INTERVAL_S = 0.1
+from collections.abc import Callable
+from typing import TextIO
 
 
 def interfaces(table: str) -> list[dict]:
@@ -21,19 +21,24 @@ def interfaces(table: str) -> list[dict]:
     return found
 
 
+def sample(counters: TextIO, series: TextIO, now_ns: Callable[[], int], pause: Callable[[], None]) -> None:
+    """A row, a pause, a row... for ever."""
+    while True:
+        counters.seek(0)
+        row = {"time_ns": now_ns(), "interfaces": interfaces(counters.read())}
+        series.write(json.dumps(row, separators=(",", ":")) + "\n")
+        pause()
+
+
 def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: sampler.py FILE", file=sys.stderr)
+    if len(sys.argv) != 3 or not sys.argv[2].isdecimal():
+        print("usage: sampler.py FILE INTERVAL-MS", file=sys.stderr)
         return 64
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with open(sys.argv[1], "a", encoding="ascii", buffering=1) as series, \
                 open("/proc/self/net/dev", encoding="ascii") as counters:
-            while True:
-                counters.seek(0)
-                row = {"time_ns": time.monotonic_ns(), "interfaces": interfaces(counters.read())}
-                series.write(json.dumps(row, separators=(",", ":")) + "\n")
-                time.sleep(INTERVAL_S)
+            sample(counters, series, time.monotonic_ns, lambda: time.sleep(int(sys.argv[2]) / 1000))
     except OSError as error:
         print(f"sampler.py: {error}", file=sys.stderr)
         return 1

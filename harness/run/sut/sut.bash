@@ -21,11 +21,13 @@ sut_start() {
 		number=$((number + 1))
 		"${SYSTEM}_start" "$hop" "$number" "$1"
 	done
+	stop_at ready
 }
 
 # sut_started HOP PID
 sut_started() {
 	SUT[$1]=$(process_identity "$2") || die "$EXIT_INVALID" "the $(sut_name) of $1 did not start"
+	stop_at process
 	undo_push process_stop "${SUT[$1]}"
 }
 

@@ -6,19 +6,41 @@ load ../lib/bench
 
 @test "after a run: results complete, host restored" {
 	need_root
-	start run short
-	in_window
+	start_held run short
+	assert_equal "$(<"$WORK/sysctl.log")" "net.core.wmem_max=16777216
+net.core.wmem_default=4194304
+net.core.rmem_max=134217728
+net.core.netdev_max_backlog=5000"
+	: >"$WORK/sysctl.log"
+	release
 	ended 0
 	assert_host_restored
+	# what was done last is undone first
+	assert_equal "$(<"$WORK/sysctl.log")" "net.core.netdev_max_backlog=1004
+net.core.rmem_max=1003
+net.core.wmem_default=1002
+net.core.wmem_max=1001"
 	assert_equal "$(left_over)" $'./short\n./short/SITTING'
 	assert_equal "$(result .valid)" true
 }
 
-@test "SIGINT to the process group, as Ctrl-C at a terminal" {
+# The relay has counted some of what the real generator sends without an end.
+flowing() {
+	local matched
+	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/raw/r1.series.ndjson 2>/dev/null | jq .total.matched 2>/dev/null) || true
+	((matched > 0))
+}
+
+start_flowing() {
+	BUILD=$PROGRAMS start "$@"
+	until_that flowing
+	started 2
+}
+
+@test "SIGINT to the process group, as Ctrl-C at a terminal, while packets flow" {
 	need_root
-	scenario long window_ms=60000
-	start run long
-	in_window
+	scenario long window_ms=9999999 rate_pps=2000
+	start_flowing run long
 	kill -INT -- "-$BENCH_PID"
 	ended 130
 	assert_host_restored
@@ -28,10 +50,8 @@ load ../lib/bench
 @test "SIGINT, SIGTERM, SIGHUP to bench alone; meanwhile a second bench is refused" {
 	need_root
 	local signal
-	scenario long window_ms=60000
 	for signal in INT:130 TERM:143 HUP:129; do
-		start run long
-		in_window
+		start_held run short
 		if [[ $signal == TERM:* ]]; then
 			run --separate-stderr "$BENCH" run short --results "$RESULTS"
 			assert_failure 4
@@ -48,13 +68,11 @@ load ../lib/bench
 
 @test "SIGKILL, then bench clean" {
 	need_root
-	scenario long window_ms=60000
-	start run long
-	in_window
+	start_held run short
 	kill -KILL "$BENCH_PID"
 	ended 137
 	[[ -d $STATE_ROOT/$BENCH_PID ]] # there is something to clean
-	eventually lock_free
+	lock_free
 	run --separate-stderr "$BENCH" clean
 	assert_success
 	assert_said "cleaning up after an earlier run that was killed \($STATE_ROOT/$BENCH_PID\)"
@@ -67,9 +85,7 @@ load ../lib/bench
 
 @test "SIGKILL, then the next run cleans up by itself" {
 	need_root
-	scenario long window_ms=60000
-	start run long
-	in_window
+	start_held run short
 	kill -KILL "$BENCH_PID"
 	ended 137
 	measure run short
@@ -81,9 +97,8 @@ load ../lib/bench
 
 @test "relay killed in the middle: invalid, said at once, raw data kept" {
 	need_root
-	scenario long window_ms=60000
-	start run long
-	in_window
+	scenario long window_ms=9999999 rate_pps=2000
+	start_flowing run long
 	kill -KILL "${STARTED[0]%%:*}"
 	ended 5
 	assert_host_restored
@@ -93,31 +108,56 @@ load ../lib/bench
 	[[ -z $(find "$RESULTS" -name result.json) ]]
 }
 
+# has_ended IDENTITY: a process that its parent may not have looked at yet.
+has_ended() {
+	[[ $(start_time "${1%%:*}") != "${1##*:}" ]]
+}
+
+@test "relay killed when the generator has just ended: invalid, and said" {
+	need_root
+	local worker
+	start_held run short
+	# between the end of the generator and the look at the relay: bench is stopped meanwhile
+	worker=$(pgrep --parent "$BENCH_PID")
+	kill -STOP "$worker"
+	release
+	until_that has_ended "${STARTED[1]}"
+	kill -KILL "${STARTED[0]%%:*}"
+	until_that has_ended "${STARTED[0]}"
+	kill -CONT "$worker"
+	ended 5
+	assert_host_restored
+	grep -q '^bench: the relay of r1 died during the run' "$WORK/err"
+	[[ -z $(find "$RESULTS" -name result.json) ]]
+}
+
 @test "a relay that ignores SIGTERM is killed, and the run is invalid" {
 	need_root
 	# stopped, it cannot answer
-	start run short
-	in_window
+	BENCH_PATIENCE=1 start_held run short
 	kill -STOP "${STARTED[0]%%:*}"
+	release
 	ended 5
 	assert_equal "$(cat "$RESULTS"/short/*/raw/r1.exit)" 137
 	assert_host_restored
 }
 
-# What `start` starts is bench by now, and hears signals.
-bench_begun() {
-	[[ $(tr '\0' ' ' <"/proc/$BENCH_PID/cmdline") == "bash $BENCH "* ]]
+# Of the stops of bench: where each is, is in host/stops.bash.
+stops() {
+	sed -n "s/^readonly STOPS='\(.*\)'$/\1/p" "$HARNESS/host/stops.bash"
 }
 
-@test "Ctrl-C twice, at one moment or another of a comparison of twins" {
+@test "Ctrl-C twice, at each moment of a comparison of twins or of one run" {
 	need_root
-	local delay
-	scenario paired compare=cpu_ns_per_packet twin=yes window_ms=1500
-	for delay in 0 0.03 0.1 0.2 0.3 0.45 0.6 0.8 1 1.3 1.7 2.2 2.9 3.6; do
-		start compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --scenario paired
-		STARTED=()
-		eventually bench_begun
-		sleep "$delay"
+	local point points what
+	scenario paired compare=cpu_ns_per_packet twin=yes
+	read -ra points < <(stops)
+	((${#points[@]} >= 10))
+	for point in "${points[@]}"; do
+		what=(compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --scenario paired)
+		[[ $point != @(ready|sent|drained|evaluated) ]] || what=(run short)
+		echo "to be stopped: $point of ${what[0]}"
+		start_stopped "$point" "${what[@]}"
 		# as timeout(1) does it: to bench, then to its group
 		kill -INT "$BENCH_PID"
 		kill -INT -- "-$BENCH_PID" || true # it may have ended
@@ -129,28 +169,78 @@ bench_begun() {
 	done
 }
 
-# with_tool NAME SCRIPT: puts a program of that name in front of the real one ($REAL).
-with_tool() {
-	mkdir -p "$WORK/bin"
-	printf '#!/usr/bin/env bash\nREAL=%q WORK=%q\n%s\n' "$(command -v "$1")" "$WORK" "$2" >"$WORK/bin/$1"
-	chmod +x "$WORK/bin/$1"
-	PATH=$WORK/bin:$PATH
+# holding_program NAME PATTERN: the program says into $WORK/stop that it has done what PATTERN matches, and goes no further.
+holding_program() {
+	rm -f "$WORK/stop"
+	mkfifo "$WORK/stop"
+	with_program "$1" "
+		\"\$REAL\" \"\$@\" || exit
+		[[ \$* != $2 ]] || { echo done >\"\$WORK/stop\"; exec sleep infinity; }"
+}
+
+@test "Ctrl-C after a namespace or a link was made, before bench knows of it" {
+	need_root
+	local made
+	for made in '*netns\ add*sink' '*link\ add\ out0*'; do
+		holding_program ip "$made"
+		start run short
+		hear "$WORK/stop"
+		ip netns list | grep -q "^mcr-$BENCH_PID-" # there is something to undo
+		kill -INT -- "-$BENCH_PID"
+		ended 130
+		assert_host_restored
+		assert_nothing_left
+		rm "$WORK/bin/ip"
+		hash -r
+	done
+}
+
+@test "Ctrl-C while bench cleans up after a Ctrl-C: it goes on" {
+	need_root
+	start_stopped ready run short
+	started 1
+	mkfifo "$WORK/undoing"
+	kill -INT -- "-$BENCH_PID"
+	hear "$WORK/undoing"
+	kill -INT "$BENCH_PID"
+	kill -INT -- "-$BENCH_PID"
+	kill -TERM -- "-$BENCH_PID"
+	touch "$WORK/undoing.go"
+	ended 130
+	assert_equal "$(<"$WORK/err")" 'short: relay run of 600 s'
+	assert_host_restored
+	assert_nothing_left
+}
+
+@test "a bench that is stopped goes no further; a stop that there is not is refused" {
+	need_root
+	start_stopped sent run short
+	mkfifo "$WORK/other"
+	kill -0 "$BENCH_PID"
+	assert_equal "$(find "$RESULTS" -name result.json)" ''
+	kill -TERM "$BENCH_PID"
+	ended 143
+	local wrong
+	for wrong in "nowhere:$WORK/other" "ready:$WORK/no fifo" ready; do
+		BENCH_STOP_AT=$wrong measure run short
+		assert_equal "$status" 64
+		assert_said "BENCH_STOP_AT: '.*' is not POINT:FIFO"
+	done
 }
 
 @test "failure in the middle of building the topology" {
 	need_root
-	local before namespace
+	local namespace
 	# shellcheck disable=SC2016 # for the script
-	with_tool ethtool '
+	with_program ethtool '
 		printf x >>"$WORK/calls"
 		(($(stat -c %s "$WORK/calls") < 5)) || { echo "netlink error: no such luck" >&2; exit 1; }
 		exec "$REAL" "$@"'
-	before=$(sysctls)
 	measure run short
 	assert_equal "$status" 4
 	assert_said "'ip netns exec .* ethtool .*' failed: netlink error: no such luck"
-	[[ -s $WORK/calls ]]
-	assert_equal "$(sysctls)" "$before"
+	assert_equal "$(stat -c %s "$WORK/calls")" 5
+	assert_equal "$(sysctls)" "$SYSCTLS"
 	namespace=$(sed -n "s/.*exec \(mcr-[0-9]*\)-.*/\1/p" <<<"$stderr")
 	assert_equal "$(ip netns list | grep -c "^$namespace-" || true)" 0
 	assert_nothing_left
@@ -169,6 +259,7 @@ with_tool() {
 	assert_equal "$status" 4
 	assert_said "less than 32 MB are free in ${MOUNTED[0]}; make room or name another folder"
 	RESULTS=${MOUNTED[0]} assert_nothing_left
+	[[ ! -e $WORK/sysctl.log ]]
 }
 
 @test "disk that becomes full in the middle: no result, a reason" {
@@ -176,10 +267,9 @@ with_tool() {
 	MOUNTED=("$WORK/disk") RESULTS=$WORK/disk
 	mkdir "${MOUNTED[0]}"
 	mount -t tmpfs -o size=40m none "${MOUNTED[0]}"
-	scenario long window_ms=1500
-	start run long
-	in_window
-	dd if=/dev/zero of="$RESULTS/filler" bs=64k status=none 2>/dev/null || true
+	start_held run short
+	dd if=/dev/zero of="$RESULTS/filler" bs=4k status=none 2>/dev/null || true # until it is full
+	release
 	if wait "$BENCH_PID"; then
 		fail "it ended with 0"
 	fi
@@ -187,7 +277,7 @@ with_tool() {
 	[[ -z $(find "$RESULTS" -name result.json) ]]
 	grep -q 'cannot write\|the generator failed' "$WORK/err"
 	grep -q 'the disk under it is full' "$WORK/err"
-	assert_equal "$(left_over)" $'./filler\n./long\n./long/SITTING.failed'
+	assert_equal "$(left_over)" $'./filler\n./short\n./short/SITTING.failed'
 }
 
 # journal COMMANDS: with undo, and a journal below WORK; $1 is the harness.
@@ -197,6 +287,7 @@ journal() {
 		- "$HARNESS" "$WORK" "$1"
 }
 
+# shellcheck disable=SC2016 # for the shell
 @test "the journal is played backwards, each line, whatever becomes of another one" {
 	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open one
@@ -211,6 +302,7 @@ journal() {
 	assert_equal "$(ls -A "$WORK/journals")" ''
 }
 
+# shellcheck disable=SC2016 # for the shell
 @test "a journal of a process that lives is left to it; of one that is dead, it is played" {
 	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open living

@@ -4,7 +4,10 @@
 
 load ../lib/bench
 
-# shellcheck disable=SC2034 # read by bats
+# paired [KEY=VALUE]...: a scenario that is compared.
+paired() {
+	scenario paired compare=cpu_ns_per_packet compare_window_ms=600000 "$@"
+}
 
 refused() {
 	run --separate-stderr "$BENCH" "$@"
@@ -18,7 +21,7 @@ need_perf() {
 }
 
 @test "compare: what it cannot understand" {
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	refused compare --budget soon
 	assert_said "--budget: 'soon' is not a number of minutes such as 5 or 0.5"
 	refused compare --scenario nowhere
@@ -30,7 +33,7 @@ need_perf() {
 	sed -i '/^compare = /d' "$BENCH_SCENARIOS/paired.conf"
 	refused compare
 	assert_said "no scenario in .* says what to compare"
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	refused compare --rounds 3
 	assert_said "this command does not take '--rounds'"
 	need_root
@@ -44,7 +47,7 @@ need_perf() {
 
 @test "compare: a build that does not run is invalid" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$(type -P true)" --results "$RESULTS"
 	assert_failure 5
 	[[ $stderr == *'the relay of r1 did not'* ]]
@@ -100,13 +103,12 @@ commit() {
 	# shellcheck disable=SC2016 # for make
 	printf '%s\n' '$(BUILD)/mcrelay: Makefile' \
 		"	mkdir -p \$(@D) && cp '$PROGRAMS/mcrelay' \$@ && printf $2 >>\$@" '$(BUILD)/trafficgen:' \
-		"	mkdir -p \$(@D) && cp '$PROGRAMS/trafficgen' \$@" >"$1/Makefile"
+		"	mkdir -p \$(@D) && cp '$BUILD/trafficgen' \$@" >"$1/Makefile"
 	git -C "$1" add .
 	git -C "$1" -c user.name=test -c user.email=test@localhost commit -qm "$2"
 }
 
 measure_copy() {
-	unset BUILD
 	# shellcheck disable=SC2030,SC2031 # for this test
 	BENCH=$copy/harness/bench measure compare "$@"
 }
@@ -122,20 +124,25 @@ assert_compared() {
 @test "compare: in a fresh clone it builds base, head, and what measures them" {
 	need_root
 	local copy=$WORK/copy
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	mkdir "$copy"
 	cp -r "$HARNESS" "$ROOT/baselines" "$ROOT/.gitignore" "$copy"
 	git -C "$copy" init -q
 	commit "$copy" 1
 	commit "$copy" 2
+	unset BUILD
+	with_clock
 	measure_copy --budget 0.1
+	assert_equal "$status" 4 # one pair tells nothing
 	# these scenarios are the test's own: the verdict says that they were not held against those of the base
 	assert_equal "$(jq '[.scenarios.paired.reasons[] | select(contains("are not those of the source tree"))] | length' \
 		"$RESULTS"/compare/*/compare.json)" 1
 	assert_compared 1 2
 	# the base is there already; a change that is not committed is another head
 	sed -i 's/printf 2/printf 3/' "$copy/Makefile"
+	with_clock
 	measure_copy --budget 0.1
+	assert_equal "$status" 4
 	assert_compared 2 3
 	# what does not build is no verdict
 	rm "$copy/build/trafficgen"
@@ -240,7 +247,7 @@ copy_says() {
 
 @test "compare: ends with the first pair that does not count" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	printf '#!/bin/sh\nexec "%s" "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/another"
 	chmod +x "$WORK/another"
 	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/another"
@@ -249,34 +256,89 @@ copy_says() {
 	assert_equal "$(jq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 1
 }
 
-@test "compare: two builds in turn, each the one that was named, until there is a verdict" {
+# ran KEY WHO...: of the runs of pair NN, PAIR/WHO/result.json of each.
+ran() {
+	local which key=$1
+	for which in "${@:2}"; do
+		jq -r "$key" "$folder/paired/first/$which/result.json"
+	done
+}
+
+@test "compare: two builds in turn, each the one that was named, until the time is over" {
 	need_root
-	local folder
-	scenario paired compare=cpu_ns_per_packet
+	local folder base head
+	paired
 	cp "$PROGRAMS/mcrelay" "$WORK/copy"
 	printf 'x' >>"$WORK/copy" # another program, which does the same
+	base=$(sha256sum <"$PROGRAMS/mcrelay") head=$(sha256sum <"$WORK/copy")
+	base=${base%% *} head=${head%% *}
 	export GITHUB_STEP_SUMMARY="$WORK/job summary"
 	printf '# mine\n' >"$GITHUB_STEP_SUMMARY"
+	with_clock # a control and two runs are 18 s: the second pair begins in time, the third one does not
 	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" \
-		--budget 0.3 --results "$RESULTS" --markdown "$WORK/summary"
-	# such short runs on a busy machine may tell nothing
-	[[ $status == [04] ]] || fail "exit status $status: $output $stderr"
+		--budget 0.4 --results "$RESULTS" --markdown "$WORK/summary"
+	assert_failure 4
 	folder=$(echo "$RESULTS"/compare/*)
-	run jq -r '.verdict, (.scenarios.paired | .builds.base != .builds.head, (.blocks_raw.first | length >= 2))' \
-		"$folder/compare.json"
-	assert_output --regexp '^(PASS|INCONCLUSIVE|UNFIT)
-true
-true$'
 	assert_schema compare "$folder/compare.json"
+	run jq -r '.verdict, (.scenarios.paired | .pairs, (.blocks_raw.first | map(.pair) | join(" ")), .builds.base, .builds.head,
+		.reasons[0], .reasons[-1])' "$folder/compare.json"
+	assert_output "INCONCLUSIVE
+2
+01 02
+$base
+$head
+the time that --budget gave is over
+how much time had passed was told by $WORK/clock"
+	assert_equal "$(ran .sut.sha256 01/base 02/base 01/head 02/head)" "$base
+$base
+$head
+$head"
+	# base head head base
+	assert_equal "$(ran .window_ns[0] 01/base 01/head 02/head 02/base)" \
+		"$(ran .window_ns[0] 01/base 01/head 02/head 02/base | sort -n)"
+	[[ -e $folder/paired/first/01/control/result.json && ! -e $folder/paired/first/02/control ]]
 	cmp "$folder/compare.md" "$WORK/summary"
 	grep -q 'head against base' "$WORK/summary"
 	assert_equal "$(cat "$GITHUB_STEP_SUMMARY")" $'# mine\n'"$(cat "$WORK/summary")"
-	run jq -rs 'map(.sut.sha256) | unique | length' "$folder"/paired/first/*/{base,head}/result.json
-	assert_output 2
+}
+
+@test "compare: it asks for more pairs until there is a verdict, and not once more" {
+	# shellcheck disable=SC2016 # for the script
+	sourced '
+		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
+		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
+		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
+		scenario_as_compared() { :; }
+		topology_ready() { :; }
+		measure() { echo "control ${2##*/first/}"; }
+		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
+		compare_pair_valid() { :; }
+		compare_ask() {
+			echo x >>"$WORK/asked"
+			case $(wc -l <"$WORK/asked") in
+			1) printf "first 01 base head\nfirst 02 head base\n" ;;
+			2) printf "first 03 head base\n" ;;
+			esac
+		}
+		compare_scenario paired 2>/dev/null'
+	assert_success
+	assert_output 'control 01/control
+base 01
+head 01
+head 02
+base 02
+control 03/control
+head 03
+base 03'
+	assert_equal "$(wc -l <"$WORK/asked")" 3
 }
 
 @test "profile: where the time goes, and what is left of perf" {
 	need_perf
+	# perf looks for as long as the window says, which is a real one here
+	scenario short window_ms=3000 control_window_ms=300
+	export BUILD=$PROGRAMS
+	lock_free
 	run --separate-stderr "$BENCH" profile short --results "$RESULTS"
 	assert_success
 	assert_line --partial 'the relay itself'
@@ -285,25 +347,37 @@ true$'
 	assert_output true
 }
 
-@test "budget: counted from outside; no probe is left" {
+# budgets FILTER: changes each budget.
+budgets() {
+	jq ".budgets |= with_entries($1)" "$ROOT/baselines/budgets.json" >"$BENCH_BASELINES/budgets.json"
+}
+
+@test "budget: counted from outside, within it and beyond; no probe is left" {
 	need_perf
 	scenario budget
-	run --separate-stderr "$BENCH" budget --rounds 1 --results "$RESULTS"
-	[[ $status == [03] ]] || fail "exit status $status: $output $stderr"
-	assert_line --regexp 'system calls +[0-9]'
+	budgets '.value.value = 1e6'
+	measure budget --rounds 1
+	assert_equal "$status" 0
+	assert_line --regexp 'system calls +[1-9]'
 	assert_line --regexp 'allocations +0.00 '
 	assert_schema budget "$RESULTS"/budget/*/budget.json
+	rm -r "$RESULTS"
+	budgets '.value.value = if .key == "system calls" then 0 else 1e6 end'
+	measure budget --rounds 1
+	assert_equal "$status" 3
+	assert_equal "$(jq -r '.figures | map_values(.verdict) | to_entries[] | select(.value != "PASS").key' \
+		"$RESULTS"/budget/*/budget.json)" 'system calls'
 	run perf probe --list
 	refute_output --partial mcrelay_budget
 }
 
 @test "compare_KEY changes the scenario in what bench compare measures, and nowhere else" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet compare_rate_pps=30000 compare_window_ms=1200
+	paired compare_rate_pps=30000 compare_window_ms=600001
 	measure noise paired 2
 	assert_equal "$status" 0
 	run jq -r '.declared.rate_pps, .window_ns[1] - .window_ns[0]' "$RESULTS"/paired/*/runs/0001/relay/result.json
-	assert_output $'30000\n1200000000'
+	assert_output $'30000\n600001000000'
 	rm -r "$RESULTS"
 	measure run paired
 	assert_equal "$status" 0
@@ -312,24 +386,26 @@ true$'
 
 @test "noise: the same program again and again" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet
+	paired
 	refused noise paired 1 --results "$RESULTS"
 	assert_said 'an even number of runs from 2 to 9998'
-	run --separate-stderr "$BENCH" noise paired 10 --results "$RESULTS"
-	assert_success
+	measure noise paired 4
+	assert_equal "$status" 0
 	run jq -r '"\(.schema) \(.scenario) \(.metric) \(.runs | length) \([.runs[] | select(.control)] | length)"' \
 		"$RESULTS"/paired/*/noise.json
-	assert_output --regexp '^1 paired cpu_ns_per_packet (9|10) [23]$'
+	assert_output '1 paired cpu_ns_per_packet 4 1'
 }
 
 @test "twins: both runs of a pair at the same time, each with an account of its own" {
 	need_root
-	scenario paired compare=cpu_ns_per_packet compare_twin=yes
-	measure noise paired 4
-	assert_equal "$status" 0
-	run jq -rs 'map(.window_ns) | (.[0][0] - .[1][0] | fabs < 2e8), (.[2][0] > .[1][1])' \
+	paired compare_twin=yes
+	start_twins_held
+	release
+	ended 0
+	# the packets of the first pair had all arrived before the second pair began
+	run jq -rs '.[2].window_ns[0] > ([.[0, 1].generator.samples[-1][0]] | max)' \
 		"$RESULTS"/paired/*/runs/000[123]/relay/result.json
-	assert_output $'true\ntrue'
+	assert_output true
 	run jq -r '.valid, (.ledger | length > 0)' "$RESULTS"/paired/*/runs/0002/relay/result.json
 	assert_output $'true\ntrue'
 	run jq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
@@ -337,10 +413,19 @@ true$'
 	assert_no_namespace
 }
 
+# start_twins_held: both generators of the first pair hold at the same time, when each relay has passed its packets on.
+start_twins_held() {
+	rm -f "$WORK"/hold*
+	mkfifo "$WORK/hold"
+	GENERATOR_HOLD=$WORK/hold start noise paired 4
+	hear "$WORK/hold" 2
+	started 4
+}
+
 @test "twins: one that cannot run ends both, and says why" {
 	need_root
 	local who
-	scenario paired compare=cpu_ns_per_packet compare_twin=yes
+	paired compare_twin=yes
 	for who in '--base-options' '--head-options'; do
 		measure compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" "$who" '--no-such-option'
 		assert_equal "$status" 5
@@ -353,11 +438,9 @@ true$'
 @test "twins: SIGTERM and Ctrl-C end both, and the host is as before" {
 	need_root
 	local signal
-	scenario paired compare=cpu_ns_per_packet compare_twin=yes window_ms=5000
+	paired compare_twin=yes
 	for signal in TERM INT; do
-		start noise paired 4
-		eventually counting_twins
-		mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
+		start_twins_held
 		if [[ $signal == INT ]]; then
 			kill -INT -- "-$BENCH_PID" # as a terminal does
 		else
@@ -367,23 +450,4 @@ true$'
 		assert_host_restored
 		assert_nothing_left
 	done
-}
-
-counting_twins() {
-	[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
-	local matched
-	matched=$(tail -qn 1 "$RESULTS"/paired/*.partial/runs/000[12]/relay/raw/r1.series.ndjson 2>/dev/null |
-		jq -s 'map(.total.matched) | if length == 2 then min else 0 end') || true
-	((matched > 1000))
-}
-
-# Twelve pairs took a minute, and twelve are still to come until the next look.
-@test "compare: the time to go is that of the pairs so far" {
-	# shellcheck disable=SC2016 # for the shell that it starts
-	run bash -euo pipefail -c 'source "$1/host/common.bash"; source "$1/verdict/paired/compare.bash"
-		progress() { echo "$1"; }
-		COMPARE_BEGUN=40 SECONDS=100
-		compare_progress short first 13 $'"'first 13 base head\nfirst 24 head base'"' 12' - "$HARNESS"
-	assert_success
-	assert_output 'short: first block, pair 13 of 24 for the next look, 60 s to go'
 }

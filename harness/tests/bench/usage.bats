@@ -113,8 +113,8 @@ bad_scenario() {
 }
 
 @test "scenario file: each mistake is named with file, line and what was expected" {
-	bad_scenario "bad.conf:13: unknown key 'colour'" colour=blue
-	bad_scenario "bad.conf:12: rate_pps: found 'fast', expected packets per second" rate_pps=fast
+	bad_scenario "bad.conf:14: unknown key 'colour'" colour=blue
+	bad_scenario "bad.conf:13: rate_pps: found 'fast', expected packets per second" rate_pps=fast
 	bad_scenario "payload_bytes: found '17', expected a size from 18 to 8972 bytes, or imix" payload_bytes=17
 	bad_scenario "payload_bytes: found '8973'" payload_bytes=8973
 	bad_scenario "profile: found 'copper', expected wire, gro or plain" profile=copper
@@ -123,18 +123,18 @@ bad_scenario() {
 	bad_scenario "sink: found 'guess', expected count or receive" sink=guess
 	bad_scenario "offload_tx-udp-segmentation: found 'maybe', expected on or off" \
 		offload_tx-udp-segmentation=maybe
-	bad_scenario "bad.conf:13: compare_rate_pps: found 'fast', expected packets per second" compare_rate_pps=fast
-	bad_scenario "bad.conf:13: unknown key 'compare_colour'" compare_colour=blue
+	bad_scenario "bad.conf:14: compare_rate_pps: found 'fast', expected packets per second" compare_rate_pps=fast
+	bad_scenario "bad.conf:14: unknown key 'compare_colour'" compare_colour=blue
 	bad_scenario "bad.conf: 'rate_pps' is missing" rate_pps=
 	bad_scenario "topology: no topology in harness/topology/moebius.bash" topology=moebius
 	scenario bad
 	printf 'rate_pps = 1\n' >>"$BENCH_SCENARIOS/bad.conf"
 	refused run bad
-	assert_said "bad.conf:13: 'rate_pps' stands twice"
+	assert_said "bad.conf:14: 'rate_pps' stands twice"
 	scenario bad
 	printf 'just words\n' >>"$BENCH_SCENARIOS/bad.conf"
 	refused run bad
-	assert_said "bad.conf:13: found 'just words', expected 'key = value'"
+	assert_said "bad.conf:14: found 'just words', expected 'key = value'"
 }
 
 @test "nothing in a scenario file is executed" {

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# bench: what the tests of harness/bench share. They run it as a user does, on short scenarios of
-# their own, and compare the host before and after. Nothing waits for a time; nothing is killed
-# but by the PID that bench itself recorded under /run/mcrelay-bench/PID.
+# bench: what the tests of harness/bench share. They run it as a user does, on scenarios of their own, and compare the
+# host before and after. Nothing waits for a time, and nothing depends on how fast the machine is or on who else is at
+# work on it: unless a test says otherwise, BUILD's generator is generator.py, whose few packets nobody can lose and whose
+# window is over when all has happened; what is host-wide stands in files of the test's own (sysctl). Nothing is killed but by
+# the PID that bench itself recorded under /run/mcrelay-bench/PID.
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -12,17 +14,20 @@ ROOT=$(dirname "$HARNESS")
 BENCH=$HARNESS/bench
 PROGRAMS=$(realpath "${BUILD:-$ROOT/build}")
 STATE_ROOT=/run/mcrelay-bench
+# One that hangs: no test is that long.
 # shellcheck disable=SC2034 # read by bats
 BATS_TEST_TIMEOUT=600
 
 setup() {
 	WORK=$BATS_TEST_TMPDIR
 	RESULTS="$WORK/re sults" # a blank, as in many a home
-	export BENCH_SCENARIOS=$WORK/scenarios BENCH_BASELINES=$WORK/baselines BUILD=$PROGRAMS
-	mkdir -p "$BENCH_SCENARIOS" "$BENCH_BASELINES"
+	export BENCH_SCENARIOS=$WORK/scenarios BENCH_BASELINES=$WORK/baselines BUILD=$WORK/build BENCH_PATIENCE=20
+	mkdir -p "$BENCH_SCENARIOS" "$BENCH_BASELINES" "$BUILD"
 	cp "$ROOT"/baselines/{budgets,phase4}.json "$BENCH_BASELINES"
 	scenario short
-	BENCH_PID='' MOUNTED=()
+	BENCH_PID='' STARTED=() MOUNTED=()
+	with_generator "$HARNESS/tests/lib/generator.py"
+	with_sysctls
 }
 
 teardown() {
@@ -40,7 +45,8 @@ need_root() {
 	[[ -x $PROGRAMS/mcrelay && -x $PROGRAMS/trafficgen ]] || fail "no programs in $PROGRAMS; run: make"
 }
 
-# scenario NAME [KEY=VALUE]...: a short scenario with changes; KEY= leaves the key out.
+# scenario NAME [KEY=VALUE]...: a short scenario with changes; KEY= leaves the key out. Its window is as long as generator.py
+# may take at most.
 scenario() {
 	local file=$BENCH_SCENARIOS/$1.conf change
 	cat >"$file" <<-END
@@ -51,7 +57,8 @@ scenario() {
 		flows = 1
 		gso_segments = 1
 		warmup_ms = 100
-		window_ms = 900
+		window_ms = 600000
+		report_interval_ms = 10
 		relay_options = --exclusive
 		offload_tx-udp-segmentation = off
 		offload_generic-receive-offload = off
@@ -63,62 +70,131 @@ scenario() {
 	done
 }
 
-# eventually COMMAND...: polls; fails the test when it has not succeeded after 20 s.
-eventually() {
-	local deadline=$((SECONDS + 20))
-	until "$@"; do
-		((SECONDS < deadline)) || fail "not within 20 s: $*"
-		sleep 0.02
-	done
+# with_generator PROGRAM: BUILD is a folder whose relay is the real one, and whose generator is PROGRAM, in Python; its
+# receiver is the real one, too.
+with_generator() {
+	export REAL_TRAFFICGEN=$PROGRAMS/trafficgen
+	ln -sf "$PROGRAMS/mcrelay" "$BUILD/mcrelay"
+	# shellcheck disable=SC2016 # for the program
+	printf '#!/bin/sh\n[ "$1" = send ] || exec "%s" "$@"\nexec /usr/bin/python3 -SE "%s" "$@"\n' \
+		"$REAL_TRAFFICGEN" "$1" >"$BUILD/trafficgen"
+	chmod +x "$BUILD/trafficgen"
 }
 
+# with_program NAME SCRIPT: puts a program of that name in front of the real one ($REAL), for bench and what it starts.
+with_program() {
+	mkdir -p "$WORK/bin"
+	printf '#!/bin/bash\nREAL=%q WORK=%q\n%s\n' "$(command -v "$1")" "$WORK" "$2" >"$WORK/bin/$1"
+	chmod +x "$WORK/bin/$1"
+	[[ $PATH == "$WORK/bin:"* ]] || export PATH=$WORK/bin:$PATH
+}
+
+# What bench sets host-wide is kept in files, one for each name; $WORK/sysctl.log has each change in its order. Where there
+# is a FIFO $WORK/undoing, putting back the first value (which is undone last) waits for a file $WORK/undoing.go.
+with_sysctls() {
+	mkdir "$WORK/sysctl"
+	printf 1001 >"$WORK/sysctl/net.core.wmem_max"
+	printf 1002 >"$WORK/sysctl/net.core.wmem_default"
+	printf 1003 >"$WORK/sysctl/net.core.rmem_max"
+	printf 1004 >"$WORK/sysctl/net.core.netdev_max_backlog"
+	# shellcheck disable=SC2016 # for the program
+	with_program sysctl '
+		case ${!#} in
+		net.core.*=*)
+			setting=${!#}
+			[[ -e $WORK/sysctl/${setting%%=*} ]] || exit 255
+			[[ $setting != *=1001 || ! -p $WORK/undoing ]] || {
+				echo held >"$WORK/undoing"
+				until [[ -e $WORK/undoing.go ]]; do sleep 0.02; done
+			}
+			printf %s "${setting#*=}" >"$WORK/sysctl/${setting%%=*}"
+			echo "$setting" >>"$WORK/sysctl.log"
+			;;
+		net.core.*) cat "$WORK/sysctl/${!#}" ;;
+		*) exec "$REAL" "$@" ;;
+		esac'
+	SYSCTLS=$(sysctls)
+}
+
+sysctls() {
+	tail -n +1 "$WORK"/sysctl/*
+}
+
+# lock_free: the last one of what an earlier bench has started has ended.
 lock_free() {
-	mkdir -p "$STATE_ROOT" && flock --nonblock "$STATE_ROOT/lock" true
+	mkdir -p "$STATE_ROOT"
+	flock "$STATE_ROOT/lock" true
 }
 
 # measure ARGUMENT...: bench in the foreground, as bats' run does it, stderr apart.
 measure() {
-	eventually lock_free
+	lock_free
 	run --separate-stderr "$BENCH" "$@" --results "$RESULTS"
 	# shellcheck disable=SC2154 # set by run
 	printf '%s\n' "$output" "$stderr" # bats shows it when the test fails
 }
 
-# measure_fit ARGUMENT...: the same, again while the machine is unfit: a neighbour may have had the generator's time.
-measure_fit() {
-	local try
-	for try in 1 2 3 4 5; do
-		measure "$@"
-		((status == 4)) || return 0
-		echo "unfit, try $try"
-		rm -rf "$RESULTS" "$WORK/summary.md"
-	done
-}
-
 # start ARGUMENT...: bench in the background, leader of a process group of its own, as at a terminal.
 start() {
-	eventually lock_free
-	SYSCTLS=$(sysctls)
-	/usr/bin/python3 -c 'import os, signal, sys
-for number in signal.SIGINT, signal.SIGHUP, signal.SIGPIPE:
-    signal.signal(number, signal.SIG_DFL)
-os.setsid()
-os.execv(sys.argv[1], sys.argv[1:])' "$BENCH" "$@" --results "$RESULTS" >"$WORK/out" 2>"$WORK/err" 3>&- &
+	lock_free
+	STARTED=()
+	env --default-signal=INT,HUP,PIPE,QUIT setsid "$BENCH" "$@" --results "$RESULTS" >"$WORK/out" 2>"$WORK/err" 3>&- &
 	BENCH_PID=$!
 }
 
-# in_window: until traffic flows and the relay has counted some; reads who runs.
-in_window() {
-	eventually counting
-	mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
-	((${#STARTED[@]} >= 2)) || fail "the journal names ${#STARTED[@]} processes"
+# start_held ARGUMENT...: the same, and its generator holds when its packets have arrived, until `release`. Returns when it does.
+start_held() {
+	rm -f "$WORK"/hold*
+	mkfifo "$WORK/hold"
+	GENERATOR_HOLD=$WORK/hold start "$@"
+	hear "$WORK/hold"
+	started 2
 }
 
-counting() {
-	[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
-	local matched
-	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/{raw,rounds/*/*/raw}/r1.series.ndjson 2>/dev/null | jq .total.matched) || true
-	((matched > 1000))
+release() {
+	touch "$WORK/hold.go"
+}
+
+# with_clock: for a comparison, each time that generator.py has sent takes six seconds, however long it is.
+with_clock() {
+	printf 0 >"$WORK/clock"
+	export BENCH_CLOCK=$WORK/clock GENERATOR_CLOCK=$WORK/clock
+}
+
+# start_stopped POINT ARGUMENT...: bench in the background, which stops at POINT (host/stops.bash). Returns when it does.
+start_stopped() {
+	rm -f "$WORK/stop"
+	mkfifo "$WORK/stop"
+	BENCH_STOP_AT=$1:$WORK/stop start "${@:2}"
+	hear "$WORK/stop"
+}
+
+# hear FIFO [TIMES]: until something is said there, so often; fails when bench ends before that.
+hear() {
+	local fifo times=${2:-1}
+	exec {fifo}<>"$1"
+	while ((times > 0)); do
+		if read -rt 0.5 -u "$fifo"; then
+			times=$((times - 1))
+		else
+			[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+		fi
+	done
+	exec {fifo}>&-
+}
+
+# started NUMBER: reads in the journal who runs, so many at least.
+started() {
+	mapfile -t STARTED < <(sed -n "s/^'process_stop' '\([0-9]*:[0-9]*\)' *$/\1/p" "$STATE_ROOT/$BENCH_PID/undo")
+	((${#STARTED[@]} >= $1)) || fail "the journal names ${#STARTED[@]} processes"
+}
+
+# until_that COMMAND...: polls; fails when bench ends before it has succeeded.
+until_that() {
+	until "$@"; do
+		[[ -d /proc/$BENCH_PID ]] || fail "bench has ended early: $(cat "$WORK/err")"
+		sleep 0.02
+	done
 }
 
 # ended STATUS: waits for bench, and checks its exit status.
@@ -126,10 +202,6 @@ ended() {
 	local status=0
 	wait "$BENCH_PID" || status=$?
 	assert_equal "exit status $status: $(cat "$WORK/err")" "exit status $1: $(cat "$WORK/err")"
-}
-
-sysctls() {
-	sysctl net.core.wmem_max net.core.wmem_default net.core.rmem_max net.core.netdev_max_backlog
 }
 
 # The host is as it was before `start`: namespaces, sysctls, processes, journal.
@@ -179,9 +251,10 @@ result() {
 	jq -r "$1" "$RESULTS"/*/*/result.json
 }
 
-# assert_schema NAME FILE: the file is as harness/result/schema/NAME.schema.json says.
+# assert_schema NAME FILE...: each file is as harness/result/schema/NAME.schema.json says.
 assert_schema() {
 	/usr/bin/python3 -c 'import json, sys, jsonschema
-schema, document = (json.load(open(path)) for path in sys.argv[1:])
-jsonschema.Draft202012Validator(schema).validate(document)' "$HARNESS/result/schema/$1.schema.json" "$2"
+schema, *documents = (json.load(open(path)) for path in sys.argv[1:])
+for document in documents: jsonschema.Draft202012Validator(schema).validate(document)' \
+		"$HARNESS/result/schema/$1.schema.json" "${@:2}"
 }

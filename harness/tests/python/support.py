@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import importlib
 import io
 import json
@@ -48,6 +49,7 @@ def process(name: str, *arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command(name, *arguments), text=True, capture_output=True, check=False, cwd=ROOT, **options)
 
 
+@functools.cache
 def schema(name: str, part: str | None = None):
     """A validator of harness/result/schema/NAME.schema.json, or of one of its definitions."""
     import jsonschema

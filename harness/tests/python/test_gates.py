@@ -71,7 +71,7 @@ class Gates(unittest.TestCase):
         self.assertIn("# skip not among", self.said("paired.bats", BENCH_COMPARE_OPTIONS="--scenario single-hop")[0])
 
     def test_a_sitting_without_a_verdict(self):
-        for status in (4, 5, 64, 1, 0):
+        for status in (4, 0):  # which is not looked at
             self.bench(status, "bench: another bench is measuring on this machine\n")
             for line in self.said("paired.bats")[:2]:
                 self.assertTrue(line.startswith("not ok"), line)

@@ -50,11 +50,12 @@ compare_run() {
 	measure relay "$COMPARE_PAIR/$1"
 }
 
-# More pairs tell more than longer ones, and a control only has to show what the generator can do.
+# More pairs tell more than longer ones, and a control only has to show what the generator can do. What a scenario says for
+# a comparison (compare_window_ms) it means.
 compare_shape() {
 	local ms
 	scenario_as_compared
-	((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
+	[[ -n ${SCENARIO[compare_window_ms]:-} ]] || ((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
 	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
 }
@@ -67,7 +68,7 @@ compare_ask() {
 compare_in_time() {
 	local tenths=${BUDGET/./}
 	[[ $BUDGET == *.* ]] || tenths+=0
-	[[ -z $BUDGET ]] || ((SECONDS - COMPARE_BEGUN < 10#$tenths * 6))
+	[[ -z $BUDGET ]] || (($(clock_s) - COMPARE_BEGUN < 10#$tenths * 6))
 }
 
 # compare_progress SCENARIO BLOCK NUMBER PLAN PAIRS-SO-FAR: what the pairs so far took, the next ones will take.
@@ -75,7 +76,7 @@ compare_progress() {
 	local last pair_ms=8000
 	last=$(tail -1 <<<"$4")
 	last=${last#* } last=${last%% *}
-	(($5 == 0)) || pair_ms=$(((SECONDS - COMPARE_BEGUN) * 1000 / $5))
+	(($5 == 0)) || pair_ms=$((($(clock_s) - COMPARE_BEGUN) * 1000 / $5))
 	progress "$1: $2 block, pair $3 of $last for the next look, $(seconds $(((10#$last - 10#$3 + 1) * pair_ms / 1000 * 1000))) to go"
 }
 
@@ -89,8 +90,9 @@ command_compare() {
 	sitting_open compare compare "$@"
 	compare_programs
 	compare_describe_programs
+	[[ -z ${BENCH_CLOCK:-} ]] || COMPARE_NOTES+=("how much time had passed was told by $BENCH_CLOCK")
 	for name in "${CHOSEN[@]}"; do
-		COMPARE_BEGUN=$SECONDS
+		COMPARE_BEGUN=$(clock_s)
 		compare_scenario "$name"
 	done
 	for name in "${CHOSEN[@]}"; do
