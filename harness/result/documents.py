@@ -11,7 +11,7 @@ SCHEMAS = HARNESS / "result/schema"
 LONGEST = 160  # of what a validator says, which may quote a whole document
 
 
-class Faulty(Exception):
+class Faulty(ValueError):
     """A file is not what it has to be; the message says which one and why."""
 
 

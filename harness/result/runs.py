@@ -4,12 +4,10 @@ rounds/NN/NAME/result.json; NAME is what was measured in each round: relay and c
 import json
 from pathlib import Path
 
+from harness.result.documents import Faulty
+
 NEEDED = {"scenario": str, "kind": str, "utc": str, "commit": str, "dirty": bool, "valid": bool, "problems": list,
           "hops": list, "ledger": list, "sut": dict, "profile": dict, "placement": dict, "declared": dict}
-
-
-class Unusable(ValueError):
-    """A file that is not what it should be."""
 
 
 def load(path: Path) -> dict:
@@ -17,12 +15,12 @@ def load(path: Path) -> dict:
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Unusable(f"{path}: {error}") from error
+        raise Faulty(f"{path}: {error}") from error
     if not isinstance(run, dict) or run.get("schema") != 1:
-        raise Unusable(f"{path}: not a result.json of schema 1")
+        raise Faulty(f"{path}: not a result.json of schema 1")
     missing = [key for key, kind in NEEDED.items() if not isinstance(run.get(key), kind)]
     if missing or not all(isinstance(hop, dict) for hop in run["hops"]):
-        raise Unusable(f"{path}: a result.json without {', '.join(missing) or 'hops'}")
+        raise Faulty(f"{path}: a result.json without {', '.join(missing) or 'hops'}")
     return run
 
 

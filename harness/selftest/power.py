@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.result.documents import write_json, write_text
+from harness.result.documents import Faulty, write_json, write_text
 from harness.selftest import replay
 from harness.verdict import stats
 from harness.verdict.paired import paired
@@ -351,7 +351,7 @@ def main() -> int:
         write_json(options.out / "power.json", found)
         pictures = [draw(found, number, options.out) for number in range(len(noises))]
         write_text(options.out / "power.md", report(found, pictures))
-    except replay.Unusable as error:
+    except Faulty as error:
         print(f"power: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.result.documents import Faulty
 from harness.verdict import stats
 from harness.verdict.outcome import INCONCLUSIVE, PASS, REGRESSION
 from harness.verdict.paired import paired
@@ -29,10 +30,6 @@ VERDICTS = (PASS, REGRESSION, INCONCLUSIVE)
 CANDIDATES = {name: Rule(name, looks=tuple(
     n for n in paired.RULE.looks if n > 6 or name not in ("hodges-lehmann", "median")))
     for name in stats.ESTIMATORS}
-
-
-class Unusable(Exception):
-    """The noise file is not what it should be."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +52,15 @@ class Noise:
 
 def require_keys(where: str, found, keys: set[str], optional: frozenset[str] = frozenset()) -> None:
     if not isinstance(found, dict):
-        raise Unusable(f"{where} is not an object")
+        raise Faulty(f"{where} is not an object")
     for what, names in (("lacks", keys - found.keys()), ("has unknown", found.keys() - keys - optional)):
         if names:
-            raise Unusable(f"{where} {what} {', '.join(sorted(names))}")
+            raise Faulty(f"{where} {what} {', '.join(sorted(names))}")
 
 
 def positive(where: str, value) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (isfinite(value) and value > 0):
-        raise Unusable(f"{where} is {json.dumps(value)}, not a positive number")
+        raise Faulty(f"{where} is {json.dumps(value)}, not a positive number")
     return float(value)
 
 
@@ -71,36 +68,36 @@ def when(where: str, value) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise Unusable(f"{where} is {json.dumps(value)}, not a time like 2026-11-20T15:34:54Z") from None
+        raise Faulty(f"{where} is {json.dumps(value)}, not a time like 2026-11-20T15:34:54Z") from None
 
 
 def parse(name: str, found) -> Noise:
-    """The recorded series, or Unusable with the place and what is wrong there."""
+    """The recorded series, or Faulty with the place and what is wrong there."""
     require_keys(name, found, {"schema", "profile", "scenario", "metric", "runs", "twins"}, frozenset({"pair_seconds"}))
     if found["schema"] != 1:
-        raise Unusable(f"{name}: schema is {json.dumps(found['schema'])}, not 1")
+        raise Faulty(f"{name}: schema is {json.dumps(found['schema'])}, not 1")
     if not isinstance(found["profile"], dict):
-        raise Unusable(f"{name}: profile is not an object")
+        raise Faulty(f"{name}: profile is not an object")
     if not isinstance(found["scenario"], str) or not found["scenario"]:
-        raise Unusable(f"{name}: scenario is not a name")
+        raise Faulty(f"{name}: scenario is not a name")
     if not isinstance(found["metric"], str) or found["metric"] not in paired.METRICS:
-        raise Unusable(f"{name}: metric is {json.dumps(found['metric'])}, "
+        raise Faulty(f"{name}: metric is {json.dumps(found['metric'])}, "
                        f"not one of {', '.join(paired.METRICS)}")
     if not isinstance(found["twins"], bool):
-        raise Unusable(f"{name}: twins is {json.dumps(found['twins'])}, neither true nor false")
+        raise Faulty(f"{name}: twins is {json.dumps(found['twins'])}, neither true nor false")
     if not isinstance(found["runs"], list):
-        raise Unusable(f"{name}: runs is not a list")
+        raise Faulty(f"{name}: runs is not a list")
     if len(found["runs"]) < 2 * BLOCK_RUNS:
-        raise Unusable(f"{name}: {len(found['runs'])} runs, at least {2 * BLOCK_RUNS} are needed")
+        raise Faulty(f"{name}: {len(found['runs'])} runs, at least {2 * BLOCK_RUNS} are needed")
     times, values, controls = [], [], []
     for i, run in enumerate(found["runs"]):
         where = f"{name}: runs[{i}]"
         require_keys(where, run, {"utc", "value", "control"})
         times.append(when(f"{where}.utc", run["utc"]))
         if i and (times[-1].tzinfo is None) != (times[-2].tzinfo is None):
-            raise Unusable(f"{where}.utc: some times name their zone, some do not")
+            raise Faulty(f"{where}.utc: some times name their zone, some do not")
         if i and times[-1] < times[-2]:
-            raise Unusable(f"{where}.utc is earlier than the run before; the order of the runs must be kept")
+            raise Faulty(f"{where}.utc is earlier than the run before; the order of the runs must be kept")
         values.append(positive(f"{where}.value", run["value"]))
         if run["control"] is not None:
             controls.append(positive(f"{where}.control", run["control"]))
@@ -115,7 +112,7 @@ def load(path: Path) -> Noise:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise Unusable(f"{path}: {error}") from error
+        raise Faulty(f"{path}: {error}") from error
     return parse(str(path), found)
 
 

@@ -34,3 +34,10 @@ def link_bound(passed_on: Sequence[float], offered: Sequence[float]) -> float | 
     """The share of the controls' rate that a relay passed on, where generator or link was its limit; else None."""
     share = median(passed_on) / median(offered)
     return share if share >= LINK_BOUND else None
+
+
+def offered_reasons(found: dict[str, float], declared: dict) -> list[str]:
+    """A fixed rate has to be reached, wherever the generator was."""
+    asked = float(declared["rate_pps"])
+    return [f"the generator {where} offers {rate:,.0f} of {asked:,.0f} pps" for where, rate in found.items()
+            if starved(rate, asked)]

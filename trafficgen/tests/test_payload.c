@@ -91,6 +91,16 @@ static void test_smallest_payload_is_sealed_too(void **state)
 	assert_false(payload_intact(buffer, sizeof(buffer)));
 }
 
+static void test_a_wiped_check_shows(void **state)
+{
+	uint8_t buffer[SIZE];
+
+	(void)state;
+	sealed(buffer, SIZE, &sample);
+	buffer[16] = buffer[17] = 0;
+	assert_false(payload_intact(buffer, SIZE));
+}
+
 static void test_other_length_shows(void **state)
 {
 	uint8_t buffer[SIZE];
@@ -158,6 +168,7 @@ int main(void)
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_every_flipped_bit_shows),
 		cmocka_unit_test(test_smallest_payload_is_sealed_too),
+		cmocka_unit_test(test_a_wiped_check_shows),
 		cmocka_unit_test(test_other_length_shows),
 		cmocka_unit_test(test_swapped_and_shifted_fillers_show),
 		cmocka_unit_test(test_filler_differs_and_stays_inside),

@@ -5,7 +5,6 @@
 load ../lib/bench
 
 # shellcheck disable=SC2034 # read by bats
-BATS_TEST_TIMEOUT=300
 
 refused() {
 	run --separate-stderr "$BENCH" "$@"

@@ -188,3 +188,35 @@ with_tool() {
 	grep -q 'the disk under it is full' "$WORK/err"
 	assert_equal "$(left_over)" $'./filler\n./long\n./long/SITTING.failed'
 }
+
+# journal COMMAND: with undo, and a journal below WORK.
+journal() {
+	STATE_ROOT=$WORK/journals bash -Eeuo pipefail -c 'source "$1/host/common.bash"; source "$1/host/undo.bash"; cd "$2"; eval "$3"' \
+		- "$HARNESS" "$WORK" "$1"
+}
+
+@test "the journal is played backwards, each line, whatever becomes of another one" {
+	run --separate-stderr journal 'undo_open one
+		for what in first "the second" third; do
+			undo_push eval "echo ${what@Q} >>played"
+			undo_push false
+		done
+		undo_play "$STATE"'
+	assert_success
+	assert_equal "$(<"$WORK/played")" $'third\nthe second\nfirst'
+	assert_equal "$stderr" "$(printf "bench: could not undo: 'false'\n%.0s" 1 2 3)"
+	assert_equal "$(ls -A "$WORK/journals")" ''
+}
+
+@test "a journal of a process that lives is left to it; of one that is dead, it is played" {
+	run --separate-stderr journal 'undo_open living
+		undo_push touch living
+		STATE=$STATE_ROOT/dead
+		mkdir "$STATE"
+		echo 1:1 >"$STATE/owner"
+		undo_push touch dead
+		undo_recover'
+	assert_success
+	assert_equal "$(ls "$WORK/journals")" living
+	[[ -e $WORK/dead && ! -e $WORK/living ]]
+}

@@ -4,7 +4,6 @@
 
 load ../lib/bench
 # shellcheck disable=SC2034 # read by bats
-BATS_TEST_TIMEOUT=300
 
 # Whether r1 or sink of the running bench aggregates: "on on" or "off off".
 aggregation() {

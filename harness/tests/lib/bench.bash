@@ -13,7 +13,7 @@ BENCH=$HARNESS/bench
 PROGRAMS=$(realpath "${BUILD:-$ROOT/build}")
 STATE_ROOT=/run/mcrelay-bench
 # shellcheck disable=SC2034 # read by bats
-BATS_TEST_TIMEOUT=60
+BATS_TEST_TIMEOUT=600
 
 setup() {
 	WORK=$BATS_TEST_TMPDIR

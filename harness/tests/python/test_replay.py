@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.result.documents import Faulty
 from harness.selftest import replay
 from harness.tests.python.noise import synthetic
 from harness.verdict.paired import paired
@@ -65,7 +66,7 @@ class Format(unittest.TestCase):
             with self.subTest(message):
                 recorded = copy.deepcopy(RECORDED)
                 apply(recorded)
-                with self.assertRaisesRegex(replay.Unusable, message):
+                with self.assertRaisesRegex(Faulty, message):
                     replay.parse("x", recorded)
 
     def test_files(self):
@@ -75,7 +76,7 @@ class Format(unittest.TestCase):
             self.assertEqual(replay.load(path).name, str(path))
             path.write_text("{")
             for wrong in (path, Path(folder) / "missing"):
-                with self.assertRaisesRegex(replay.Unusable, str(wrong)):
+                with self.assertRaisesRegex(Faulty, str(wrong)):
                     replay.load(wrong)
 
 
@@ -191,7 +192,7 @@ class Twins(unittest.TestCase):
     def test_twins_is_said_or_it_is_no_noise_file(self):
         for damage in ({}, {"twins": "yes"}, {"twins": None}):
             noise = {key: value for key, value in synthetic(100).items() if key != "twins"} | damage
-            with self.subTest(damage), self.assertRaisesRegex(replay.Unusable, "twins"):
+            with self.subTest(damage), self.assertRaisesRegex(Faulty, "twins"):
                 replay.parse("x", noise)
 
 

@@ -8,7 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.result import result
+from harness.result import hops, result
+from harness.result.sink import sink as sink_of, worst_latency
 from harness.tests.python.support import DATA, load, process, program, schema
 
 
@@ -58,7 +59,7 @@ class Whole(Recorded):
         self.assertAlmostEqual((delta["received"] + delta["exhaustion_frames"]) / seconds,
                                hop["ingress_pps"])
         self.assertEqual(delta["exhaustion_frames"], hop["exhaustion_frames"])
-        self.assertAlmostEqual(result.rate(found["generator"]["samples"], (start, end)),
+        self.assertAlmostEqual(hops.rate(found["generator"]["samples"], (start, end)),
                                found["offered_pps"])
 
     def test_every_sample_is_kept(self):
@@ -105,33 +106,33 @@ class Sinks(unittest.TestCase):
 
     def test_fan_out_expects_every_packet_at_every_sink(self):
         accounts = [{"delivered": n} for n in (100, 100, 300, 100, 99, 100)]
-        sink = result.sink([self.HOP], [{}], 100, accounts, {})
+        sink = sink_of([self.HOP], [{}], 100, accounts, {})
         self.assertEqual((sink["expected"], sink["received"], sink["lost"]), (300, 299, 1))
 
     def test_fan_outs_in_a_row_multiply(self):
         hops = [self.HOP, {"name": "r2", "outputs": ["out0", "out1"], "groups": 1},
                 {"name": "r3", "outputs": [], "groups": 1}]
         finals = [{}, {}, {"total": {"matched": 600}}]
-        self.assertEqual(result.sink(hops, finals, 100, [], {})["lost"], 0)
+        self.assertEqual(sink_of(hops, finals, 100, [], {})["lost"], 0)
 
     def test_groups_on_one_link_multiply(self):
         hop = {"name": "r1", "outputs": ["out0"], "groups": 50}
-        sink = result.sink([hop], [{}], 100, [{"delivered": 4_999}], {})
+        sink = sink_of([hop], [{}], 100, [{"delivered": 4_999}], {})
         self.assertEqual((sink["expected"], sink["lost"]), (5_000, 1))
 
     def test_terminus_counts_itself(self):
         hops = [{"name": "r1", "outputs": ["out0"], "groups": 1},
                 {"name": "r2", "outputs": [], "groups": 1}]
-        sink = result.sink(hops, [{}, {"total": {"matched": 98}}], 100, [{"delivered": 98}], {})
+        sink = sink_of(hops, [{}, {"total": {"matched": 98}}], 100, [{"delivered": 98}], {})
         self.assertEqual((sink["source"], sink["expected"], sink["lost"]), ("terminus relay", 100, 2))
 
     def test_of_several_receivers_the_worst_latency(self):
         quiet = {"count": 5, "p50": 1, "p99": 2, "p99_9": 3, "max": 4}
         late = {"count": 6, "p50": 0, "p99": 9, "p99_9": 9, "max": 10}
         silent = {"count": 0, "p50": 0, "p99": 0, "p99_9": 0, "max": 0}
-        self.assertEqual(result.worst_latency([quiet, late, silent]),
+        self.assertEqual(worst_latency([quiet, late, silent]),
                          {"count": 11, "p50": 1, "p99": 9, "p99_9": 9, "max": 10})
-        self.assertIsNone(result.worst_latency([silent]))
+        self.assertIsNone(worst_latency([silent]))
 
 
 class Fanout(Recorded):

@@ -257,7 +257,7 @@ class Compare(test_compare.Scratch):
             run = relay_run()
             run["hops"][0]["cpu_ns_per_packet"] = None if number == 5 else 900.0
             (place / "result.json").write_text(json.dumps(run))
-        done = program("verdict.paired.compare", "noise", self.sitting, "--metric", "cpu_ns_per_packet")
+        done = program("selftest.noise", self.sitting, "--metric", "cpu_ns_per_packet")
         self.assertEqual((done.returncode, done.stdout), (0, "10 runs, 2 left out\n"))  # both of the pair
 
 

@@ -31,6 +31,7 @@ make_input() {
 # Whatever a failed test has left.
 teardown() {
 	harness_teardown
+	STATE=$TESTBED_STATE
 	ip_at r1 link show in0 >/dev/null 2>&1 || harness_call make_input
 	ip_at r1 link set in0 up
 }

@@ -20,6 +20,7 @@ RULE=$(rule one "$IN" "$OUT")
 # Whatever a failed test has left: both links as they were.
 teardown() {
 	harness_teardown
+	STATE=$TESTBED_STATE
 	exists in0 || make_input
 	exists out0 || make_output
 	ip_at r1 link set in0 up
@@ -236,12 +237,15 @@ slots_of() {
 }
 
 @test "an input that is deleted while packets arrive" {
-	local i slept sent=0
+	local i before slept sent=0
 	relay_start "$RULE"
 	for i in 1 2 3; do
+		before=$(input_packets)
 		spawn flood gen taskset -c "$SEND_CPU" "$TRAFFICGEN" send --interface 10.77.1.1 \
 			--group "$GROUP_IN" --port 5000 --size 100 --rate 10000 --duration 3600 --quiet \
 			--json "$WORK/flood.json"
+		eventually at_least input_packets $((before + 100))
+		relay_report
 		eventually relay_counts_more
 		# the last time with packets that it has not looked at
 		((i < 3)) || { freeze relay && eventually at_least input_packets $(($(input_packets) + 100)); }

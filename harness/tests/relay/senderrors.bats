@@ -130,9 +130,9 @@ cgroup_enter() {
 		undo_push umount "$root"
 		mount -t cgroup2 none "$root" || skip "no cgroup2 on this kernel"
 	fi
-	CGROUP=$root/mcrelay-$$ CGROUP_BEFORE=$root$(sed -n 's/^0:://p' /proc/self/cgroup)
+	CGROUP_BEFORE=$root$(sed -n 's/^0:://p' /proc/self/cgroup)
+	CGROUP=$(mktemp -d "$root/mcrelay-XXXXXX") # a PID may be that of others, too, in a namespace of theirs
 	undo_push rmdir "$CGROUP"
-	mkdir "$CGROUP"
 	echo $BASHPID >"$CGROUP/cgroup.procs"
 }
 

@@ -147,9 +147,9 @@ send_to_full() {
 }
 
 @test "a port that another program has for itself" {
-	spawn squatter sink /usr/bin/python3 -c "import socket, sys, time
+	spawn squatter sink /usr/bin/python3 -c "import signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 5000))
-print('ready', flush=True); time.sleep(60)"
+print('ready', flush=True); signal.pause()"
 	ready squatter '^ready'
 	run --separate-stderr -1 at sink "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5000
 	assert_one_line "^trafficgen recv: cannot listen on $GROUP_IN:5000: Address already in use; see 'ss -uanp'"

@@ -16,7 +16,7 @@ from statistics import median
 from harness.result.documents import Faulty, read
 from harness.result.runs import load_if_there
 from harness.verdict import control, stats
-from harness.verdict.paired import compare, paired
+from harness.verdict.paired import paired
 
 COUNTED, UNFIT, INVALID = "counted", "unfit", "invalid"
 RUNS_MIN, SITTINGS_MIN = 10, 2
@@ -76,7 +76,7 @@ def unfit_reasons(controls: list[dict]) -> list[str]:
     if min(offered) <= 0:
         return ["a control offered nothing"]
     reasons = paired.machine_reasons(offered)
-    return reasons + ([] if flooded else compare.offered_reasons({"alone": min(offered)}, declared))
+    return reasons + ([] if flooded else control.offered_reasons({"alone": min(offered)}, declared))
 
 
 def of_scenario(rounds: list[dict[str, dict | None]]) -> dict:

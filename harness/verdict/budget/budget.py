@@ -15,8 +15,8 @@ from statistics import median
 
 from harness.report.tables import load_line, machine_line, paint, table
 from harness.result import documents, validity
-from harness.result.documents import write_json
-from harness.result.runs import Unusable, load
+from harness.result.documents import Faulty, write_json
+from harness.result.runs import load
 from harness.verdict import outcome
 from harness.verdict.outcome import INVALID, PASS, REGRESSION, STATUS
 
@@ -47,14 +47,14 @@ def perf_counts(path: Path) -> dict[str, float]:
         with path.open(encoding="utf-8") as file:
             for row in csv.reader(line for line in file if "," in line and not line.startswith("#")):
                 if not row[0].strip().isdigit():
-                    raise Unusable(f"{path}: perf did not count {row[2]}: {row[0]}")
+                    raise Faulty(f"{path}: perf did not count {row[2]}: {row[0]}")
                 counts[row[2]] = float(row[0])
     except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise Unusable(str(error)) from error
+        raise Faulty(str(error)) from error
     missing = [event for event in (*EVENTS, *(event for events in SUMS.values() for event in events))
                if event not in counts]
     if missing:
-        raise Unusable(f"{path}: perf did not count {', '.join(missing)}")
+        raise Faulty(f"{path}: perf did not count {', '.join(missing)}")
     return counts
 
 
@@ -64,9 +64,9 @@ def relay_counts(path: Path) -> dict[str, int]:
         total = json.loads(path.read_text(encoding="utf-8"))["total"]
         counts = {name: int(total[name]) for name in ("matched", *COUNTERS)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unusable(f"{path}: not a report of the relay: {error!r}") from error
+        raise Faulty(f"{path}: not a report of the relay: {error!r}") from error
     if counts["matched"] <= 0:
-        raise Unusable(f"{path}: no packet matched a rule")
+        raise Faulty(f"{path}: no packet matched a rule")
     return counts
 
 
@@ -131,21 +131,18 @@ def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1)
               for fault in validity.faults(run, "relay") or loss_faults(run)]
     if not runs or faults:
-        raise Unusable("\n".join(faults) or "no run")
+        raise Faulty("\n".join(faults) or "no run")
     if len({(run["scenario"], run["sut"]["sha256"]) for run in runs}) > 1:
-        raise Unusable("the scenario or the relay's binary changed between rounds")
+        raise Faulty("the scenario or the relay's binary changed between rounds")
     return runs, [figures(place) for place in places]
 
 
 def budgets_of(path: Path, scenario: str) -> dict[str, dict]:
     if not path.exists():
-        raise Unusable(f"no file {path}; restore it, or write one with --accept, and commit it")
-    try:
-        baseline = documents.read(path, "budgets")
-    except documents.Faulty as fault:
-        raise Unusable(str(fault)) from fault
+        raise Faulty(f"no file {path}; restore it, or write one with --accept, and commit it")
+    baseline = documents.read(path, "budgets")
     if baseline["scenario"] != scenario:
-        raise Unusable(f"{path} is for {baseline['scenario']}, the runs are of {scenario}")
+        raise Faulty(f"{path} is for {baseline['scenario']}, the runs are of {scenario}")
     return baseline["budgets"]
 
 
@@ -170,7 +167,7 @@ def main() -> int:
         if args.accept:
             accept(args.baseline, measured, runs[0])
         budgets = budgets_of(args.baseline, runs[0]["scenario"])
-    except Unusable as error:
+    except Faulty as error:
         reasons = str(error).splitlines()
         write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
         print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")

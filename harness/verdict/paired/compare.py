@@ -6,13 +6,10 @@ over all scenarios of a sitting, those that were to be measured and those that w
 table; each TEXT of --note is among the reasons of every scenario. Exits with 0 PASS or WAIVED (a loss that FILE allows
 for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
-compare.py noise SITTING --metric METRIC: SITTING/runs/NNNN/{relay,control}/result.json of one program ->
-SITTING/noise.json, as harness.selftest.power reads it.
-
 DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
 pass on; or cpu_ns_per_packet, of one that is offered less, and that has to pass on everything: each packet it loses
-is charged as LOSS_CHARGE that it passes on. The rule is in paired.py.
+is charged as LOSS_CHARGE that it passes on (pairs.py). The rule is in paired.py.
 """
 
 import argparse
@@ -25,84 +22,17 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import machine_line, paint, table
-from harness.result import validity
 from harness.result.documents import Faulty, write_json
-from harness.result.runs import Unusable, load_if_there
 from harness.verdict import control, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS, UNFIT, WAIVED
 from harness.verdict.paired import paired
+from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
 
 TIME = "the time that --budget gave is over"
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
-LOSS_CHARGE = 10     # where there is time to spare, to lose 0.5 % is as bad as to be 5 % slower
 LOSS_TOLD = 0.0005   # a difference of losses that is worth a remark
 FAR_OFF = 0.15       # of a pair from the estimate
-KIND = {"base": "relay", "head": "relay", "control": "control"}
-
-
-def pairs_of(folder: Path) -> list[dict]:
-    """The pairs of a block, in their order: {"pair", "base", "head", "control" or None}. A gap, or a pair of which
-    only one build ran, is no sitting."""
-    pairs = []
-    for number, place in enumerate(sorted(folder.glob("[0-9][0-9]")), 1):
-        runs = {who: load_if_there(place / who / "result.json") for who in KIND}
-        if int(place.name) != number or not (runs["base"] and runs["head"]):
-            raise Unusable(f"{folder}: pair {number:02} of the {folder.name} block is not complete")
-        pairs.append({"pair": place.name, **runs})
-    return pairs
-
-
-def value_of(run: dict, metric: str) -> float | None:
-    """Of the first hop; with a fan-out, of all outputs together. None: there is none."""
-    value = run["hops"][0].get(metric) if run["hops"] else None
-    if not validity.is_rate(value) or loss_of(run) is None:
-        return None
-    return value * (1.0 + LOSS_CHARGE * loss_of(run)) if metric == "cpu_ns_per_packet" else value
-
-
-def loss_of(run: dict) -> float | None:
-    """Of the packets that the first hop owed, the share that it did not pass on; None: not known."""
-    loss = run["hops"][0].get("loss_ratio") if run["hops"] else None
-    return max(0.0, loss) if validity.is_number(loss) else None
-
-
-def asked(run: dict) -> dict:
-    """What a run was told to do, and where. Only options may differ between base and head, by --base-options and
-    --head-options, and not from pair to pair."""
-    load_of = {key: value for key, value in run["declared"].items() if key != "relay_options"}
-    return {"load": load_of, "options": run["sut"]["options"], "placement": run["placement"],
-            "machine": run["profile"]["id"]}
-
-
-def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
-    """Why a run does not count beside the first pair of the sitting."""
-    reasons = validity.faults(run, KIND[who])
-    if run["scenario"] != scenario:
-        reasons.append(f"this is a run of {run['scenario']}, not of {scenario}")
-    is_control = who not in expected
-    if not is_control and run["sut"]["sha256"] != expected[who]:
-        reasons.append(f"another program ran than the one that was built "
-                       f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
-    reasons += [f"not the {what} of the first run" for what, value in asked(run).items()
-                if not (is_control and what == "options")
-                and value != asked(first[who if what == "options" else "base"])[what]]
-    if not reasons and not is_control and value_of(run, metric) is None:
-        reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
-    return reasons
-
-
-def invalid_reasons(pairs: list[dict], scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
-    """Why the measurement itself is broken. `pairs`: of the whole sitting, in their order."""
-    reasons, missing = [], []
-    for number, pair in enumerate(pairs):
-        for who in KIND:
-            if pair[who]:
-                reasons += [f"pair {pair['pair']}, {who}: {reason}" for reason in
-                            run_reasons(who, pair[who], pairs[0], scenario, metric, expected)]
-        if number % 2 == 0 and not pair["control"]:
-            missing.append(f"pair {pair['pair']}: no control beside it")
-    return reasons + missing
 
 
 def offered(pairs: list[dict]) -> dict[str, float]:
@@ -110,13 +40,6 @@ def offered(pairs: list[dict]) -> dict[str, float]:
     rates = {who: [pair[who]["offered_pps"] for pair in pairs if pair[who]] for who in KIND}
     found = {"beside base": median(rates["base"]), "beside head": median(rates["head"])}
     return found | ({"alone": median(rates["control"])} if rates["control"] else {})
-
-
-def offered_reasons(found: dict[str, float], declared: dict) -> list[str]:
-    """A fixed rate has to be reached, wherever the generator was."""
-    asked = float(declared["rate_pps"])
-    return [f"the generator {where} offers {rate:,.0f} of {asked:,.0f} pps" for where, rate in found.items()
-            if control.starved(rate, asked)]
 
 
 def remarks(pairs: list[dict], observations: list[float], decision: paired.Decision, metric: str) -> tuple[str, ...]:
@@ -149,24 +72,12 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
         everything, [one for block in observations.values() for one in block], decision, metric))
     reasons = []
     if metric == "cpu_ns_per_packet":  # a flood only has to be more than the relay passes on
-        reasons = offered_reasons(offered(everything), everything[0]["base"]["declared"])
+        reasons = control.offered_reasons(offered(everything), everything[0]["base"]["declared"])
     if reasons:
         return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0)
     return paired.fit(decision, [run["offered_pps"] for run in controls],
                       [passed_on(pair) for pair in everything] if metric == "egress_pps" else (),
                       twins=are_twins(everything[0]["base"]))
-
-
-def are_twins(run: dict) -> bool:
-    """Did both builds of a pair run at the same time?"""
-    return run["declared"].get("twin") == "yes"
-
-
-def passed_on(pair: dict) -> float:
-    """Packets/s, per output, that left the relay while the generator had a core: those of base, or of both builds when
-    their generators shared it."""
-    together = [pair["base"], pair["head"]] if are_twins(pair["base"]) else [pair["base"]]
-    return sum(run["hops"][0]["egress_pps"] / max(1, run["hops"][0]["copies"]) for run in together)
 
 
 def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
@@ -200,7 +111,7 @@ def ask(args: argparse.Namespace) -> int:
     try:
         blocks = {name: pairs_of(folder / name) for name in BLOCKS}
         verdict = judge(blocks, folder.name, args.metric, {"base": args.base, "head": args.head})
-    except Unusable as error:
+    except Faulty as error:
         blocks, verdict = {name: [] for name in BLOCKS}, broken([str(error)])
     everything = [pair for pairs in blocks.values() for pair in pairs]
     first = everything[0]["base"] if everything else {}
@@ -305,29 +216,6 @@ def finish(args: argparse.Namespace) -> int:
     return STATUS[document["verdict"]]
 
 
-def noise(args: argparse.Namespace) -> int:
-    """Pairs of which a run is not valid are left out, and counted."""
-    runs, left_out, some = [], 0, None
-    places = sorted((Path(args.sitting) / "runs").glob("[0-9]*"))
-    for pair in zip(places[::2], places[1::2]):
-        found = [load_if_there(place / "relay/result.json") for place in pair]
-        if not all(run and run["valid"] and value_of(run, args.metric) for run in found):
-            left_out += 2
-            continue
-        some, beside = found[0], load_if_there(pair[0] / "control/result.json")
-        twins = are_twins(some)
-        for i, run in enumerate(found):
-            runs.append({"utc": found[0 if twins else i]["utc"], "value": value_of(run, args.metric),
-                         "control": beside["offered_pps"] if i == 0 and beside and beside["valid"] else None})
-    if some is None:
-        sys.exit("compare.py: no valid run")
-    write_json(Path(args.sitting) / "noise.json", {
-        "schema": 1, "profile": some["profile"], "scenario": some["scenario"], "metric": args.metric,
-        "twins": twins, "runs": runs})
-    print(f"{len(runs)} runs, {left_out} left out")
-    return 0
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -341,10 +229,6 @@ def main() -> int:
     other.add_argument("--waivers")
     other.add_argument("--note", action="append", default=[], help="on how the verdict came to be")
     other.set_defaults(run=finish)
-    recorder = commands.add_parser("noise")
-    recorder.add_argument("sitting")
-    recorder.add_argument("--metric", choices=list(paired.METRICS), required=True)
-    recorder.set_defaults(run=noise)
     for parser_of in (command, other):
         parser_of.add_argument("--base", required=True)
         parser_of.add_argument("--head", required=True)

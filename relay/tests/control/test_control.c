@@ -871,6 +871,7 @@ static void test_deadlines(void **state)
 	enum { DEAF, SLOW_READER, HALF, SLOW_WRITER, SILENT, DONE, WAITING };
 	const int64_t deadline = time_ms + CONTROL_PATIENCE_MS;
 	int client[WAITING], good = connected();
+	char part[8192];
 
 	(void)state;
 	for (unsigned i = 0; i < WAITING; i++)
@@ -883,7 +884,9 @@ static void test_deadlines(void **state)
 	turns(3);
 	assert_int_equal(control_due_ms(&control), CONTROL_PATIENCE_MS + 1);
 	for (; time_ms <= deadline; time_ms += 50) {
-		assert_int_equal(recv(client[SLOW_READER], (char[64]){0}, 64, 0), 64);
+		/* so much that more of it is sent now and then, too little to have it all in time
+		 */
+		assert_true(recv(client[SLOW_READER], part, sizeof(part), 0) > 0);
 		say(client[SLOW_WRITER], " ");
 		say(good, PING);
 		assert_ok(good);

@@ -152,6 +152,8 @@ static void test_younger_than_the_sample(void **state)
 	assert_rate(rule_rate(number, BEGIN_MS + 2000), 50, 4000);
 	assert_rate(output_rate(output, BEGIN_MS + 2000), 100, 8000);
 	assert_rate(rule_rate(number, BEGIN_MS + 1000 + RATES_MIN_MS - 1), -1, -1);
+	relay.provision.rule_since_ms[number] = BEGIN_MS; /* of the same millisecond */
+	assert_rate(rule_rate(number, BEGIN_MS + 2000), 25, 2000);
 }
 
 static json_t *put(int worker, int64_t now)

@@ -460,6 +460,42 @@ static void test_drops_of_a_ring_that_goes(void **state)
 	workers.count = WORKERS;
 }
 
+/* The next message that a worker would get, without what it passes. */
+static struct message next_message(int channel)
+{
+	struct message message = {0};
+	int passed;
+
+	assert_int_equal(channel_receive(channel, &message, &passed), 1);
+	if (passed >= 0)
+		close(passed);
+	return message;
+}
+
+/* What a plan names is there before it, and what it no longer names goes after it. */
+static void test_order_of_messages(void **state)
+{
+	static const enum message_type expected[] = {
+		MESSAGE_INPUT,	MESSAGE_OUTPUT,	    MESSAGE_PLAN,	 /* the first rule */
+		MESSAGE_OUTPUT, MESSAGE_PLAN,	    MESSAGE_OUTPUT_GONE, /* another output */
+		MESSAGE_PLAN,	MESSAGE_INPUT_GONE, MESSAGE_OUTPUT_GONE};
+	int pair[2];
+
+	(void)state;
+	need_root();
+	need_address();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	workers.worker[0].channel = pair[0];
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	assert_set(one_rule("one", "lo", "lo", 6001));
+	assert_set((struct rules){0});
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		assert_int_equal(next_message(pair[1]).type, expected[i]);
+	workers.worker[0].channel = -1;
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static int enter(void **state)
 {
 	(void)state;
@@ -485,6 +521,7 @@ int main(void)
 		TEST(test_counters_of_rules),
 		TEST(test_rings),
 		TEST(test_drops_of_a_ring_that_goes),
+		TEST(test_order_of_messages),
 	};
 
 	return cmocka_run_group_tests_name("provision", tests, enter, NULL);

@@ -14,6 +14,7 @@
  */
 #include "supervisor/sockets.h"
 #include "worker/egress.h"
+#include "worker/egress_parts.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -959,6 +960,27 @@ static void test_gso_refused_twice(void **state)
 	receive_all();
 }
 
+/* What says that a route cannot segment: on kernels that we do not run on, too (EIO: before 6.11,
+ * or IPsec). */
+static void test_what_refuses_gso(void **state)
+{
+	static const int refusals[] = {-EINVAL, -EIO, -EMSGSIZE},
+			 failures[] = {0, -ENOBUFS, -EAGAIN, -EPERM, -ENETUNREACH};
+	struct send_op op = {.segments = 2};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		op.result = refusals[i];
+		assert_true(egress_gso_refused(&op));
+	}
+	for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		op.result = failures[i];
+		assert_false(egress_gso_refused(&op));
+	}
+	op = (struct send_op){.segments = 1, .result = -EMSGSIZE}; /* a plain send */
+	assert_false(egress_gso_refused(&op));
+}
+
 /* Told to, an output tries again in each burst; all packets arrive all the same, in order. */
 static void test_gso_on(void **state)
 {
@@ -1176,6 +1198,7 @@ int main(void)
 		TEST(test_too_large),
 		TEST(test_refused_by_the_peer),
 		TEST(test_broken_uring),
+		cmocka_unit_test(test_what_refuses_gso),
 		TEST_IP(test_gso_refused_by_the_route),
 		TEST_IP(test_gso_refused_twice),
 		TEST_IP(test_gso_on),

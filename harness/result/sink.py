@@ -1,0 +1,47 @@
+"""The end of the packets' way: what arrived there, and what became of it."""
+
+from math import prod
+
+from harness.result.hops import copies
+
+QUANTILES = ("p50", "p99", "p99_9", "max")
+
+
+def worst_latency(latencies: list[dict]) -> dict | None:
+    """Over several receivers: the worst of each quantile."""
+    heard = [latency for latency in latencies if latency["count"] > 0]
+    if not heard:
+        return None
+    return {"count": sum(latency["count"] for latency in heard),
+            **{name: max(latency[name] for latency in heard) for name in QUANTILES}}
+
+
+def sink_result(source: str, expected: int, received: int, reports: list[dict]) -> dict:
+    """What became of the packets at the end of their way. Only a receiver (`reports`) knows more than
+    how many came."""
+    def total(name: str) -> int | None:
+        return sum(report[name] for report in reports) if reports else None
+
+    return {"source": source, "expected": expected, "received": received,
+            "lost": expected - received,
+            "duplicated": total("duplicated"), "reordered": total("reordered"),
+            "corrupt": total("corrupt"), "socket_drops": total("socket_drops"),
+            "latency_ns": worst_latency([report["latency_ns"] for report in reports])}
+
+
+def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],
+         receivers: dict[str, dict]) -> dict:
+    """The end of the last hop: receivers, the hop itself when it sends nowhere, or the interfaces
+    behind its outputs. Without a hop (a control): the interface at the other end of the link."""
+    if not hops:
+        return sink_result("interface counters", sent, accounts[-1]["delivered"], [])
+    expected = sent * prod(copies(hop) for hop in hops if hop["outputs"])
+    if receivers:
+        reports = list(receivers.values())
+        return sink_result("trafficgen recv", expected,
+                           sum(report["received"] for report in reports), reports)
+    outputs = len(hops[-1]["outputs"])
+    if outputs == 0 and finals:
+        return sink_result("terminus relay", expected, finals[-1]["total"]["matched"], [])
+    return sink_result("interface counters", expected,
+                       sum(account["delivered"] for account in accounts[-max(outputs, 1):]), [])
