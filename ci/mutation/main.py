@@ -129,6 +129,7 @@ def try_test(copy: Tree, original: Original, name: str) -> tuple[str, str] | Non
         again = outcome if outcome.hang else tests.run(copy, name, original.limit(name), only)
         if not again.passed and original.passes(name, only):
             shown = name.partition(": ")[0]
+            outcome = outcome if only or outcome.hang else again
             return (f"{shown}: {outcome.test}" if outcome.test and outcome.test != shown else shown,
                     f"hangs: {outcome.said}" if outcome.hang else outcome.said)
         say(f"  {name}: {outcome.test} failed, and not because of the mutant; once more")
@@ -143,8 +144,6 @@ def examine(mutant: Mutant, copy: Tree, original: Original, programs: str, store
         return store.keep(mutant, BROKEN)
     if not compiled and sites.same_program(mutant.file, source, mutant.text):
         return store.keep(mutant, UNCHANGED)
-    for name in mutant.tests:
-        original.require(name)
     copy.mutate(mutant.file, mutant.text)
     complaint = copy.build()
     if complaint:
@@ -152,6 +151,7 @@ def examine(mutant: Mutant, copy: Tree, original: Original, programs: str, store
     if compiled and copy.programs() == programs:
         return store.keep(mutant, UNCHANGED)
     for name in mutant.tests:
+        original.require(name)
         found = try_test(copy, original, name)
         if found:
             return store.keep(mutant, CAUGHT, *found, time.monotonic() - began)
@@ -308,6 +308,7 @@ def main() -> int:
         if options.random is None:
             options.random = len(run.planted)
         if options.list:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             show_list(run)
             return 0
         if os.geteuid() != 0:

@@ -57,8 +57,9 @@ def planted(root: Path, entries: list[dict]) -> list[Mutant]:
             wrong.append(f"{name}: no kind '{entry['kind']}'")
         wrong += [f"{name}: {why}" for test in entry["tests"] if (why := tests.stale(root, test))]
         seen.add(name)
-        found.append(Mutant(name, entry["kind"], entry["file"], text[:text.find(entry["old"])].count("\n") + 1, entry["old"],
-                            entry["new"], text.replace(entry["old"], entry["new"]), tuple(entry["tests"]), entry["why"]))
+        line = text[:text.find(entry["old"])].count("\n") + 1
+        found.append(Mutant(name, entry["kind"], entry["file"], line, entry["old"], entry["new"],
+                            text.replace(entry["old"], entry["new"]), tuple(entry["tests"]), entry["why"]))
     if wrong:
         raise Stale("\n".join(wrong))
     return found

@@ -351,8 +351,9 @@ def python_sites(text: str) -> Iterator[Site]:
 
 # ------------------------------------------------------------------------- bash
 
-_BASH_KEYWORDS = re.compile(r"^(if|then|else|elif|fi|for|while|until|do|done|case|esac|local|declare|readonly|export|return|"
-                            r"exit|break|continue|function|time|\[\[.*|\(\(.*|[{}!:]|[^ ]*\)|[A-Za-z_]\w*(\[.*\])?\+?=.*)$")
+_BASH_KEYWORDS = re.compile(r"^(if|then|else|elif|fi|for|while|until|do|done|case|esac|local|declare|readonly|export|"
+                            r"return|exit|break|continue|function|time|\[\[.*|\(\(.*|[{}!:]|[^ ]*\)|"
+                            r"[A-Za-z_]\w*(\[.*\])?\+?=.*)$")
 
 
 def _mask_bash(text: str, strings: bool = True) -> str:
@@ -433,16 +434,23 @@ def bash_sites(text: str) -> Iterator[Site]:
     yield from _bash_lines(text, mask)
 
 
+def _whole_bash_command(line: str, before: str) -> bool:
+    """One simple command on one line, with nothing that goes on before or behind it."""
+    goes_on = ("\\", "|", "||", "&&", "(", "{", "do", "then", ";;")
+    words = line.split()
+    if not words or line[0] != "\t" or "<<" in line or before.rstrip().endswith(goes_on[:5]) or line.rstrip().endswith(goes_on):
+        return False
+    if any(line.count(quote) % 2 for quote in "'\"") or line.count("(") != line.count(")"):
+        return False
+    return not _BASH_KEYWORDS.match(words[0]) and not TELLS.match(words[0]) and (words[0][0].isalpha() or words[0][0] == '"')
+
+
 def _bash_lines(text: str, mask: str) -> Iterator[Site]:
     at, before, whole = 0, "", []
     for line in mask.split("\n"):
-        words, plain = line.split(), not before.rstrip().endswith(("\\", "|", "||", "&&", "("))
-        raw = text[at:at + len(line)]
-        if words and plain and "<<" not in line and line[0] == "\t" and not line.rstrip().endswith(("\\", "|", "||", "&&", "(", "{", "do", "then", ";;")) \
-                and not _BASH_KEYWORDS.match(words[0]) and not TELLS.match(words[0]) and line.count('"') % 2 == 0 \
-                and line.count("'") % 2 == 0 and line.count("(") == line.count(")") and words[0][0].isalpha() | (words[0][0] == '"'):
-            start = at + len(line) - len(line.lstrip())
-            yield Site("drop", start, at + len(raw.rstrip()), ":")
+        if _whole_bash_command(line, before):
+            raw = text[at:at + len(line)]
+            yield Site("drop", at + len(line) - len(line.lstrip()), at + len(raw.rstrip()), ":")
             whole.append((at, at + len(line)))
         before = line
         at += len(line) + 1

@@ -51,10 +51,14 @@ def run(tree: Tree, name: str, limit_s: float, only: str = "") -> Outcome:
     return Outcome(*outcome, time.monotonic() - began)
 
 
-def start(command: list, folder: Path, limit_s: float, **environment: str) -> tuple[subprocess.Popen, threading.Timer, list]:
+LEFT_OUT = ("BATS", "BENCH", "MCR_", "MAKE")  # of the environment
+SET_HERE = ("BUILD", "RELAY", "MFLAGS", "PYTHONPATH")
+
+
+def start(command: list, folder: Path, limit_s: float,
+          **environment: str) -> tuple[subprocess.Popen, threading.Timer, list]:
     go_on()
-    own = {key: value for key, value in os.environ.items()
-           if not key.startswith(("BATS", "BENCH", "MCR_", "MAKE")) and key not in ("BUILD", "RELAY", "MFLAGS", "PYTHONPATH")}
+    own = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT) and key not in SET_HERE}
     process = subprocess.Popen(command, cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True, errors="replace",
                                env={**own, "PYTHONDONTWRITEBYTECODE": "1", **environment})
@@ -97,7 +101,8 @@ def run_unit(tree: Tree, path: str, limit_s: float) -> tuple[bool, str, str]:
     if status == 0:
         return True, "", ""
     told = [line for line in lines if "ERROR: " in line or "runtime error" in line or "SUMMARY" in line]
-    return False, re.sub(r"^not ok \d+ - ", "", failed[0]) if failed else path, (told or [f"exit status {status}"])[0].strip()
+    name = re.sub(r"^not ok \d+ - ", "", failed[0]) if failed else path
+    return False, name, (told or [f"exit status {status}"])[0].strip()
 
 
 def run_python(tree: Tree, path: str, limit_s: float) -> tuple[bool, str, str]:

@@ -138,6 +138,7 @@ has_ended() {
 	kill -STOP "${STARTED[0]%%:*}"
 	release
 	ended 5
+	grep -q 'r1: the relay ended with exit code 137' "$WORK/out"
 	assert_host_restored
 }
 
@@ -281,7 +282,8 @@ holding_program() {
 	assert_equal "$(left_over)" $'./filler\n./short\n./short/SITTING.failed'
 }
 
-# journal COMMAND: with undo, and a journal below WORK.
+# journal COMMANDS: with undo, and a journal below WORK; $1 is the harness.
+# shellcheck disable=SC2016 # for the shell that it starts
 journal() {
 	STATE_ROOT=$WORK/journals bash -Eeuo pipefail -c 'source "$1/host/common.bash"; source "$1/host/undo.bash"; cd "$2"; eval "$3"' \
 		- "$HARNESS" "$WORK" "$1"
@@ -289,6 +291,7 @@ journal() {
 
 # shellcheck disable=SC2016 # for the shell
 @test "the journal is played backwards, each line, whatever becomes of another one" {
+	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open one
 		for what in first "the second" third; do
 			undo_push eval "echo ${what@Q} >>played"
@@ -303,6 +306,7 @@ journal() {
 
 # shellcheck disable=SC2016 # for the shell
 @test "a journal of a process that lives is left to it; of one that is dead, it is played" {
+	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open living
 		undo_push touch living
 		STATE=$STATE_ROOT/dead
@@ -313,4 +317,24 @@ journal() {
 	assert_success
 	assert_equal "$(ls "$WORK/journals")" living
 	[[ -e $WORK/dead && ! -e $WORK/living ]]
+}
+
+@test "a setting of the host is in the journal as it was, before it is changed" {
+	local name expected=''
+	# shellcheck disable=SC2016
+	run --separate-stderr journal 'source "$1/host/host.bash"
+		sysctl() {
+			if [[ $1 == -n ]]; then
+				echo "old $2"
+			else
+				{ tail -n 1 "$STATE/undo"; echo "${2%%=*}"; } >>said
+			fi
+		}
+		undo_open one
+		host_tune'
+	assert_success
+	for name in wmem_max wmem_default rmem_max netdev_max_backlog; do
+		expected+="'sysctl' '-qw' 'net.core.$name=old net.core.$name'"$'\n'"net.core.$name"$'\n'
+	done
+	assert_equal "$(<"$WORK/said")" "${expected%$'\n'}"
 }

@@ -318,3 +318,18 @@ refused_sweep() {
 	assert_failure 64
 	assert_said "--only: no variant has 'nonsense' in its name"
 }
+
+@test "matrix: each mode of the relay has run with its options, and has its row" {
+	need_root
+	local mode
+	scenario short window_ms=200 report_interval_ms=10 rate_pps=5000
+	measure matrix short --rounds 1
+	assert_equal "$status" 0
+	assert_equal "$(find "$RESULTS"/short/*/rounds/01 -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" \
+		"ring ring-deferred ring-eager ring-no-gso ring-sendmmsg split-eventfd split-hybrid uring uring-deferred uring-no-gso"
+	for mode in "$RESULTS"/short/*/rounds/01/*; do
+		[[ $output == *$'\n'"  ${mode##*/} "*" pps "* ]] || fail "no row for ${mode##*/}"
+	done
+	assert_equal "$(jq -r .sut.options "$RESULTS"/short/*/rounds/01/uring-deferred/result.json)" \
+		'--exclusive --ingress uring --egress-reap deferred'
+}

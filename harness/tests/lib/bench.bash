@@ -16,7 +16,7 @@ PROGRAMS=$(realpath "${BUILD:-$ROOT/build}")
 STATE_ROOT=/run/mcrelay-bench
 # One that hangs: no test is that long.
 # shellcheck disable=SC2034 # read by bats
-BATS_TEST_TIMEOUT=300
+BATS_TEST_TIMEOUT=600
 
 setup() {
 	WORK=$BATS_TEST_TMPDIR

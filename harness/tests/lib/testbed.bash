@@ -33,7 +33,7 @@ TRAFFICGEN=${TRAFFICGEN:-$BUILD/trafficgen}
 FRAMES=$TESTS/lib/frames.py
 STREAM=$TESTS/lib/stream.py
 # shellcheck disable=SC2034 # read by bats
-BATS_TEST_TIMEOUT=300
+BATS_TEST_TIMEOUT=600
 PATIENCE_S=100 # for what needs a few milliseconds
 
 # The datagrams on a link are the datagrams that were sent, one by one.

@@ -1,6 +1,7 @@
 """compare.py: from the runs of two builds to a verdict, an exit code and a table."""
 
 import json
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -255,6 +256,13 @@ class Sitting(Scratch):
         code, document, _ = self.finish()
         self.assertEqual((code, document["scenarios"]["flood"]["reasons"]), (5, [
             "pair 03, control: not the load of the first run"]))
+
+    def test_a_pair_without_the_control_that_is_due_is_invalid(self):
+        self.pairs("first", 1, 6, 1.0)
+        shutil.rmtree(self.folder / "first/03/control")
+        self.assertEqual(self.ask(), [])
+        code, document, _ = self.finish()
+        self.assertEqual((code, document["scenarios"]["flood"]["reasons"]), (5, ["pair 03: no control beside it"]))
 
     def test_the_worst_scenario_is_the_verdict(self):
         self.pairs("first", 1, 6, 1.0)

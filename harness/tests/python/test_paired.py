@@ -241,8 +241,9 @@ class Machine(unittest.TestCase):
         self.assertEqual(self.fit([600_000] * 6, [590_000] * 6, lost).verdict, REGRESSION)
 
     def test_a_control_without_a_rate_is_refused(self):
-        with self.assertRaisesRegex(ValueError, "not a positive"):
-            self.fit([600_000, 0.0])
+        for rate in (0.0, -1.0, float("inf"), float("nan")):
+            with self.assertRaisesRegex(ValueError, "not a positive"):
+                self.fit([600_000, rate])
 
 
 class Scenarios(unittest.TestCase):

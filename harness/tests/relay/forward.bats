@@ -147,7 +147,7 @@ OUT=out0:$GROUP_OUT:6000:8
 	assert_intact sink0 100
 	assert_intact sink1 50
 	assert_counters '.rules[0].matched=100' '.rules[1].matched=50' \
-		'.rules[1].matched_bytes=5000' '.outputs[1].sent=50'
+		'.rules[1].matched_bytes=5000' '.outputs[1].sent=50' '.outputs[1].sent_bytes=5000'
 }
 
 @test "two rules on two interfaces for the same group: the interface tells them apart" {

@@ -90,6 +90,8 @@ mount_small() {
 		"${SEND[@]}" --count 9 --flows 2 --port-step 60536
 	refuses 64 '--rate is lower than one packet per second and thread' \
 		"${SEND[@]}" --count 9 --threads 2 --rate 1
+	# one each is enough
+	refuses 64 '--verify needs' "${SEND[@]}" --count 9 --threads 2 --rate 2 --size 17 --verify
 	refuses 64 '--verify needs a --size of 18 bytes or more' "${SEND[@]}" --count 9 --size 1400,17 --verify
 	refuses 64 '--ports 65535 goes past port 65535' "${RECV[@]}" --ports 65535
 	refuses 64 '--busy-poll works with one port only' "${RECV[@]}" --ports 2 --busy-poll 50

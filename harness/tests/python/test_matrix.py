@@ -1,0 +1,44 @@
+"""The table of `bench matrix`: a row for each mode, medians over its rounds."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness.tests.python.support import program, relay_run
+
+
+class Matrix(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.sitting = Path(scratch.name)
+
+    def write(self, mode: str, number: int, **figures) -> None:
+        place = self.sitting / "rounds" / f"{number:02}" / mode
+        place.mkdir(parents=True)
+        (place / "result.json").write_text(json.dumps(relay_run(**figures)))
+
+    def test_a_row_for_each_mode_with_the_median_of_its_rounds(self):
+        for number, egress in enumerate((300_000, 500_000, 400_000), 1):
+            self.write("ring", number, egress=egress, exhaustion=0.1 * number)
+            self.write("uring", number, egress=egress / 2)
+        done = program("report.matrix", self.sitting)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^  ring +400,000 pps +20.0% .* 300k, 500k, 400k$")
+        self.assertRegex(done.stdout, r"(?m)^  uring +200,000 pps +20.0% .* 150k, 250k, 200k$")
+
+    def test_a_run_with_a_problem_is_named_and_invalid(self):
+        self.write("ring", 1, problems=["the generator sent nothing"])
+        done = program("report.matrix", self.sitting)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("  - ring: the generator sent nothing", done.stdout)
+
+    def test_nothing_there_and_no_argument(self):
+        done = program("report.matrix", self.sitting)
+        self.assertEqual((done.returncode, done.stderr), (1, f"matrix.py: no results in {self.sitting}\n"))
+        self.assertEqual(program("report.matrix").returncode, 64)
+
+
+if __name__ == "__main__":
+    unittest.main()
