@@ -173,7 +173,6 @@ policies() {
 	stream_more 300
 	stream_end
 	assert_bounded_loss
-	assert_ledger_closed
 }
 
 # While the one that is killed is stopped first, its flows stand still, and the others are known by that.
