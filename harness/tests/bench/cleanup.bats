@@ -138,7 +138,7 @@ has_ended() {
 	kill -STOP "${STARTED[0]%%:*}"
 	release
 	ended 5
-	grep -q 'r1: the relay ended with exit code 137' "$WORK/out"
+	assert_equal "$(cat "$RESULTS"/short/*/raw/r1.exit)" 137
 	assert_host_restored
 }
 

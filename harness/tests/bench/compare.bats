@@ -451,3 +451,15 @@ start_twins_held() {
 		assert_nothing_left
 	done
 }
+
+# Twelve pairs took a minute, and twelve are still to come until the next look.
+@test "compare: the time to go is that of the pairs so far" {
+	# shellcheck disable=SC2016 # for the shell that it starts
+	run bash -euo pipefail -c 'source "$1/host/common.bash"; source "$1/verdict/paired/compare.bash"
+		progress() { echo "$1"; }
+		clock_s() { echo 100; }
+		COMPARE_BEGUN=40
+		compare_progress short first 13 $'"'first 13 base head\nfirst 24 head base'"' 12' - "$HARNESS"
+	assert_success
+	assert_output 'short: first block, pair 13 of 24 for the next look, 60 s to go'
+}
