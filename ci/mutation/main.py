@@ -84,21 +84,24 @@ def write(path: Path, document) -> None:
 class Original:
     """The copy without a mutant: what passes there, and how long that takes."""
 
-    def __init__(self, copy: Tree, path: Path, state: str):
-        self.copy, self.path, self.state, self.lock = copy, path, state, Lock()
+    def __init__(self, copy: Tree, path: Path):
+        self.copy, self.path, self.lock = copy, path, Lock()
+        self.seconds: dict[str, float] = {}
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-            self.seconds: dict[str, float] = known["seconds"] if known["state"] == state else {}
+            self.known: dict[str, dict] = json.loads(path.read_text(encoding="utf-8"))["tests"]
         except (OSError, ValueError, KeyError):
-            self.seconds = {}
+            self.known = {}
 
     def require(self, name: str) -> None:
         """The test passes, now or as far as is known; else nothing can be proven with it."""
         with self.lock:
-            whole = self.seconds.get(name.partition(": ")[0])
-            if name in self.seconds or whole is not None:
-                self.seconds.setdefault(name, whole)
+            if name in self.seconds:
                 return
+            state = tree.state_for(self.copy.folder, name.partition(": ")[0])
+            for known in (self.known.get(name), self.known.get(name.partition(": ")[0])):
+                if known and known["state"] == state:
+                    self.seconds[name] = known["seconds"]
+                    return
             for attempt in range(1, 4):
                 outcome = tests.run(self.copy, name, 1200)
                 say(f"without a mutant: {name}: {'passed' if outcome.passed else 'FAILED'} in {outcome.seconds:.0f} s")
@@ -108,7 +111,8 @@ class Original:
             if not outcome.passed:
                 raise Failed(f"{name} fails without a mutant, so nothing is proven: {outcome.test}: {outcome.said}")
             self.seconds[name] = outcome.seconds
-            write(self.path, {"state": self.state, "seconds": self.seconds})
+            self.known[name] = {"state": state, "seconds": outcome.seconds}
+            write(self.path, {"tests": self.known})
 
     def limit(self, name: str) -> float:
         return max(tests.LEAST_LIMIT_S, tests.SLOWER * self.seconds[name])
@@ -173,7 +177,7 @@ class Run:
     def prepare(self) -> None:
         say(f"copies of {self.commit}{' with changes' if self.changed else ''} in {KEPT}")
         copy = Tree(ROOT, KEPT / "trees/original")
-        self.original = Original(copy, KEPT / "original.json", self.state)
+        self.original = Original(copy, KEPT / "original.json")
         for one in [copy] + [Tree(ROOT, KEPT / f"trees/{number}") for number in range(self.options.jobs)]:
             one.prepare()
             complaint = one.build()
@@ -187,15 +191,15 @@ class Run:
 
     def one(self, mutant: Mutant) -> dict:
         known = self.store.known(mutant)
-        if known is None:
+        if mutant.id in self.excused:  # which is not tried at all
+            known = self.store.keep(mutant, EQUIVALENT, said=self.excused[mutant.id])
+        elif known is None or known["outcome"] == EQUIVALENT:
             copy = self.trees.get()
             try:
                 known = examine(mutant, copy, self.original, self.programs, self.store)
             finally:
                 copy.restore()
                 self.trees.put(copy)
-        if known["outcome"] == SURVIVED and mutant.id in self.excused:
-            known = {**known, "outcome": EQUIVALENT, "said": self.excused[mutant.id]}
         say(f"{mutant.id} {mutant.kind} {mutant.file}:{mutant.line}: {known['outcome']}"
             + (f" by {known['by']}" if known["by"] else f" ({known['said']})" if known["said"] else ""))
         return known

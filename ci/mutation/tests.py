@@ -101,7 +101,7 @@ def run_unit(tree: Tree, path: str, limit_s: float) -> tuple[bool, str, str]:
     if status == 0:
         return True, "", ""
     told = [line for line in lines if "ERROR: " in line or "runtime error" in line or "SUMMARY" in line]
-    name = re.sub(r"^not ok \d+ - ", "", failed[0]) if failed else path
+    name = re.sub(r"^not ok \d+ - (\S+).*", r"\1", failed[0]) if failed else path
     return False, name, (told or [f"exit status {status}"])[0].strip()
 
 

@@ -2,6 +2,7 @@
 what asks git whether something was changed hears the same of every copy."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ PROGRAMS = ("build/mcrelay", "build/mcrelayctl", "build/trafficgen")
 RELEASE = ("BUILD=build", "CFLAGS=-O2")
 SANITIZED = ("BUILD=build/asan", "CC=gcc", "CFLAGS=-O1 -fno-omit-frame-pointer",
              "SANITIZE=-fsanitize=address,undefined -fno-sanitize-recover=all")
+A_TEST = re.compile(r"/tests/(.*/)?test_\w+\.(c|py)$|\.bats$")
 PATHS = ("relay", "trafficgen", "harness", "Makefile", "baselines")
 
 
@@ -32,9 +34,16 @@ def git(folder: Path, *arguments: str) -> str:
 def state_of(root: Path) -> tuple[str, bool, str]:
     """(commit, has it been changed since, a name of all that programs and tests are made from)"""
     changed = git(root, "status", "--porcelain", "--", *PATHS)
-    listing = git(root, "ls-tree", "-r", "HEAD", "--", *PATHS) + git(root, "diff", "HEAD", "--", *PATHS)
-    listing += "".join(f"{name}\n{(root / name).read_bytes()!r}" for name in new_files(root))
-    return git(root, "rev-parse", "--short=12", "HEAD").strip(), bool(changed), sha256(listing.encode()).hexdigest()[:16]
+    return git(root, "rev-parse", "--short=12", "HEAD").strip(), bool(changed), state_for(root)
+
+
+def state_for(root: Path, test: str | None = None) -> str:
+    """A name of all files; with `test`, without other tests than this one."""
+    listed = git(root, "ls-tree", "-r", "HEAD", "--", *PATHS).splitlines()
+    if test is not None:
+        listed = [line for line in listed if not A_TEST.search(line) or line.endswith(f"\t{test}")]
+    new = "".join(f"{name}\n{(root / name).read_bytes()!r}" for name in new_files(root))
+    return sha256(("\n".join(listed) + git(root, "diff", "HEAD", "--", *PATHS) + new).encode()).hexdigest()[:16]
 
 
 def new_files(root: Path) -> list[str]:

@@ -69,6 +69,10 @@ class Sitting(Scratch):
         self.assertEqual((code, document["verdict"]), (0, "PASS"))
         self.assertAlmostEqual(document["figures"]["system calls"]["value"], 46.8)
 
+    def test_one_round_is_a_measurement(self):
+        self.put(1)
+        self.assertEqual(self.judge("--accept")[0], 0)
+
     def test_one_more_of_anything_per_packet_is_a_regression(self):
         for what, figure in (("syscalls", "system calls"), ("writes", "writes"), ("mallocs", "allocations")):
             with self.subTest(what):

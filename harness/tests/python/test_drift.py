@@ -155,6 +155,7 @@ class History(unittest.TestCase):
         self.add(noise(20, 2) + log(0.8), dirty=True)
         self.add([0.0] * 20, hops=[])
         self.add([0.0] * 20, control_pps={"median": 0})
+        self.add([0.0] * 20, hops=[{"egress_pps": {"median": 0}}])
         self.assertIn("20 entries", self.drift(0))
 
     def test_too_short_a_history(self):

@@ -1,10 +1,12 @@
 import json
+import re
 import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
+from unittest import mock
 
-from harness.selftest import replay
+from harness.selftest import power, replay
 from harness.tests.python.noise import synthetic
 from harness.tests.python.support import program
 from harness.verdict.paired import paired
@@ -81,6 +83,27 @@ class Power(unittest.TestCase):
             text = (self.out / f"power-{number}.svg").read_text()
             xml.etree.ElementTree.fromstring(text)
             self.assertIn("REGRESSION", text)
+
+    def test_what_is_drawn_is_what_was_found(self):
+        drawn = []
+
+        def gnuplot(command, input, **_):
+            drawn.append(Path(re.search(r"'([^']*/data)'", input)[1]).read_text())
+            Path(re.search(r"set output '([^']*)'", input)[1]).touch()
+
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(power.subprocess, "run", gnuplot):
+            power.draw(self.found, 1, Path(folder))
+        curves = {case["bursts"]: case["curve"] for case in self.found["cases"] if case["noise"] == 1
+                  and case["candidate"] == paired.RULE.estimator}
+        for line, quiet, burst in zip(drawn[0].splitlines(), curves[False], curves[True], strict=True):
+            self.assertEqual([float(word) for word in line.split()], [100 * quiet["loss"], *(
+                part[key] * scale for part in (quiet, burst) for key, scale in (
+                    ("PASS", 100), ("REGRESSION", 100), ("INCONCLUSIVE", 100), ("minutes_median", 1), ("minutes_90", 1)))])
+
+    def test_a_demand_is_met_at_its_bound(self):
+        bounds = {(loss, figure): bound for loss, figure, _, bound in power.DEMANDS.values()}
+        with mock.patch.object(power, "at", lambda case, loss, figure: bounds[loss, figure]):
+            self.assertEqual(power.unmet({"bursts": False}), [])
 
     def test_same_seed_same_figures(self):
         again = self.folder / "again"

@@ -113,8 +113,10 @@ while time.process_time() < 0.1: pass'
 	((spent < 50000000)) || fail "the relay is spinning: $spent ns"
 }
 
-@test "a relay without traffic sleeps" {
-	relay_start "$RULE"
+@test "a relay without traffic sleeps, also when it has no rule any more" {
+	relay_start "$RULE" "${CONTROL[@]}"
+	assert_not_spinning
+	ctl remove --rule-id one >/dev/null
 	assert_not_spinning
 	relay_stop
 }

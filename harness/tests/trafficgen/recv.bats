@@ -47,6 +47,8 @@ assert_received() {
 		'flows | length=1' 'flows[0].first_sequence=0' 'flows[0].last_sequence=8'
 	assert_equal "${EXIT[sink]}" 1 # --verify found a corrupt packet
 	assert_equal "$(cat "$WORK/sink.log")" 'trafficgen recv: 1 packets are corrupt'
+	assert_equal "$(sed -nE 's/^([A-Z][a-z ]*): +([0-9]+) packets$/\1=\2/p' "$WORK/sink.out" | paste -sd' ')" \
+		'Received=5 Lost=4 Duplicated=1 Reordered=1 Corrupt=1 Foreign=1 Socket drops=0'
 }
 
 @test "the whole row backwards: all there, all but the first reordered" {

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -372,6 +374,48 @@ static void test_rolled_back(void **state)
 	assert_false(provision.outputs.output[1].used);
 }
 
+/* Of our network namespace, on any interface. */
+static bool is_member(const char *group)
+{
+	FILE *table = fopen("/proc/self/net/igmp", "re");
+	char line[256], wanted[16];
+	bool found = false;
+
+	assert_non_null(table);
+	snprintf(wanted, sizeof(wanted), "%08X", inet_addr(group));
+	while (fgets(line, sizeof(line), table))
+		found |= strstr(line, wanted) != NULL;
+	fclose(table);
+	return found;
+}
+
+/* The plan is the last that can fail: the groups of the set were joined by then. */
+static void test_memberships_rolled_back(void **state)
+{
+	struct rules rules = one_rule("two", "lo", "lo", 6000);
+	struct rlimit whole, nothing;
+	int rc;
+
+	(void)state;
+	need_root();
+	need_address();
+	if (!own_network)
+		skip();
+	rules.rule[0].input.group.s_addr = inet_addr("239.9.9.9");
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	assert_true(is_member("239.4.5.6"));
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &whole);
+	nothing = (struct rlimit){0, whole.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &nothing);
+	rc = provision_set_rules(&provision, &rules, error);
+	setrlimit(RLIMIT_FSIZE, &whole);
+	assert_int_equal(rc, -EFBIG);
+	assert_true(is_member("239.4.5.6"));
+	assert_false(is_member("239.9.9.9"));
+	rules_free(&rules);
+}
+
 /* ------------------------------------------------------------------------- sets in force */
 
 static void test_counters_of_rules(void **state)
@@ -518,6 +562,7 @@ int main(void)
 		TEST(test_without_privileges),
 		TEST(test_too_many_inputs),
 		TEST(test_rolled_back),
+		TEST(test_memberships_rolled_back),
 		TEST(test_counters_of_rules),
 		TEST(test_rings),
 		TEST(test_drops_of_a_ring_that_goes),
