@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import time
+from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -85,7 +86,8 @@ class Original:
     """The copy without a mutant: what passes there, and how long that takes."""
 
     def __init__(self, copy: Tree, path: Path):
-        self.copy, self.path, self.lock = copy, path, Lock()
+        self.copy, self.path = copy, path
+        self.locks: defaultdict[str, Lock] = defaultdict(Lock)  # one test is not asked twice at a time
         self.seconds: dict[str, float] = {}
         try:
             self.known: dict[str, dict] = json.loads(path.read_text(encoding="utf-8"))["tests"]
@@ -94,7 +96,7 @@ class Original:
 
     def require(self, name: str) -> None:
         """The test passes, now or as far as is known; else nothing can be proven with it."""
-        with self.lock:
+        with self.locks[name]:
             if name in self.seconds:
                 return
             state = tree.state_for(self.copy.folder, name.partition(": ")[0])
@@ -112,14 +114,14 @@ class Original:
                 raise Failed(f"{name} fails without a mutant, so nothing is proven: {outcome.test}: {outcome.said}")
             self.seconds[name] = outcome.seconds
             self.known[name] = {"state": state, "seconds": outcome.seconds}
-            write(self.path, {"tests": self.known})
+            with self.locks[""]:
+                write(self.path, {"tests": dict(self.known)})
 
     def limit(self, name: str) -> float:
         return max(tests.LEAST_LIMIT_S, tests.SLOWER * self.seconds[name])
 
     def passes(self, name: str, only: str) -> bool:
-        with self.lock:
-            return tests.run(self.copy, name, self.limit(name), only).passed
+        return tests.run(self.copy, name, self.limit(name), only).passed
 
 
 def try_test(copy: Tree, original: Original, name: str) -> tuple[str, str] | None:

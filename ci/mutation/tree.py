@@ -54,6 +54,7 @@ class Tree:
     def __init__(self, root: Path, folder: Path):
         self.root, self.folder = root, folder
         self.changed: str | None = None
+        self.making = threading.Lock()
 
     def prepare(self) -> None:
         """As the files are at the root now. What is built stays: make knows what is new."""
@@ -94,7 +95,8 @@ class Tree:
         """None, or what make complained of."""
         go_on()
         own = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD")}
-        done = subprocess.run(["make", "-C", self.folder, *words], text=True, capture_output=True, check=False, env=own)
+        with self.making:
+            done = subprocess.run(["make", "-C", self.folder, *words], text=True, capture_output=True, check=False, env=own)
         if done.returncode == 0:
             return None
         lines = done.stderr.splitlines() or ["make failed"]

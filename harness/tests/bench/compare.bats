@@ -39,6 +39,10 @@ need_perf() {
 	need_root
 	refused compare no-such-commit --results "$RESULTS"
 	assert_said "no commit 'no-such-commit'"
+	refused compare HEAD no-such-commit --results "$RESULTS"
+	assert_said "no commit 'no-such-commit'"
+	refused compare HEAD HEAD HEAD --results "$RESULTS"
+	assert_said 'compare takes two commits at most'
 	refused compare --builds "$WORK/nothing" "$PROGRAMS/mcrelay" --results "$RESULTS"
 	assert_said "--builds: no file '$WORK/nothing'"
 	refused compare HEAD --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --results "$RESULTS"

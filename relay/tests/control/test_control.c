@@ -536,6 +536,25 @@ static void test_cut_anywhere(void **state)
 }
 
 /* What was asked for before the client has shut its side is still answered. */
+/* poll(2) may say that there is something to read where there is nothing. */
+static void test_nothing_to_read(void **state)
+{
+	struct pollfd fds[CONTROL_CLIENTS_MAX + 1];
+	int fd = connected();
+	unsigned count;
+
+	(void)state;
+	turns(2);
+	count = control_poll(&control, fds);
+	for (unsigned i = 0; i < count; i++)
+		fds[i].revents = POLLIN;
+	control_handle(&control, fds);
+	assert_int_equal(clients(), 1);
+	say(fd, PING);
+	assert_int_equal(assert_ok(fd), 1);
+	close(fd);
+}
+
 static void test_half_closed(void **state)
 {
 	int fd = connected();
@@ -1012,6 +1031,7 @@ int main(void)
 		TEST(test_several_in_one_write),
 		TEST(test_byte_by_byte),
 		TEST(test_cut_anywhere),
+		TEST(test_nothing_to_read),
 		TEST(test_half_closed),
 		TEST(test_longest_request),
 		TEST(test_too_long_request),
