@@ -639,3 +639,19 @@ uptime_ms() {
 		.work_per_1000_packets.system_calls == null'
 	relay_stop
 }
+
+@test "stats: the counters of an interface are the kernel's" {
+	local name
+	relay_start "$RULE" "${CONTROL[@]}"
+	send --count 50 --size 200
+	relay_settle
+	ctl stats | jq '.stats.interfaces // .interfaces' >"$WORK/interfaces"
+	for name in in0 out0; do
+		# shellcheck disable=SC2016 # of jq
+		assert_equal "$(jq -c --arg name "$name" '.[] | select(.name == $name) |
+			[.rx_packets, .rx_bytes, .rx_dropped, .tx_packets, .tx_bytes, .tx_dropped]' "$WORK/interfaces")" \
+			"$(ip -n "$(namespace r1)" -j -s link show dev "$name" | jq -c '.[0].stats64 |
+				[.rx.packets, .rx.bytes, .rx.dropped, .tx.packets, .tx.bytes, .tx.dropped]')"
+	done
+	relay_stop
+}
