@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # stops: a test may have bench stop at one of these points, to interrupt it exactly there: BENCH_STOP_AT=POINT:FIFO. bench says
-# into FIFO that it is there, and goes no further, whatever happens, until a signal ends it. So no result, and no verdict,
-# comes from a bench that was stopped.
+# into FIFO that it is there, waits for a line in FIFO.end, and ends as invalid. It goes no further, whatever happens: no
+# result, and no verdict, comes from a bench that was stopped.
 
 # In the order in which a comparison of twins comes to them; from `process` on, they are of runs of a relay.
 readonly STOPS='locked journal results tuned twins topology process ready sending sent drained ended evaluated'
@@ -16,7 +16,6 @@ stops_check() {
 stop_at() {
 	[[ ${BENCH_STOP_AT:-} == "$1":* ]] || return 0
 	printf '%s\n' "$1" >"${BENCH_STOP_AT#*:}"
-	while true; do
-		pause 3600
-	done
+	read -r <"${BENCH_STOP_AT#*:}.end" || true
+	die "$EXIT_INVALID" "stopped at '$1', as BENCH_STOP_AT asks: nothing was measured"
 }

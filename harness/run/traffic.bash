@@ -39,7 +39,7 @@ traffic_wait() {
 	now=$((${EPOCHREALTIME/[.,]/} / 1000)) end=$((now + $4))
 	while kill -0 "$1" 2>/dev/null; do
 		now=$((${EPOCHREALTIME/[.,]/} / 1000))
-		((now < end + 10000)) ||
+		((now < end + 10000 * ${BENCH_PATIENCE:-1})) ||
 			die "$EXIT_INVALID" "the generator has not ended 10 s after its time; see $3/gen.log"
 		if ((now >= next)); then
 			next=$((now + 1000))

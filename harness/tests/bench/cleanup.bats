@@ -212,14 +212,16 @@ holding_program() {
 	assert_nothing_left
 }
 
-@test "a bench that is stopped goes no further; a stop that there is not is refused" {
+@test "a bench that was stopped goes no further: it is invalid; a stop that there is not is refused" {
 	need_root
-	start_stopped sent run short
+	start_stopped evaluated run short
+	echo >"$WORK/stop.end"
+	ended 5
+	assert_host_restored
+	grep -qx "bench: stopped at 'evaluated', as BENCH_STOP_AT asks: nothing was measured" "$WORK/err"
+	assert_equal "$(left_over)" $'./short\n./short/SITTING.failed'
+	rm -r "$RESULTS"
 	mkfifo "$WORK/other"
-	kill -0 "$BENCH_PID"
-	assert_equal "$(find "$RESULTS" -name result.json)" ''
-	kill -TERM "$BENCH_PID"
-	ended 143
 	local wrong
 	for wrong in "nowhere:$WORK/other" "ready:$WORK/no fifo" ready; do
 		BENCH_STOP_AT=$wrong measure run short

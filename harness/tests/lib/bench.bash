@@ -163,8 +163,8 @@ with_clock() {
 
 # start_stopped POINT ARGUMENT...: bench in the background, which stops at POINT (host/stops.bash). Returns when it does.
 start_stopped() {
-	rm -f "$WORK/stop"
-	mkfifo "$WORK/stop"
+	rm -f "$WORK"/stop*
+	mkfifo "$WORK/stop" "$WORK/stop.end"
 	BENCH_STOP_AT=$1:$WORK/stop start "${@:2}"
 	hear "$WORK/stop"
 }

@@ -97,8 +97,9 @@ def main() -> int:
     status = send(asked, packets, series, start) if packets else send_nothing(asked, series, start)
     if status:
         return status
-    if series and os.environ.get("GENERATOR_HOLD"):
-        hold(os.environ["GENERATOR_HOLD"])
+    fifo = os.environ.get("GENERATOR_HOLD")
+    if series and fifo and not Path(f"{fifo}.go").exists():
+        hold(fifo)
     if os.environ.get("GENERATOR_CLOCK"):
         let_time_pass(Path(os.environ["GENERATOR_CLOCK"]))
     found = json.loads(report.read_text(encoding="utf-8"))

@@ -1,7 +1,6 @@
 """What the tests of the harness' Python share."""
 
 import contextlib
-import copy
 import functools
 import importlib
 import io
@@ -63,14 +62,14 @@ def schema(name: str, part: str | None = None):
 def relay_run(egress: float = 370_000, ingress: float = 700_000, exhaustion: float = 0.2,
               offered: float = 733_000, errors: int = 0, **changes) -> dict:
     """A recorded run of the PHASE4 pipeline with other figures for relay 1."""
-    run = copy.deepcopy(_RELAY)
+    run = json.loads(_RELAY)  # faster than a deep copy
     run["hops"][0].update(egress_pps=egress, ingress_pps=ingress, errors=errors,
                           buffer_exhaustion_ratio=exhaustion)
     return {**run, "offered_pps": offered, **changes}
 
 
 def control_run(offered: float = 733_000, **changes) -> dict:
-    return {**copy.deepcopy(_CONTROL), "offered_pps": offered, **changes}
+    return {**json.loads(_CONTROL), "offered_pps": offered, **changes}
 
 
 def write_sitting(folder: Path, relays: list[dict], controls: list[dict]) -> None:
@@ -81,5 +80,5 @@ def write_sitting(folder: Path, relays: list[dict], controls: list[dict]) -> Non
             (place / "result.json").write_text(json.dumps(run))
 
 
-_RELAY = load(DATA / "pipeline-relay.result.json")
-_CONTROL = load(DATA / "pipeline-control.result.json")
+_RELAY = (DATA / "pipeline-relay.result.json").read_text(encoding="utf-8")
+_CONTROL = (DATA / "pipeline-control.result.json").read_text(encoding="utf-8")

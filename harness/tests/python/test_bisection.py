@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -19,24 +20,34 @@ NOBODY = {"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@n", "GIT_COMMITTER_NAME
 
 
 class Bisection(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """One repository, of which each test has a copy."""
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        cls.original = Path(scratch.name)
+        cls.git_in(cls.original, "init", "--quiet", "--template=")
+        for number in range(10):
+            cls.git_in(cls.original, "commit", "--quiet", "--allow-empty", "-m", f"commit {number}")
+        cls.commits = cls.git_in(cls.original, "rev-list", "--reverse", "HEAD").split()
+
+    @staticmethod
+    def git_in(root: Path, *arguments: str) -> str:
+        return subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True, text=True,
+                              env=os.environ | NOBODY).stdout.strip()
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.root = Path(scratch.name) / "repository"
         self.results = Path(scratch.name) / "results"
-        self.root.mkdir()
-        self.git("init", "--quiet")
-        self.commits = []
-        for number in range(10):
-            self.git("commit", "--quiet", "--allow-empty", "-m", f"commit {number}")
-            self.commits.append(self.git("rev-parse", "HEAD"))
+        shutil.copytree(self.original, self.root)
         self.slow_from = 10  # the first slower commit
         self.broken: set[int] = set()
         self.asked: list[int] = []
 
     def git(self, *arguments: str) -> str:
-        return subprocess.run(["git", "-C", self.root, *arguments], check=True, capture_output=True, text=True,
-                              env=os.environ | NOBODY).stdout.strip()
+        return self.git_in(self.root, *arguments)
 
     def bench(self, command, good, commit, *options):
         """A compare that knows the truth."""

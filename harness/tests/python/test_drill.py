@@ -181,8 +181,8 @@ class CommandLine(unittest.TestCase):
                 (Path(build) / "drill").mkdir()
                 slow = Path(build) / "drill/mcrelay"
                 slow.touch(mode=0o755)
-                with mock.patch.dict(os.environ, BUILD=build):
-                    answer = process("selftest.drill", *options)
+                with mock.patch.object(drilling, "SLOW_RELAY", slow), mock.patch.object(drilling, "end_by_signals"):
+                    answer = program("selftest.drill", *options)
                 self.assertEqual((answer.returncode, answer.stdout), (64, ""))
                 self.assertIn("see 'harness/bench help'", answer.stderr)
 

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from harness.history import history
 from harness.tests.python.support import ROOT, baseline, command, control_run, process, program, relay_run, schema
@@ -190,8 +191,8 @@ class Plot(Scratch):
 
     def test_no_gnuplot(self):
         history.append(verdict(), self.history)
-        done = process("report.plots", self.history, self.folder / "plots",
-                       env={**CLEAN, "PATH": str(self.folder)})
+        with mock.patch.dict(os.environ, PATH=str(self.folder)):
+            done = program("report.plots", self.history, self.folder / "plots")
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
         self.assertIn("gnuplot is not installed", done.stderr)
 
@@ -201,8 +202,8 @@ class Plot(Scratch):
         fake.write_text("#!/bin/sh\nsed -n \"s/^set output '\\(.*\\)'/\\1/p\" | xargs -d '\\n' touch\n"
                         "echo no font >&2\nexit 1\n")
         fake.chmod(0o755)
-        done = process("report.plots", self.history, self.folder / "plots",
-                       env={**CLEAN, "PATH": f"{self.folder}:{CLEAN['PATH']}"})
+        with mock.patch.dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}"):
+            done = program("report.plots", self.history, self.folder / "plots")
         self.assertEqual((done.returncode, done.stderr), (1, "plots.py: gnuplot: no font\n"))
         self.assertEqual(list((self.folder / "plots").iterdir()), [])
 
