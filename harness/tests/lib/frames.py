@@ -15,6 +15,7 @@ arrived by then, or after --seconds.
 import argparse
 import json
 import random
+import select
 import signal
 import socket
 import struct
@@ -76,42 +77,25 @@ def command_replay(args: argparse.Namespace) -> None:
         sock.sendto(payload, (args.group, args.port))
 
 
-class Stop(Exception):
-    pass
-
-
-def stop_on_sigterm() -> None:
-    def stop(*_: object) -> None:
-        raise Stop
-
-    signal.signal(signal.SIGTERM, stop)
-
-
 def listen(sock: socket.socket, seconds: float, take) -> None:
-    """Feeds `take` until SIGTERM, then what is left in the socket; or until the time is over."""
+    """Feeds `take` until SIGTERM has come, with all that is in the socket by then; or until the time is over. The signal
+    only wakes: an exception from its handler could come anywhere."""
     deadline = time.monotonic() + seconds
-    sock.settimeout(0.1)
-    stop_on_sigterm()
-    print("ready", file=sys.stderr, flush=True)
-    try:
-        while time.monotonic() < deadline:
-            try:
-                data = sock.recv(65536)
-            except TimeoutError:
-                continue
-            # a signal must not come between having a packet and having written it
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            take(data)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    except Stop:
-        pass
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
     sock.setblocking(False)
-    while True:
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(waker.fileno())
+    print("ready", file=sys.stderr, flush=True)
+    ended = False
+    while not ended:
+        ready, _, _ = select.select([sock, woken], [], [], min(max(deadline - time.monotonic(), 0), 3600))
+        ended = woken in ready or time.monotonic() >= deadline
         try:
-            take(sock.recv(65536))
+            while True:
+                take(sock.recv(65536))
         except BlockingIOError:
-            break
+            pass
 
 
 def command_receive(args: argparse.Namespace) -> None:
