@@ -21,10 +21,11 @@ enum message_type {
 	MESSAGE_OUTPUT,	     /* output `index` is to be sent through the socket passed, or none */
 	MESSAGE_OUTPUT_GONE, /* no route uses output `index` any more */
 	MESSAGE_PLAN, /* the rules from the next burst on; passes a memfd with a struct plan */
-	MESSAGE_STOP, /* relay what is in the rings, then end */
+	MESSAGE_COMPLETE, /* all that goes with plan `generation` has been sent: to be answered */
+	MESSAGE_STOP,	  /* relay what is in the rings, then end */
 	/* from the worker */
 	MESSAGE_READY,
-	MESSAGE_APPLIED, /* this plan, and those before, have taken effect */
+	MESSAGE_APPLIED, /* the plan, its inputs and outputs, and all before have taken effect */
 };
 
 struct message {

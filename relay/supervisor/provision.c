@@ -3,8 +3,9 @@
  * provision: see provision.h.
  *
  * A change of rules goes: open what the next set needs and the present one lacks; build the plan;
- * send workers the new sockets, then the plan, then word of what no rule uses any more.
- * Workers take messages in order and between bursts, so a plan never names a socket they lack.
+ * send workers the new outputs, then the plan, then the new inputs, then word of what no rule uses
+ * any more. Workers take messages in order and between bursts, some at a time: a plan never names
+ * an output that they lack, and no packet is received before the plan says where it goes.
  */
 #include "supervisor/provision.h"
 #include "common/clock.h"
@@ -89,6 +90,14 @@ static void send_plan(struct provision *provision, struct worker_handle *worker)
 	workers_send(worker, &message, provision->plan_fd);
 }
 
+static void send_complete(struct provision *provision, struct worker_handle *worker)
+{
+	const struct message message = {.type = MESSAGE_COMPLETE,
+					.plan.generation = provision->generation};
+
+	workers_send(worker, &message, -1);
+}
+
 static void announce(struct provision *provision, const bool *new_inputs, const bool *new_outputs)
 {
 	for (unsigned w = 0; w < provision->workers->count; w++) {
@@ -97,13 +106,14 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 		/* it has room for so many answers only, and rules may change faster than the
 		 * supervisor's loop turns */
 		workers_receive(worker);
-		for (int i = 0; i < INPUTS_MAX; i++)
-			if (new_inputs[i])
-				input_send(&provision->inputs, worker, i);
 		for (int i = 0; i < OUTPUTS_MAX; i++)
 			if (new_outputs[i])
 				output_send(&provision->outputs, worker, i);
 		send_plan(provision, worker);
+		for (int i = 0; i < INPUTS_MAX; i++)
+			if (new_inputs[i])
+				input_send(&provision->inputs, worker, i);
+		send_complete(provision, worker);
 	}
 }
 
@@ -175,14 +185,15 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 
 void provision_equip(struct provision *provision, struct worker_handle *worker)
 {
-	for (int i = 0; i < INPUTS_MAX; i++)
-		if (provision->inputs.input[i].netif.name[0])
-			input_send(&provision->inputs, worker, i);
 	for (int i = 0; i < OUTPUTS_MAX; i++)
 		if (provision->outputs.output[i].used)
 			output_send(&provision->outputs, worker, i);
 	if (provision->plan_fd >= 0)
 		send_plan(provision, worker);
+	for (int i = 0; i < INPUTS_MAX; i++)
+		if (provision->inputs.input[i].netif.name[0])
+			input_send(&provision->inputs, worker, i);
+	send_complete(provision, worker);
 }
 
 /* ------------------------------------------------------------------------- the rest */

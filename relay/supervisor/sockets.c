@@ -29,27 +29,31 @@ enum {
 	URING_RCVBUF_BYTES = 8 << 20,
 };
 
-/* Lets IPv4 UDP through, behind up to two VLAN tags. Everything else stays in the kernel.
- * A tag that the NIC or the kernel took off already is not among the bytes we test. */
+/* Lets IPv4 UDP through that has come in, behind up to two VLAN tags. Everything else stays in the
+ * kernel. A tag that the NIC or the kernel took off already is not among the bytes we test. What
+ * this host sends is refused here, too: PACKET_IGNORE_OUTGOING is asked of the socket, but the
+ * members of a fanout group receive through the group. */
 static const struct sock_filter accept_udp[] = {
-	/* 0 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-	/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
-	/* 2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-	/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
-	/* 4 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
-	/* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
-	/* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-	/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
-	/* 8 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
-	/* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
-	/* 10 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
-	/* 11 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
-	/* 12 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
-	/* 13 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-	/* 14 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
-	/* 15 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
-	/* 16 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-	/* 17 */ BPF_STMT(BPF_RET | BPF_K, 0),
+	/* 0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+	/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 17, 0),
+	/* 2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+	/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
+	/* 4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+	/* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
+	/* 6 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
+	/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
+	/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+	/* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
+	/* 10 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+	/* 11 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
+	/* 12 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
+	/* 13 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
+	/* 14 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
+	/* 15 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+	/* 16 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
+	/* 17 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
+	/* 18 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	/* 19 */ BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
 static const struct sock_filter reject_all[] = {

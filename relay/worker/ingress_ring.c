@@ -17,7 +17,9 @@
  * frame.
  *
  * Head and lent are in shared memory: should this worker die, its successor gives back what was
- * lent, and goes on at the head.
+ * lent, and goes on at the head. `lent` there is lowered at the end of a turn only: some of those
+ * slots may be back with the kernel, and filled again with frames that nobody has seen. A slot that
+ * is lent is marked as such, in bytes that the kernel clears when it fills the slot.
  *
  * A full ring is a normal state: the kernel counts the frames it had no slot for.
  */
@@ -30,6 +32,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { LENT = 1 }; /* in tp_padding[0] */
 
 /* `steps` after slot `index`; at most once around. */
 static uint32_t after(const struct ingress *ingress, uint32_t index, uint32_t steps)
@@ -68,23 +72,26 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 	return frame;
 }
 
-/* What a predecessor was working on when it died may have been sent: it is given back, and counted.
- */
+/* What a predecessor was working on when it died may have been sent: it is counted, and given back
+ * unless it had been already. Of a slot that the kernel has filled again, the new frame stays, and
+ * of the old one it is not known how many packets it had. */
 static void take_over(struct ingress *ingress)
 {
-	uint32_t head = ingress->position->head, lent = ingress->position->lent;
+	const uint32_t head = ingress->position->head, lent = ingress->position->lent;
 
-	for (uint32_t i = 1; i <= lent && i <= ingress->slots; i++) {
-		uint32_t slot = after(ingress, head, ingress->slots - i);
+	for (uint32_t i = lent < ingress->slots ? lent : ingress->slots; i > 0; i--) {
+		const uint32_t index = after(ingress, head, ingress->slots - i);
+		const struct tpacket2_hdr *slot = slot_at(ingress, index);
+		const bool ours = slot->tp_status & TP_STATUS_USER;
+		uint32_t packets = 1;
 
-		struct frame frame;
-		uint32_t packets;
+		if (!ours || slot->tp_padding[0] == LENT) {
+			const struct frame frame = read_slot(ingress, index);
 
-		if (!(slot_at(ingress, slot)->tp_status & TP_STATUS_USER))
-			continue;
-		frame = read_slot(ingress, slot);
-		packets = frame_packets(&frame);
-		give_to_kernel(ingress, slot);
+			packets = frame_packets(&frame);
+		}
+		if (ours && slot->tp_padding[0] == LENT)
+			give_to_kernel(ingress, index);
 		counter_add(ingress->counters, COUNTER_recv_packets, packets);
 		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
 	}
@@ -132,6 +139,7 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 			break;
 		/* the kernel wrote this slot on another core: fetch the next ones meanwhile */
 		__builtin_prefetch(slot_at(ingress, after(ingress, index, 2)));
+		slot->tp_padding[0] = LENT;
 		frames[n] = read_slot(ingress, index);
 	}
 	ingress->lent += n;

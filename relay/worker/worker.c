@@ -49,9 +49,9 @@ struct worker {
 	struct waiter waiter;
 	struct frame *frames; /* [send_batch] of the burst at hand */
 	uint32_t doorbell_seen;
-	bool messages_left;  /* in the channel, perhaps */
-	uint32_t generation; /* of the plan in force */
-	uint32_t answered;   /* what the supervisor has been told of it */
+	bool messages_left; /* in the channel, perhaps */
+	uint32_t complete;  /* generation of the last plan that all has been sent for */
+	uint32_t answered;  /* what the supervisor has been told of it */
 	bool stop;
 };
 
@@ -194,7 +194,6 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 		return rc;
 	forwarder_exit(&worker->forwarder);
 	worker->forwarder = next;
-	worker->generation = message->plan.generation;
 	return 0;
 }
 
@@ -217,6 +216,9 @@ static int handle_message(struct worker *worker, const struct message *message, 
 	case MESSAGE_OUTPUT_GONE:
 		output_close(worker, message->index);
 		return 0;
+	case MESSAGE_COMPLETE:
+		worker->complete = message->plan.generation;
+		return 0;
 	case MESSAGE_STOP:
 		worker->stop = true;
 		return 0;
@@ -229,11 +231,11 @@ static int handle_message(struct worker *worker, const struct message *message, 
 static int answer(struct worker *worker)
 {
 	const struct message message = {.type = MESSAGE_APPLIED,
-					.plan.generation = worker->generation};
+					.plan.generation = worker->complete};
 
-	if (worker->answered == worker->generation)
+	if (worker->answered == worker->complete)
 		return 0;
-	worker->answered = worker->generation;
+	worker->answered = worker->complete;
 	return channel_send(WORKER_CHANNEL_FD, &message, -1);
 }
 

@@ -516,13 +516,17 @@ static struct message next_message(int channel)
 	return message;
 }
 
-/* What a plan names is there before it, and what it no longer names goes after it. */
+/* Outputs that a plan names are there before it; inputs come when it says where their packets go;
+ * what it no longer names goes after it. */
 static void test_order_of_messages(void **state)
 {
 	static const enum message_type expected[] = {
-		MESSAGE_INPUT,	MESSAGE_OUTPUT,	    MESSAGE_PLAN,	 /* the first rule */
-		MESSAGE_OUTPUT, MESSAGE_PLAN,	    MESSAGE_OUTPUT_GONE, /* another output */
-		MESSAGE_PLAN,	MESSAGE_INPUT_GONE, MESSAGE_OUTPUT_GONE};
+		/* the first rule */
+		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_INPUT, MESSAGE_COMPLETE,
+		/* another output */
+		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_COMPLETE, MESSAGE_OUTPUT_GONE,
+		/* none */
+		MESSAGE_PLAN, MESSAGE_COMPLETE, MESSAGE_INPUT_GONE, MESSAGE_OUTPUT_GONE};
 	int pair[2];
 
 	(void)state;

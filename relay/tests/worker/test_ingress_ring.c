@@ -122,6 +122,7 @@ static bool deliver_as(uint32_t status, const struct virtio_net_hdr *header, uin
 	slot->tp_mac = FRAME_OFFSET;
 	slot->tp_snaplen = captured;
 	slot->tp_len = original;
+	memset(slot->tp_padding, 0, sizeof(slot->tp_padding));
 	__atomic_store_n(&slot->tp_status, TP_STATUS_USER | status, __ATOMIC_RELEASE);
 	kernel_head++;
 	delivered++;
@@ -348,15 +349,59 @@ static void test_successor_counts_what_was_lent(void **state)
 	release(0);
 	release(5);
 	reopen();
-	/* 5 waited for its elders, and was not the kernel's yet */
-	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 8);
-	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 8);
+	/* 0 and 1 may have been sent, who knows; 5 waited for its elders, and was not the kernel's
+	 * yet */
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 10);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 10);
 	assert_int_equal(position.lent, 0);
 	assert_peek(SLOTS, 10, 2);
 	release(10);
 	release(11);
 	assert_int_equal(fill(SLOTS + 1), SLOTS);
 	assert_peek(SLOTS, 12, SLOTS);
+}
+
+/* Slots that have been given back in the turn in which the worker died are filled again at once
+ * when the ring is full. Wherever in the ring: what was in hand is counted, what came since is
+ * lent. */
+static void test_successor_on_a_full_ring(void **state)
+{
+	(void)state;
+	for (unsigned given_back = 0; given_back <= 8; given_back++) {
+		const unsigned first = delivered,
+			       died = (unsigned)counter_get(&counters, COUNTER_drop_worker_died);
+
+		assert_int_equal(fill(SLOTS), SLOTS);
+		assert_peek(8, first, 8);
+		for (unsigned i = 0; i < given_back; i++)
+			release(frames[i].slot);
+		assert_int_equal(fill(SLOTS), given_back);
+		reopen();
+		assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), died + 8);
+		assert_int_equal(fill(SLOTS), 8 - given_back);
+		assert_int_equal(peek(SLOTS), SLOTS);
+		for (unsigned i = 0; i < SLOTS; i++) {
+			assert_int_equal(number_of(&frames[i]), first + 8 + i);
+			release(frames[i].slot);
+		}
+		position.lent = ingress.lent; /* the end of the turn */
+		assert_int_equal(peek(SLOTS), 0);
+	}
+}
+
+/* It died after it had looked at frames, and before it said so. */
+static void test_successor_of_one_that_only_looked(void **state)
+{
+	struct ring_position before;
+
+	(void)state;
+	fill(6);
+	before = position;
+	assert_peek(4, 0, 4);
+	position = before;
+	reopen();
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 0);
+	assert_peek(SLOTS, 0, 6);
 }
 
 /* A successor that cannot map the ring leaves alone what is to be given back, for the next one. */
@@ -552,6 +597,8 @@ int main(void)
 		TEST(test_random_order),
 		TEST(test_successor_goes_on),
 		TEST(test_successor_counts_what_was_lent),
+		TEST(test_successor_on_a_full_ring),
+		TEST(test_successor_of_one_that_only_looked),
 		TEST(test_no_memory_of_a_ring),
 		TEST_LO(test_lo_round_and_round),
 		TEST_LO(test_lo_full),
