@@ -49,7 +49,10 @@ DROPS = {"malformed": "drop_malformed", "fragment": "drop_fragment",
 
 
 def named_drops(total: dict) -> dict[str, int]:
-    return {name: total[counter] for name, counter in DROPS.items()}
+    """What is not matched, by its name. Fragments that became part of a datagram are named only where there are
+    any: older relays do not count them."""
+    joined = total.get("joined_fragments", 0)
+    return {name: total[counter] for name, counter in DROPS.items()} | ({"joined_fragments": joined} if joined else {})
 
 
 def hop_in(name: str, arrived: int, total: dict) -> dict:

@@ -9,6 +9,7 @@
 #include "contract/settings.h"
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The descriptor under which a worker finds its end. */
@@ -16,11 +17,11 @@
 
 enum message_type {
 	MESSAGE_SETUP = 1, /* the first one; passes the shared memory */
-	MESSAGE_INPUT,	   /* receive on input `index` from now on; passes the ring's socket */
+	MESSAGE_INPUT, /* receive on input `index` from now on; passes the socket of one class */
 	MESSAGE_INPUT_GONE,
 	MESSAGE_OUTPUT,	     /* output `index` is to be sent through the socket passed, or none */
 	MESSAGE_OUTPUT_GONE, /* no route uses output `index` any more */
-	MESSAGE_PLAN, /* the rules from the next burst on; passes a memfd with a struct plan */
+	MESSAGE_PLAN,	  /* the rules from the next burst on; passes a memfd with a struct plan */
 	MESSAGE_COMPLETE, /* all that goes with plan `generation` has been sent: to be answered */
 	MESSAGE_STOP,	  /* relay what is in the rings, then end */
 	/* from the worker */
@@ -35,6 +36,7 @@ struct message {
 		struct worker_settings settings;
 		struct {
 			char interface[IFNAMSIZ];
+			uint32_t frames;	    /* enum frame_class */
 			uint32_t slots, slot_bytes; /* of its ring; slots 0: it has none */
 			uint32_t ring;		    /* its number: no other ring had it before */
 			uint32_t frame_bytes;	    /* the longest IP packet, or aggregate */
@@ -43,6 +45,7 @@ struct message {
 			char interface[IFNAMSIZ];
 			uint32_t mtu;
 			int32_t error; /* positive errno: why there is no socket */
+			bool fresh;    /* another one than before: its counters begin anew */
 		} output;
 		struct {
 			uint32_t generation, bytes;

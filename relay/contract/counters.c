@@ -65,6 +65,7 @@ uint64_t counters_arrived(const struct counters *counters)
 uint64_t counters_filtered(const struct counters *counters)
 {
 	return counter_get(counters, COUNTER_drop_malformed) +
+	       counter_get(counters, COUNTER_joined_fragments) +
 	       counter_get(counters, COUNTER_drop_fragment) +
 	       counter_get(counters, COUNTER_drop_truncated) +
 	       counter_get(counters, COUNTER_drop_checksum) +

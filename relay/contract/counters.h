@@ -24,7 +24,8 @@
 	X(exhaustion_frames,"frames",  "frames that those packets were in, as the kernel counts them") \
 	X(pool_exhausted,   "times",   "times that no receive buffer was left to wait for packets (uring)") \
 	X(drop_malformed,   "packets", "frames that are not well-formed UDP over IPv4") \
-	X(drop_fragment,    "packets", "IP fragments, which cannot be matched to a port") \
+	X(joined_fragments, "packets", "IP fragments that became part of a datagram, all but one of each; that one goes on as the datagram") \
+	X(drop_fragment,    "packets", "IP fragments of datagrams that never were whole: others were missing for 5 seconds, or overlapped") \
 	X(drop_truncated,   "packets", "frames longer than a ring slot") \
 	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
 	X(drop_worker_died, "packets", "packets that a worker was working on when it died") \
@@ -152,8 +153,8 @@ void counters_add_up(struct counters *sum, const struct counters *counters);
 /* Packets that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
 uint64_t counters_arrived(const struct counters *counters);
 
-/* Frames taken off the ring and given up before matching: malformed, fragments, lost with a worker
- */
+/* Packets taken off the ring that are not matched as such: malformed, lost with a worker,
+ * fragments, those that have become part of another's datagram included. */
 uint64_t counters_filtered(const struct counters *counters);
 
 /* The two STATS lines into `text` (each ends in \n); `tag` is "" or " FINAL". */

@@ -13,12 +13,18 @@
 
 #include <stdint.h>
 
+/* The frames of an input come through two sockets: nearly all are small; an aggregate, or a
+ * datagram of an MTU beyond Ethernet's, is large. So many small ones fit a ring, and none is too
+ * large. */
+enum frame_class { FRAMES_SMALL, FRAMES_LARGE, FRAME_CLASSES };
+
 /* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the
  * one it has been told of, it says nothing. */
 struct ring_position {
 	uint32_t ring;		  /* its number, counted from 1 */
 	uint32_t head;		  /* the next slot to be looked at */
-	uint32_t lent;		  /* slots before it that are being worked on */
+	uint32_t lent;		  /* slots before it that are being worked on, */
+	uint32_t uncounted;	  /* the last of which are not in the counters here yet */
 	uint64_t frames, packets; /* received so far, from all rings that have been here */
 };
 
@@ -28,7 +34,8 @@ struct shared {
 	struct {
 		uint32_t rung; /* written by the supervisor after it has sent messages */
 	} doorbell __attribute__((aligned(CACHE_LINE)));
-	struct ring_position positions[INPUTS_MAX] __attribute__((aligned(CACHE_LINE)));
+	struct ring_position positions[INPUTS_MAX][FRAME_CLASSES]
+		__attribute__((aligned(CACHE_LINE)));
 	struct rule_counters rules[RULES_MAX];	     /* by the rule's number */
 	struct output_counters outputs[OUTPUTS_MAX]; /* by the output's number */
 	struct log_levels levels;		     /* written by the supervisor */

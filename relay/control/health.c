@@ -6,11 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct {
+	enum counter counter;
+	const char *what;
+} losses[HEALTH_LOSSES] = {
+	[HEALTH_NO_SLOT] = {COUNTER_buffer_exhaustion, "packets found no free slot or buffer"},
+	[HEALTH_TRUNCATED] = {COUNTER_drop_truncated, "packets did not fit a slot or buffer"},
+	[HEALTH_HANDOFF] = {COUNTER_drop_handoff, "packets found the sending thread's queue full"},
+	[HEALTH_WORKER_DIED] = {COUNTER_drop_worker_died, "packets were lost with a worker"},
+};
+
 void health_tick(struct health *health, struct reporter *reporter, int64_t now)
 {
 	const struct workers *workers = reporter->workers;
 	struct counters total = {0};
-	uint64_t received, lost;
+	uint64_t received;
 
 	if (now < health->due_ms)
 		return;
@@ -18,13 +28,16 @@ void health_tick(struct health *health, struct reporter *reporter, int64_t now)
 	for (unsigned i = 0; i < workers->count; i++)
 		shared_add_up(&total, workers->worker[i].shared);
 	received = counters_arrived(&total);
-	lost = counter_get(&total, COUNTER_buffer_exhaustion);
 	if (received != health->received)
 		health->received_at_ms = now;
-	if (lost != health->lost)
-		health->lost_at_ms = now;
+	for (int i = 0; i < HEALTH_LOSSES; i++) {
+		const uint64_t lost = counter_get(&total, losses[i].counter);
+
+		if (lost != health->lost[i])
+			health->lost_at_ms[i] = now;
+		health->lost[i] = lost;
+	}
 	health->received = received;
-	health->lost = lost;
 	health->due_ms = now + HEALTH_TICK_MS;
 }
 
@@ -95,7 +108,7 @@ static void count_sockets(const struct reporter *reporter, const char *interface
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
 		if (strcmp(provision->inputs.input[i].netif.name, interface) == 0) {
 			*wanted += count;
-			*open += count_open(provision->inputs.input[i].fds, count);
+			*open += count_open(provision->inputs.input[i].fds[FRAMES_SMALL], count);
 		}
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
 		if (provision->outputs.output[i].used &&
@@ -141,16 +154,19 @@ json_t *health_json(const struct health *health, const struct reporter *reporter
 	json_t *reasons = json_array();
 	json_t *workers = workers_json(reporter->workers, reasons);
 	json_t *interfaces = interfaces_json(reporter, reasons);
-	double loss_age = age_s(health->lost_at_ms, now);
 
-	if (loss_age >= 0 && loss_age * 1000 < HEALTH_LOSS_MS)
-		find_fault(reasons, "packets found no free slot or buffer %.0f seconds ago",
-			   loss_age);
+	for (int i = 0; i < HEALTH_LOSSES; i++) {
+		const double age = age_s(health->lost_at_ms[i], now);
+
+		if (age >= 0 && age * 1000 < HEALTH_LOSS_MS)
+			find_fault(reasons, "%s %.0f seconds ago", losses[i].what, age);
+	}
 	*good = json_array_size(reasons) == 0;
 	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:o, s:I, s:o}", "status",
 			 *good ? "ok" : "degraded", "reasons", reasons, "workers", workers,
 			 "interfaces", interfaces, "rules", (int)reporter->provision->rules.count,
 			 "last_packet_age_seconds", age_json(health_packet_age_s(health, now)),
-			 "buffer_exhaustion", (json_int_t)health->lost,
-			 "last_buffer_exhaustion_age_seconds", age_json(loss_age));
+			 "buffer_exhaustion", (json_int_t)health->lost[HEALTH_NO_SLOT],
+			 "last_buffer_exhaustion_age_seconds",
+			 age_json(age_s(health->lost_at_ms[HEALTH_NO_SLOT], now)));
 }

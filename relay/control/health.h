@@ -14,15 +14,20 @@
 
 enum {
 	HEALTH_TICK_MS = 1000,
-	HEALTH_LOSS_MS = 10000, /* degraded for that long after packets found no free slot */
+	HEALTH_LOSS_MS = 10000, /* degraded for that long after packets were lost */
 };
+
+/* Packets that rules ask for, or might, and that the relay does not pass on. What no rule asks for,
+ * and what comes damaged, is none of its faults. */
+enum { HEALTH_NO_SLOT, HEALTH_TRUNCATED, HEALTH_HANDOFF, HEALTH_WORKER_DIED, HEALTH_LOSSES };
 
 struct health {
 	int64_t due_ms;		/* of the next look */
 	uint64_t received;	/* packets, at the last look */
 	int64_t received_at_ms; /* when they had become more; 0: never */
-	uint64_t lost;		/* packets that found no free slot */
-	int64_t lost_at_ms;
+	/* packets lost by each cause, at the last look, and when they had become more; 0: never */
+	uint64_t lost[HEALTH_LOSSES];
+	int64_t lost_at_ms[HEALTH_LOSSES];
 };
 
 /* Looks if it is time. */

@@ -173,11 +173,15 @@ static json_t *inputs_json(const struct reporter *reporter)
 		const struct provision_input *input = &reporter->provision->inputs.input[i];
 
 		if (input->netif.name[0])
-			json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "interface",
-							      input->netif.name, "mode",
-							      reporter->config->ingress, "slots",
-							      (int)input->shape.slots, "slot_bytes",
-							      (int)input->shape.slot_bytes));
+			json_array_append_new(
+				list,
+				json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "interface",
+					  input->netif.name, "mode", reporter->config->ingress,
+					  "slots", (int)input->shapes[FRAMES_SMALL].slots,
+					  "slot_bytes", (int)input->shapes[FRAMES_SMALL].slot_bytes,
+					  "large_slots", (int)input->shapes[FRAMES_LARGE].slots,
+					  "large_slot_bytes",
+					  (int)input->shapes[FRAMES_LARGE].slot_bytes));
 	}
 	return list;
 }

@@ -69,8 +69,13 @@ static const struct option_def config_options[] = {
 		 "ones"},
 	{OPTION_UINT, "ring-slot-bytes", .arg = "BYTES", .min = 0, .max = 131072, .preset = "0",
 	 FIELD(ring_slot_bytes),
-	 .help = "size of a ring slot, 2048 or a multiple of 4096; 0: an aggregate where the interface "
-		 "aggregates, else a frame of its MTU"},
+	 .help = "size of its slots, 2048 or a multiple of 4096; 0: a frame of the interface's MTU, 16384 at "
+		 "most. Larger frames have a ring of their own"},
+	{OPTION_UINT, "ring-large-slots", .arg = "N", .min = 0, .max = 4096, .preset = "0",
+	 FIELD(ring_large_slots),
+	 .help = "frames that an interface's other ring holds, of any size up to 64 KiB: aggregates of GRO or of "
+		 "local senders, and what does not fit --ring-slot-bytes; even, from 16 on; 0: 60, or 240 with "
+		 "--gro"},
 
 	{OPTION_HEADING, .help = "Egress"},
 	{OPTION_STRING, "egress", .arg = SETTING_WORDS(EGRESS_MODES), .preset = "uring", FIELD(egress),
@@ -305,6 +310,12 @@ int config_parse(int argc, char **argv, struct config *config)
 			&config_program,
 			"--ring-slots: %llu is neither 0 nor an even number from 16 on",
 			(unsigned long long)config->ring_slots);
+	if (config->ring_large_slots % 2 ||
+	    (config->ring_large_slots && config->ring_large_slots < 16))
+		return options_refuse(
+			&config_program,
+			"--ring-large-slots: %llu is neither 0 nor an even number from 16 on",
+			(unsigned long long)config->ring_large_slots);
 	if (config->ring_slot_bytes % 4096 && config->ring_slot_bytes != 2048)
 		return options_refuse(
 			&config_program,

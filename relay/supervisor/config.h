@@ -27,10 +27,11 @@ struct config {
 	uint64_t stats_interval_ms; /* 0: only on SIGUSR1 and at exit */
 	bool exclusive;
 	bool gro;
-	uint64_t ring_slots;	  /* 0: as many as suit their size */
-	uint64_t ring_slot_bytes; /* 0: what the interface can bring */
-	uint64_t queue_depth;	  /* io_uring entries */
-	uint64_t send_batch;	  /* frames per turn of the loop */
+	uint64_t ring_slots;	   /* 0: as many as suit their size */
+	uint64_t ring_slot_bytes;  /* 0: what the interface can bring */
+	uint64_t ring_large_slots; /* 0: as many as suit aggregates */
+	uint64_t queue_depth;	   /* io_uring entries */
+	uint64_t send_batch;	   /* frames per turn of the loop */
 	bool yield;
 	uint64_t socket_sndbuf; /* bytes */
 	const char *ingress, *egress, *reap, *gso, *thread_model, *wakeup;

@@ -7,10 +7,12 @@
 #ifndef DEFERRED_CLOSE_H
 #define DEFERRED_CLOSE_H
 
+#include "contract/shared.h"
+
 #include <stdint.h>
 
 enum {
-	DEFERRED_CLOSE_MAX = 16,
+	DEFERRED_CLOSE_MAX = 4 * WORKERS_MAX * FRAME_CLASSES,
 	DEFERRED_CLOSE_MS = 1000, /* more than a worker ever needs to take a message */
 };
 

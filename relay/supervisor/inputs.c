@@ -50,7 +50,7 @@ int inputs_find(const struct inputs *inputs, const char *interface)
 static int join_fanout(const struct inputs *inputs, const int *fds, unsigned member)
 {
 	uint32_t type = inputs->config->fanout_cpu ? PACKET_FANOUT_CPU : PACKET_FANOUT_HASH;
-	uint32_t flags = PACKET_FANOUT_FLAG_DEFRAG, group = 0;
+	uint32_t flags = 0, group = 0;
 	socklen_t size = sizeof(group);
 
 	if (inputs->workers->count == 1)
@@ -65,7 +65,7 @@ static int join_fanout(const struct inputs *inputs, const int *fds, unsigned mem
 		       : 0;
 }
 
-/* With --gro; and finds out whether aggregates are to be expected. */
+/* With --gro. */
 static int start_aggregation(struct inputs *inputs, struct provision_input *input, char *error)
 {
 	int rc = 0;
@@ -76,28 +76,64 @@ static int start_aggregation(struct inputs *inputs, struct provision_input *inpu
 		return refusal_explain(error, rc, "cannot turn on GRO on %s for --gro: %s%s",
 				       input->netif.name, strerror(-rc),
 				       rc == -EPERM ? "; it needs CAP_NET_ADMIN" : "");
-	input->aggregates = offload_aggregates(input->netif.name);
 	return 0;
+}
+
+static void close_sockets(struct inputs *inputs, struct provision_input *input)
+{
+	for (int class = 0; class < FRAME_CLASSES; class ++)
+		close_all(input->fds[class], inputs->workers->count);
+}
+
+/* Workers may still have them. */
+static void close_sockets_later(struct inputs *inputs, struct provision_input *input)
+{
+	for (int class = 0; class < FRAME_CLASSES; class ++)
+		deferred_close_add(&inputs->closing, input->fds[class], inputs->workers->count,
+				   now_ms());
+}
+
+static int open_class(struct inputs *inputs, struct provision_input *input, enum frame_class class)
+{
+	int *fds = input->fds[class];
+	int rc = 0;
+
+	for (unsigned i = 0; i < inputs->workers->count && rc == 0; i++) {
+		fds[i] = sockets_open_input(&input->netif, inputs->config, input->shapes[class]);
+		rc = fds[i] < 0 ? fds[i] : join_fanout(inputs, fds, i);
+	}
+	return rc;
+}
+
+/* The sockets have been deaf so far: one that had not joined its group yet would have received what
+ * is for others. */
+static int listen_all(struct inputs *inputs, struct provision_input *input)
+{
+	int rc = 0;
+
+	for (int class = 0; class < FRAME_CLASSES; class ++)
+		for (unsigned i = 0; i < inputs->workers->count && rc == 0; i++)
+			if (input->fds[class][i] >= 0)
+				rc = sockets_listen(input->fds[class][i], input->shapes,
+						    (enum frame_class) class);
+	return rc;
 }
 
 static int open_rings(struct inputs *inputs, int index, char *error)
 {
 	struct provision_input *input = &inputs->input[index];
-	unsigned count = inputs->workers->count;
-	int rc = 0;
+	int rc;
 
 	input->ring = ++inputs->rings;
-	if (inputs->config->worker.ingress == INGRESS_RING)
-		input->shape = sockets_ring_shape(&input->netif, inputs->config, input->aggregates);
-	for (unsigned i = 0; i < count && rc == 0; i++) {
-		input->fds[i] = sockets_open_input(&input->netif, inputs->config, input->shape);
-		rc = input->fds[i] < 0 ? input->fds[i] : join_fanout(inputs, input->fds, i);
-	}
-	if (rc == 0 && inputs->quiesced)
-		inputs_quiesce(inputs);
+	sockets_ring_shapes(&input->netif, inputs->config, input->shapes);
+	rc = open_class(inputs, input, FRAMES_SMALL);
+	if (rc == 0 && input->shapes[FRAMES_LARGE].slots)
+		rc = open_class(inputs, input, FRAMES_LARGE);
+	if (rc == 0 && !inputs->quiesced)
+		rc = listen_all(inputs, input);
 	if (rc == 0)
 		return 0;
-	close_all(input->fds, count);
+	close_sockets(inputs, input);
 	return refusal_explain(error, rc, "cannot receive on %s: %s%s", input->netif.name,
 			       strerror(-rc),
 			       rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
@@ -110,8 +146,8 @@ static void input_release(struct inputs *inputs, struct provision_input *input, 
 	membership_leave(&input->membership);
 	offload_close(&input->offload);
 	if (shared)
-		deferred_close_add(&inputs->closing, input->fds, inputs->workers->count, now_ms());
-	close_all(input->fds, inputs->workers->count);
+		close_sockets_later(inputs, input);
+	close_sockets(inputs, input);
 	input->netif.name[0] = '\0';
 }
 
@@ -176,23 +212,35 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 	return 0;
 }
 
-void input_send(struct inputs *inputs, struct worker_handle *worker, int index)
+static void send_class(const struct provision_input *input, struct worker_handle *worker, int index,
+		       enum frame_class class)
 {
-	const struct provision_input *input = &inputs->input[index];
+	const int fd = input->fds[class][worker->index];
 	struct message message = {
 		.type = MESSAGE_INPUT,
 		.index = (uint32_t)index,
-		.input = {.slots = input->shape.slots,
-			  .slot_bytes = input->shape.slot_bytes,
+		.input = {.frames = class,
+			  .slots = input->shapes[class].slots,
+			  .slot_bytes = input->shapes[class].slot_bytes,
 			  .ring = input->ring,
 			  .frame_bytes =
 				  input->offload.interface[0] ? UINT16_MAX : input->netif.mtu},
 	};
 
 	strcpy(message.input.interface, input->netif.name);
-	if (input->fds[worker->index] < 0)
-		message.type = MESSAGE_INPUT_GONE;
-	workers_send(worker, &message, input->fds[worker->index]);
+	if (fd >= 0)
+		workers_send(worker, &message, fd);
+}
+
+void input_send(struct inputs *inputs, struct worker_handle *worker, int index)
+{
+	const struct provision_input *input = &inputs->input[index];
+	const struct message gone = {.type = MESSAGE_INPUT_GONE, .index = (uint32_t)index};
+
+	if (input->fds[FRAMES_SMALL][worker->index] < 0)
+		workers_send(worker, &gone, -1);
+	for (int class = 0; class < FRAME_CLASSES; class ++)
+		send_class(input, worker, index, (enum frame_class) class);
 }
 
 bool inputs_needed(const struct rules *rules, const char *interface)
@@ -218,6 +266,15 @@ void inputs_release_unneeded(struct inputs *inputs, const struct rules *rules, b
 	}
 }
 
+/* Its sockets are bound to the interface's index, and its rings take frames of any size: another
+ * address or MTU changes nothing. Buffers of uring ingress are chosen by the MTU. */
+static bool needs_other_sockets(const struct inputs *inputs, const struct provision_input *input,
+				const struct netif *now)
+{
+	return input->fds[FRAMES_SMALL][0] < 0 || input->netif.index != now->index ||
+	       (inputs->config->worker.ingress == INGRESS_URING && input->netif.mtu != now->mtu);
+}
+
 static void follow_input(struct inputs *inputs, int index, const struct rules *rules)
 {
 	struct provision_input *input = &inputs->input[index];
@@ -227,12 +284,14 @@ static void follow_input(struct inputs *inputs, int index, const struct rules *r
 
 	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
 		return;
-	if (!netif_replaced(&input->netif, &now) && input->fds[0] >= 0)
+	if (!needs_other_sockets(inputs, input, &now)) {
+		input->netif = now;
 		return;
+	}
 	inputs_count_drops(inputs);
 	exclusive_close(&input->exclusive);
 	membership_leave(&input->membership);
-	deferred_close_add(&inputs->closing, input->fds, inputs->workers->count, now_ms());
+	close_sockets_later(inputs, input);
 	if (now.index != input->netif.index) /* whatever was turned on went with the old one */
 		input->offload = (struct offload){0};
 	input->netif = now;
@@ -251,17 +310,20 @@ void inputs_follow(struct inputs *inputs, const struct rules *rules)
 			follow_input(inputs, i, rules);
 }
 
-static void count_drops(struct provision_input *input, int index, struct worker_handle *worker)
+/* Those of one socket. */
+static void count_drops(struct provision_input *input, int index, int class,
+			struct worker_handle *worker)
 {
 	struct shared *shared = worker->shared;
-	const uint64_t dropped = sockets_take_drops(input->fds[worker->index]);
-	const uint64_t frames = counter_read(&shared->positions[index].frames);
-	const uint64_t packets = counter_read(&shared->positions[index].packets);
-	const uint64_t new_frames = frames - input->seen[worker->index].frames;
-	const uint64_t new_packets = packets - input->seen[worker->index].packets;
+	const struct ring_position *position = &shared->positions[index][class];
+	const uint64_t dropped = sockets_take_drops(input->fds[class][worker->index]);
+	const uint64_t frames = counter_read(&position->frames);
+	const uint64_t packets = counter_read(&position->packets);
+	const uint64_t new_frames = frames - input->seen[class][worker->index].frames;
+	const uint64_t new_packets = packets - input->seen[class][worker->index].packets;
 
-	input->seen[worker->index].frames = frames;
-	input->seen[worker->index].packets = packets;
+	input->seen[class][worker->index].frames = frames;
+	input->seen[class][worker->index].packets = packets;
 	counter_add(&shared->counters, COUNTER_exhaustion_frames, dropped);
 	counter_add(&shared->counters, COUNTER_buffer_exhaustion,
 		    new_packets > new_frames && new_frames
@@ -271,17 +333,23 @@ static void count_drops(struct provision_input *input, int index, struct worker_
 
 void inputs_count_drops(struct inputs *inputs)
 {
-	for (int i = 0; i < INPUTS_MAX; i++)
+	for (int i = 0; i < INPUTS_MAX; i++) {
+		struct provision_input *input = &inputs->input[i];
+
+		if (!input->netif.name[0])
+			continue;
 		for (unsigned w = 0; w < inputs->workers->count; w++)
-			if (inputs->input[i].netif.name[0])
-				count_drops(&inputs->input[i], i, &inputs->workers->worker[w]);
+			for (int class = 0; class < FRAME_CLASSES; class ++)
+				count_drops(input, i, class, &inputs->workers->worker[w]);
+	}
 }
 
 void inputs_quiesce(struct inputs *inputs)
 {
 	inputs->quiesced = true;
 	for (int i = 0; inputs->input && i < INPUTS_MAX; i++)
-		for (unsigned w = 0; w < inputs->workers->count; w++)
-			if (inputs->input[i].fds[w] >= 0)
-				sockets_quiesce_input(inputs->input[i].fds[w]);
+		for (int class = 0; class < FRAME_CLASSES; class ++)
+			for (unsigned w = 0; w < inputs->workers->count; w++)
+				if (inputs->input[i].fds[class][w] >= 0)
+					sockets_quiesce_input(inputs->input[i].fds[class][w]);
 }

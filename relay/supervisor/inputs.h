@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * inputs: the interfaces that rules receive on. Each has a ring's socket per worker, opened when
- * the first rule needs it, the group memberships of all its rules, with --exclusive the program
- * that takes their packets from the host, and with --gro the aggregation of what comes in.
+ * inputs: the interfaces that rules receive on. Each has a socket per worker for small frames and
+ * one for large ones (enum frame_class), opened when the first rule needs it, the group memberships
+ * of all its rules, with --exclusive the program that takes their packets from the host, and with
+ * --gro the aggregation of what comes in.
  *
  * An input's number is its index in inputs->input. Its life: inputs_claim, input_subscribe
  * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
@@ -26,13 +27,12 @@
 
 struct provision_input {
 	struct netif netif; /* as it was when opened; name "": this number is free */
-	int fds[WORKERS_MAX];
-	bool aggregates; /* its interface does */
-	struct ring_shape shape;
+	struct ring_shape shapes[FRAME_CLASSES];
+	int fds[FRAME_CLASSES][WORKERS_MAX]; /* of large ones: none where small slots hold all */
 	uint32_t ring; /* number of the rings that it has, each worker's the same */
 	struct {
 		uint64_t frames, packets; /* received until its drops were counted last */
-	} seen[WORKERS_MAX];
+	} seen[FRAME_CLASSES][WORKERS_MAX];
 	struct offload offload;
 	struct membership membership;
 	struct exclusive exclusive;

@@ -113,13 +113,13 @@ static void output_release(struct outputs *outputs, struct provision_output *out
 	output->used = false;
 }
 
-void output_send(struct outputs *outputs, struct worker_handle *worker, int index)
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index, bool fresh)
 {
 	const struct provision_output *output = &outputs->output[index];
 	struct message message = {
 		.type = MESSAGE_OUTPUT,
 		.index = (uint32_t)index,
-		.output = {.mtu = output->netif.mtu, .error = output->error},
+		.output = {.mtu = output->netif.mtu, .error = output->error, .fresh = fresh},
 	};
 
 	strcpy(message.output.interface, output->key.to.interface);
@@ -165,7 +165,7 @@ static void follow_output(struct outputs *outputs, int index)
 	output->netif = now;
 	open_sockets(outputs, output);
 	for (unsigned w = 0; w < outputs->workers->count; w++)
-		output_send(outputs, &outputs->workers->worker[w], index);
+		output_send(outputs, &outputs->workers->worker[w], index, false);
 }
 
 void outputs_follow(struct outputs *outputs)

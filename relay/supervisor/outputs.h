@@ -47,8 +47,8 @@ int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *
 /* Gives up the outputs that `rules` do not need; with `tell`, workers are told before. */
 void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules, bool tell);
 
-/* Tells a worker of an output. */
-void output_send(struct outputs *outputs, struct worker_handle *worker, int index);
+/* Tells a worker of an output; `fresh`: there was none of that number, or another one. */
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index, bool fresh);
 
 /* Opens other sockets where an interface has been replaced, or where there are none; tells workers.
  */

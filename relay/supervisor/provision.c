@@ -108,7 +108,7 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 		workers_receive(worker);
 		for (int i = 0; i < OUTPUTS_MAX; i++)
 			if (new_outputs[i])
-				output_send(&provision->outputs, worker, i);
+				output_send(&provision->outputs, worker, i, true);
 		send_plan(provision, worker);
 		for (int i = 0; i < INPUTS_MAX; i++)
 			if (new_inputs[i])
@@ -187,7 +187,7 @@ void provision_equip(struct provision *provision, struct worker_handle *worker)
 {
 	for (int i = 0; i < OUTPUTS_MAX; i++)
 		if (provision->outputs.output[i].used)
-			output_send(&provision->outputs, worker, i);
+			output_send(&provision->outputs, worker, i, false);
 	if (provision->plan_fd >= 0)
 		send_plan(provision, worker);
 	for (int i = 0; i < INPUTS_MAX; i++)

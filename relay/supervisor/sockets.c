@@ -19,41 +19,16 @@
 enum { SLOT_OVERHEAD = TPACKET2_HDRLEN + 16 + 12 + TPACKET_ALIGNMENT + ETH_HLEN + 8 };
 enum {
 	MIN_SLOT_BYTES = 2048,
-	AGGREGATE_SLOT_BYTES = 65536 + 4096, /* the largest IP packet, and what comes before it */
-	AGGREGATE_SLOTS = 240,		     /* 15 of them fill a block of 1 MiB but for 4 KiB */
+	MAX_SMALL_SLOT_BYTES = 16384,
+	LARGE_SLOT_BYTES = 65536 + 4096, /* the largest IP packet, and what comes before it */
+	LARGE_SLOTS = 60,		 /* 15 of them fill a block of 1 MiB but for 4 KiB */
+	LARGE_SLOTS_GRO = 240,
 	MIN_DEFAULT_SLOTS = 256,
 	MAX_DEFAULT_SLOTS = 4096,
 	DEFAULT_RING_BYTES = 16 << 20,
 	MAX_BLOCK_BYTES = 1 << 20,
 	PAGE_BYTES = 4096,
 	URING_RCVBUF_BYTES = 8 << 20,
-};
-
-/* Lets IPv4 UDP through that has come in, behind up to two VLAN tags. Everything else stays in the
- * kernel. A tag that the NIC or the kernel took off already is not among the bytes we test. What
- * this host sends is refused here, too: PACKET_IGNORE_OUTGOING is asked of the socket, but the
- * members of a fanout group receive through the group. */
-static const struct sock_filter accept_udp[] = {
-	/* 0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-	/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 17, 0),
-	/* 2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-	/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
-	/* 4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-	/* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
-	/* 6 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
-	/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
-	/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-	/* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
-	/* 10 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
-	/* 11 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
-	/* 12 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
-	/* 13 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
-	/* 14 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
-	/* 15 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-	/* 16 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
-	/* 17 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
-	/* 18 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-	/* 19 */ BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
 static const struct sock_filter reject_all[] = {
@@ -68,18 +43,51 @@ static int attach_filter(int fd, const struct sock_filter *filter, unsigned leng
 											   : 0;
 }
 
+/* Lets IPv4 UDP through that has come in, behind up to two VLAN tags, in frames of `min` to `max`
+ * bytes. Everything else stays in the kernel. A tag that the NIC or the kernel took off already is
+ * not among the bytes we test. What this host sends is refused here, too: PACKET_IGNORE_OUTGOING is
+ * asked of the socket, but the members of a fanout group receive through the group. */
+static int accept_udp(int fd, uint32_t min, uint32_t max)
+{
+	const struct sock_filter filter[] = {
+		/* 0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 20, 0),
+		/* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		/* 3 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, min, 0, 18),
+		/* 4 */ BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, max, 17, 0),
+		/* 5 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
+		/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+		/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
+		/* 9 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
+		/* 10 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
+		/* 11 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
+		/* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
+		/* 13 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
+		/* 15 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
+		/* 16 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
+		/* 17 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
+		/* 18 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+		/* 19 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
+		/* 20 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
+		/* 21 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+		/* 22 */ BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+
+	return attach_filter(fd, filter, sizeof(filter) / sizeof(filter[0]));
+}
+
 static int set_packet_option(int fd, int option, const void *value, socklen_t size)
 {
 	return setsockopt(fd, SOL_PACKET, option, value, size) < 0 ? -errno : 0;
 }
 
-static uint32_t default_slot_bytes(const struct netif *netif, bool aggregates)
+static uint32_t default_slot_bytes(const struct netif *netif)
 {
 	uint32_t bytes = MIN_SLOT_BYTES;
 
-	if (aggregates)
-		return AGGREGATE_SLOT_BYTES;
-	while (bytes < netif->mtu + SLOT_OVERHEAD)
+	while (bytes < netif->mtu + SLOT_OVERHEAD && bytes < MAX_SMALL_SLOT_BYTES)
 		bytes *= 2;
 	return bytes;
 }
@@ -88,24 +96,31 @@ static uint32_t default_slots(uint32_t slot_bytes)
 {
 	uint32_t slots = MAX_DEFAULT_SLOTS;
 
-	if (slot_bytes == AGGREGATE_SLOT_BYTES)
-		return AGGREGATE_SLOTS;
 	while (slots > MIN_DEFAULT_SLOTS && (size_t)slots * slot_bytes > DEFAULT_RING_BYTES)
 		slots /= 2;
 	return slots;
 }
 
-struct ring_shape sockets_ring_shape(const struct netif *netif, const struct config *config,
-				     bool aggregates)
+void sockets_ring_shapes(const struct netif *netif, const struct config *config,
+			 struct ring_shape shapes[FRAME_CLASSES])
 {
-	struct ring_shape shape = {.slots = (uint32_t)config->ring_slots,
-				   .slot_bytes = (uint32_t)config->ring_slot_bytes};
+	struct ring_shape *small = &shapes[FRAMES_SMALL], *large = &shapes[FRAMES_LARGE];
 
-	if (!shape.slot_bytes)
-		shape.slot_bytes = default_slot_bytes(netif, aggregates);
-	if (!shape.slots)
-		shape.slots = default_slots(shape.slot_bytes);
-	return shape;
+	*small = *large = (struct ring_shape){0};
+	if (config->worker.ingress != INGRESS_RING)
+		return;
+	small->slots = (uint32_t)config->ring_slots;
+	small->slot_bytes = (uint32_t)config->ring_slot_bytes;
+	if (!small->slot_bytes)
+		small->slot_bytes = default_slot_bytes(netif);
+	if (!small->slots)
+		small->slots = default_slots(small->slot_bytes);
+	if (small->slot_bytes >= LARGE_SLOT_BYTES)
+		return;
+	large->slot_bytes = LARGE_SLOT_BYTES;
+	large->slots = (uint32_t)config->ring_large_slots;
+	if (!large->slots)
+		large->slots = config->gro ? LARGE_SLOTS_GRO : LARGE_SLOTS;
 }
 
 /* The kernel allocates blocks, of 2^n pages each whatever their size. */
@@ -189,7 +204,7 @@ int sockets_open_input(const struct netif *netif, const struct config *config,
 	if (rc == 0)
 		rc = set_packet_option(fd, PACKET_VNET_HDR, &on, sizeof(on));
 	if (rc == 0)
-		rc = attach_filter(fd, accept_udp, sizeof(accept_udp) / sizeof(accept_udp[0]));
+		rc = attach_filter(fd, reject_all, 1);
 	if (rc == 0 && config->worker.ingress == INGRESS_RING)
 		rc = request_ring(fd, shape);
 	else if (rc == 0)
@@ -200,6 +215,17 @@ int sockets_open_input(const struct netif *netif, const struct config *config,
 		return fd;
 	close(fd);
 	return rc;
+}
+
+/* What a small slot holds for sure is for the one socket, all else for the other. */
+int sockets_listen(int fd, const struct ring_shape shapes[FRAME_CLASSES], enum frame_class frames)
+{
+	const uint32_t small = shapes[FRAMES_SMALL].slot_bytes - SLOT_OVERHEAD + ETH_HLEN;
+
+	if (shapes[FRAMES_LARGE].slots == 0)
+		return accept_udp(fd, 0, UINT32_MAX);
+	return frames == FRAMES_SMALL ? accept_udp(fd, 0, small)
+				      : accept_udp(fd, small + 1, UINT32_MAX);
 }
 
 void sockets_quiesce_input(int fd)

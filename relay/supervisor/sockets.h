@@ -7,6 +7,7 @@
 #define SOCKETS_H
 
 #include "contract/rules.h"
+#include "contract/shared.h"
 #include "supervisor/config.h"
 #include "supervisor/netif.h"
 
@@ -16,17 +17,23 @@ struct ring_shape {
 	uint32_t slots, slot_bytes;
 };
 
-/* The ring for frames of this interface, or for its aggregates: as configured; else slots that hold
- * one, and as many as measurement has shown to be good. */
-struct ring_shape sockets_ring_shape(const struct netif *netif, const struct config *config,
-				     bool aggregates);
+/* The rings for frames of this interface: as configured; else small slots that hold one of its MTU,
+ * large ones that hold any IP packet, and as many as measurement has shown to be good. Without
+ * slots: there is no such ring, as with uring ingress, or of large ones where small ones hold all.
+ */
+void sockets_ring_shapes(const struct netif *netif, const struct config *config,
+			 struct ring_shape shapes[FRAME_CLASSES]);
 
-/* A packet socket with a receive ring (TPACKET_V2; none with uring ingress), not yet mapped, that
- * takes IPv4 UDP of this interface. Returns the descriptor or negative errno. */
+/* A packet socket with a receive ring (TPACKET_V2; none with uring ingress), not yet mapped, for an
+ * interface's frames. It takes none before sockets_listen. Returns the descriptor or negative
+ * errno. */
 int sockets_open_input(const struct netif *netif, const struct config *config,
 		       struct ring_shape shape);
 
-/* Lets no more frames into the ring. */
+/* From now on it takes IPv4 UDP: frames of one class, by `shapes`. 0 or negative errno. */
+int sockets_listen(int fd, const struct ring_shape shapes[FRAME_CLASSES], enum frame_class frames);
+
+/* Takes no more frames. */
 void sockets_quiesce_input(int fd);
 
 /* Frames dropped since the last call because there was no free slot. */

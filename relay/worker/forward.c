@@ -50,8 +50,6 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 static enum counter drop_counter(enum packet_verdict verdict)
 {
 	switch (verdict) {
-	case PACKET_FRAGMENT:
-		return COUNTER_drop_fragment;
 	case PACKET_TRUNCATED:
 		return COUNTER_drop_truncated;
 	case PACKET_CHECKSUM:
@@ -108,10 +106,11 @@ static void log_truncation_once(struct ingress *ingress, const struct frame *fra
 	if (ingress->truncation_logged)
 		return;
 	ingress->truncation_logged = true;
-	log_warning("Ingress",
-		    "a frame of %u bytes on %s does not fit a slot of %u; aggregates of GRO or of "
-		    "local senders need --gro or --ring-slot-bytes 69632",
-		    frame->original, ingress->interface, ingress->slot_bytes);
+	log_warning(
+		"Ingress",
+		"a frame of %u bytes on %s does not fit a slot of %u and is dropped, as all such "
+		"are; --ingress ring takes frames of any size, --ingress uring with --gro",
+		frame->original, ingress->interface, ingress->slot_bytes);
 }
 
 static void log_run(const struct packet *packet, const struct run *run)
@@ -123,6 +122,9 @@ static void log_run(const struct packet *packet, const struct run *run)
 		left -= bytes;
 	}
 }
+
+static void forward_fragment(struct forwarder *forwarder, uint16_t index,
+			     const struct frame *frame);
 
 /* True when sends hold the frame's slot now. */
 static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
@@ -136,6 +138,10 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	uint32_t segments;
 	int32_t rule;
 
+	if (verdict == PACKET_FRAGMENT) {
+		forward_fragment(forwarder, index, frame);
+		return false;
+	}
 	if (verdict != PACKET_OK) {
 		if (verdict == PACKET_TRUNCATED)
 			log_truncation_once(ingress, frame);
@@ -165,10 +171,21 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	return true;
 }
 
+/* The fragment that completes a datagram sends that on; it is no fragment itself. */
+static void forward_fragment(struct forwarder *forwarder, uint16_t index, const struct frame *frame)
+{
+	struct reassembly *reassembly = forwarder->reassembly;
+	struct frame whole;
+
+	if (!reassembly_add(reassembly, index, frame, &whole))
+		return;
+	if (!forward_frame(forwarder, &reassembly->ingress, index, &whole))
+		reassembly->ingress.ops->release(&reassembly->ingress, whole.slot);
+}
+
 void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 		   const struct frame *frames, unsigned count)
 {
-	const uint64_t before = counter_get(forwarder->counters, COUNTER_recv_packets);
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -176,13 +193,16 @@ void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_
 		if (!forward_frame(forwarder, ingress, index, &frames[i]))
 			ingress->ops->release(ingress, frames[i].slot);
 	}
-	if (forwarder->handoff)
-		handoff_kick(forwarder->handoff);
 	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);
+}
+
+void forward_end(struct forwarder *forwarder, uint64_t packets)
+{
+	if (forwarder->handoff)
+		handoff_kick(forwarder->handoff);
 	counter_add(forwarder->counters, COUNTER_bursts, 1);
-	drill_burst(&forwarder->drill,
-		    counter_get(forwarder->counters, COUNTER_recv_packets) - before);
-	histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst,
-		      (uint32_t)(counter_get(forwarder->counters, COUNTER_recv_packets) - before));
+	if (packets) /* none: fragments that wait for others */
+		histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst, (uint32_t)packets);
+	drill_burst(&forwarder->drill, packets);
 }

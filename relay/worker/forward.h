@@ -13,6 +13,7 @@
 #include "worker/handoff.h"
 #include "worker/ingress.h"
 #include "worker/packet.h"
+#include "worker/reassembly.h"
 
 /* Where the packets of one rule go. */
 struct route {
@@ -28,6 +29,7 @@ struct forwarder {
 	struct counters *counters;
 	struct egress *egress;	 /* unified thread model: packets are queued here */
 	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
+	struct reassembly *reassembly;
 	bool log_packets;
 	struct drill drill;
 };
@@ -38,10 +40,13 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 		   struct rule_counters *counters);
 void forwarder_exit(struct forwarder *forwarder);
 
-/* Queues every packet of the burst for each of its outputs, with a hold on its slot; the slots of
- * all others are released, and counted by the reason. `index`: the number of the ingress in rule
+/* Queues every packet of these frames for each of its outputs, with a hold on its slot; the slots
+ * of all others are released, and counted by the reason. `index`: the number of the ingress in rule
  * keys. */
 void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 		   const struct frame *frames, unsigned count);
+
+/* The end of a turn's burst, of so many packets in all; it may have come in several pieces. */
+void forward_end(struct forwarder *forwarder, uint64_t packets);
 
 #endif

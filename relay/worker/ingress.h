@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ingress: the worker's end of an input: frames of one interface, lent in bursts. peek lends the
+ * ingress: the worker's end of one socket of an input: frames, lent in bursts. peek lends the
  * oldest frames that have come; each sits in a slot (of a ring, or a buffer of the pool) that stays
  * put until it is released. A slot that several sends need is held by each: `holds` counts them,
  * and the last one releases it.
@@ -25,6 +25,10 @@ struct ingress_ops {
 	int (*open)(struct ingress *ingress);
 	/* Lends up to `max` frames, oldest first. Returns how many. */
 	unsigned (*peek)(struct ingress *ingress, struct frame *frames, unsigned max);
+	/* The time of the next frame to be lent; UINT64_MAX: there is none. */
+	uint64_t (*next_time)(const struct ingress *ingress);
+	/* Takes the last `count` frames back that have been lent, as if they had not been. */
+	void (*unpeek)(struct ingress *ingress, unsigned count);
 	/* Gives one lent slot back; in any order. */
 	void (*release)(struct ingress *ingress, uint32_t slot);
 	/* What becomes readable when frames have come. */

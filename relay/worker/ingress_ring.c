@@ -52,6 +52,12 @@ static void give_to_kernel(const struct ingress *ingress, uint32_t index)
 	__atomic_store_n(&slot_at(ingress, index)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 }
 
+/* Seconds and nanoseconds, one above the other: to be compared, no more. */
+static uint64_t slot_time(const struct tpacket2_hdr *slot)
+{
+	return (uint64_t)slot->tp_sec << 32 | slot->tp_nsec;
+}
+
 /* The frame in a slot that is ours. */
 static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 {
@@ -62,6 +68,7 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 		.captured = slot->tp_snaplen,
 		.original = slot->tp_len,
 		.slot = index,
+		.time = slot_time(slot),
 		/* CSUMNOTREADY: sent on this host, the checksum is left to hardware */
 		.checksum_good = slot->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY),
 	};
@@ -72,15 +79,17 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 	return frame;
 }
 
-/* What a predecessor was working on when it died may have been sent: it is counted, and given back
- * unless it had been already. Of a slot that the kernel has filled again, the new frame stays, and
- * of the old one it is not known how many packets it had. */
+/* What a predecessor was working on when it died may have been sent: it is given back unless it had
+ * been already, and counted unless that was done at the end of an earlier turn. Of a slot that the
+ * kernel has filled again, the new frame stays, and of the old one it is not known how many packets
+ * it had. */
 static void take_over(struct ingress *ingress)
 {
-	const uint32_t head = ingress->position->head, lent = ingress->position->lent;
+	struct ring_position *position = ingress->position;
+	const uint32_t lent = position->lent < ingress->slots ? position->lent : ingress->slots;
 
-	for (uint32_t i = lent < ingress->slots ? lent : ingress->slots; i > 0; i--) {
-		const uint32_t index = after(ingress, head, ingress->slots - i);
+	for (uint32_t i = lent; i > 0; i--) {
+		const uint32_t index = after(ingress, position->head, ingress->slots - i);
 		const struct tpacket2_hdr *slot = slot_at(ingress, index);
 		const bool ours = slot->tp_status & TP_STATUS_USER;
 		uint32_t packets = 1;
@@ -92,10 +101,12 @@ static void take_over(struct ingress *ingress)
 		}
 		if (ours && slot->tp_padding[0] == LENT)
 			give_to_kernel(ingress, index);
+		if (i > position->uncounted)
+			continue;
 		counter_add(ingress->counters, COUNTER_recv_packets, packets);
 		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
 	}
-	ingress->position->lent = 0;
+	position->lent = position->uncounted = 0;
 }
 
 static int ring_open(struct ingress *ingress)
@@ -144,9 +155,33 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 	}
 	ingress->lent += n;
 	/* should we die now, the successor gives back what lies behind the head */
+	__atomic_store_n(&ingress->position->uncounted, ingress->position->uncounted + n,
+			 __ATOMIC_RELEASE);
 	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELEASE);
 	__atomic_store_n(&ingress->position->head, after(ingress, head, n), __ATOMIC_RELEASE);
 	return n;
+}
+
+static uint64_t ring_next_time(const struct ingress *ingress)
+{
+	const struct tpacket2_hdr *slot = slot_at(ingress, ingress->position->head);
+
+	if (ingress->lent == ingress->slots ||
+	    !(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+		return UINT64_MAX;
+	return slot_time(slot);
+}
+
+static void ring_unpeek(struct ingress *ingress, unsigned count)
+{
+	const uint32_t head = after(ingress, ingress->position->head, ingress->slots - count);
+
+	for (unsigned i = 0; i < count; i++)
+		slot_at(ingress, after(ingress, head, i))->tp_padding[0] = 0;
+	ingress->lent -= count;
+	ingress->position->uncounted -= count;
+	__atomic_store_n(&ingress->position->head, head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELEASE);
 }
 
 static void ring_release(struct ingress *ingress, uint32_t slot)
@@ -170,6 +205,8 @@ static int ring_wait_fd(const struct ingress *ingress)
 const struct ingress_ops ingress_ring_ops = {
 	.open = ring_open,
 	.peek = ring_peek,
+	.next_time = ring_next_time,
+	.unpeek = ring_unpeek,
 	.release = ring_release,
 	.wait_fd = ring_wait_fd,
 	.close = ring_close,

@@ -317,9 +317,17 @@ static int uring_wait_fd(const struct ingress *ingress)
 	return ingress->uring.shared->uring.ring_fd;
 }
 
+/* There is no other ingress of its input that it would have to be in order with. */
+static uint64_t uring_next_time(const struct ingress *ingress)
+{
+	(void)ingress;
+	return UINT64_MAX;
+}
+
 const struct ingress_ops ingress_uring_ops = {
 	.open = uring_open,
 	.peek = uring_peek,
+	.next_time = uring_next_time,
 	.release = uring_release,
 	.wait_fd = uring_wait_fd,
 	.close = uring_close,

@@ -130,3 +130,33 @@ enum packet_verdict packet_parse(const struct frame *frame, struct packet *packe
 	packet->payload_bytes = udp_bytes - UDP_BYTES;
 	return PACKET_OK;
 }
+
+void packet_fragment(const struct frame *frame, struct fragment *fragment)
+{
+	uint16_t type, where;
+
+	fragment->ip = frame->data + skip_vlan_tags(frame, &type);
+	fragment->header_bytes = (fragment->ip[0] & 0x0fU) * 4;
+	fragment->data = fragment->ip + fragment->header_bytes;
+	fragment->bytes = load16(fragment->ip + 2) - fragment->header_bytes;
+	where = load16(fragment->ip + 6);
+	fragment->offset = (where & FRAGMENT_OFFSET) * 8U;
+	fragment->last = !(where & MORE_FRAGMENTS);
+}
+
+static void store16(uint8_t *p, uint16_t value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+void packet_make_whole(uint8_t *ip, uint32_t header_bytes, uint32_t bytes)
+{
+	uint16_t sum;
+
+	store16(ip + 2, (uint16_t)(header_bytes + bytes));
+	store16(ip + 6, 0);
+	store16(ip + 10, 0);
+	sum = (uint16_t)~fold(sum_bytes(ip, header_bytes));
+	memcpy(ip + 10, &sum, sizeof(sum)); /* in memory order, as it was added up */
+}

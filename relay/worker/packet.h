@@ -15,6 +15,7 @@ struct frame {
 	uint32_t captured;   /* bytes at data */
 	uint32_t original;   /* bytes on the wire; more than captured if the slot was too small */
 	uint32_t slot;	     /* number of its buffer, the ingress's own business */
+	uint64_t time;	     /* when the kernel took it, comparable among frames of an input */
 	uint16_t
 		segment_bytes; /* an aggregate: UDP payload of each of its packets; 0: it is none */
 	bool checksum_good; /* the kernel vouches for the UDP checksum, or has yet to fill it in */
@@ -44,6 +45,16 @@ struct packet {
 	uint32_t payload_bytes; /* 0 to 65507 */
 };
 
+/* A fragment of a datagram inside a frame. */
+struct fragment {
+	const uint8_t *ip; /* its header, of header_bytes */
+	uint32_t header_bytes;
+	const uint8_t *data; /* what it carries of the datagram, */
+	uint32_t bytes;
+	uint32_t offset; /* which begins there */
+	bool last;
+};
+
 /* Packets that lie one behind the other, of one size but for the last, which may be shorter: one
  * packet, or all that an aggregate holds. */
 struct run {
@@ -63,5 +74,11 @@ enum packet_verdict {
 
 /* Ethernet, up to two VLAN tags, IPv4 with options, UDP. *packet is set only for PACKET_OK. */
 enum packet_verdict packet_parse(const struct frame *frame, struct packet *packet);
+
+/* *fragment of a frame that packet_parse has found to be PACKET_FRAGMENT. */
+void packet_fragment(const struct frame *frame, struct fragment *fragment);
+
+/* Makes an IPv4 header of header_bytes that of a whole datagram which carries so many bytes. */
+void packet_make_whole(uint8_t *ip, uint32_t header_bytes, uint32_t bytes);
 
 #endif

@@ -14,7 +14,7 @@
 #include "worker/egress.h"
 #include "worker/forward.h"
 #include "worker/handoff.h"
-#include "worker/ingress.h"
+#include "worker/input.h"
 #include "worker/pool.h"
 #include "worker/sandbox.h"
 #include "worker/waiter.h"
@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 /* In the waiter, behind the inputs. */
-enum { CHANNEL_INDEX = INPUTS_MAX, RETURNS_INDEX, WAITER_SIZE };
+enum { CHANNEL_INDEX = INPUTS_MAX * FRAME_CLASSES, RETURNS_INDEX, WAITER_SIZE };
 
 /* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
  * rules in a rush) must not keep it from its packets. */
@@ -37,11 +37,12 @@ enum { MESSAGES_PER_TURN = 64 };
 struct worker {
 	struct worker_settings settings;
 	struct shared *shared;
-	struct counters counters;	    /* published at the end of each turn */
-	struct ingress ingress[INPUTS_MAX]; /* by the input's number */
-	unsigned num_inputs;		    /* highest index in use, plus one */
+	struct counters counters;	 /* published at the end of each turn */
+	struct input inputs[INPUTS_MAX]; /* by their numbers */
+	unsigned num_inputs;		 /* highest index in use, plus one */
 	struct output outputs[OUTPUTS_MAX];
 	struct forwarder forwarder;
+	struct reassembly reassembly;
 	struct egress egress;	      /* unified thread model */
 	struct handoff handoff;	      /* split thread model */
 	struct pool pool;	      /* uring ingress */
@@ -71,40 +72,54 @@ static void drain(struct worker *worker)
 
 /* ------------------------------------------------------------------------- inputs and outputs */
 
-static void ingress_close(struct worker *worker, unsigned index)
+static unsigned waiter_index(unsigned index, unsigned class)
 {
-	struct ingress *ingress = &worker->ingress[index];
+	return index * FRAME_CLASSES + class;
+}
+
+static void ingress_close(struct worker *worker, unsigned index, unsigned class)
+{
+	struct ingress *ingress = &worker->inputs[index].ingress[class];
 
 	if (ingress->fd < 0)
 		return;
-	waiter_set(&worker->waiter, index, -1);
+	waiter_set(&worker->waiter, waiter_index(index, class), -1);
 	ingress->ops->close(ingress);
 	close(ingress->fd);
 	free(ingress->holds);
 	ingress->fd = -1;
 }
 
+static void input_close(struct worker *worker, unsigned index)
+{
+	for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+		ingress_close(worker, index, class);
+}
+
 /* The position in a ring that a predecessor has worked on; in another one, the first slot is the
- * next.
- */
+ * next. */
 static struct ring_position *take_position(struct worker *worker, const struct message *message)
 {
-	struct ring_position *position = &worker->shared->positions[message->index];
+	struct ring_position *position =
+		&worker->shared->positions[message->index][message->input.frames];
 
 	if (position->ring != message->input.ring) {
 		position->ring = message->input.ring;
-		position->head = position->lent = 0;
+		position->head = position->lent = position->uncounted = 0;
 	}
 	return position;
 }
 
-static int ingress_open(struct worker *worker, const struct message *message, int fd)
+static int input_open(struct worker *worker, const struct message *message, int fd)
 {
-	struct ingress *ingress = &worker->ingress[message->index];
+	const unsigned class = message->input.frames;
+	struct ingress *ingress = &worker->inputs[message->index].ingress[class];
 	const bool ring = worker->settings.ingress == INGRESS_RING;
 	int rc;
 
-	ingress_close(worker, message->index);
+	/* another interface, or other rings: nothing of the old ones is left */
+	if (class == FRAMES_SMALL)
+		input_close(worker, message->index);
 	*ingress = (struct ingress){
 		.ops = ring ? &ingress_ring_ops : &ingress_uring_ops,
 		.fd = fd,
@@ -126,7 +141,8 @@ static int ingress_open(struct worker *worker, const struct message *message, in
 		ingress->fd = -1;
 		return rc;
 	}
-	waiter_set(&worker->waiter, message->index, ingress->ops->wait_fd(ingress));
+	waiter_set(&worker->waiter, waiter_index(message->index, class),
+		   ingress->ops->wait_fd(ingress));
 	if (message->index >= worker->num_inputs)
 		worker->num_inputs = message->index + 1;
 	return 0;
@@ -155,6 +171,8 @@ static void output_open(struct worker *worker, const struct message *message, in
 				: 0,
 		.counters = &worker->shared->outputs[message->index],
 	};
+	if (message->output.fresh)
+		memset(output->counters, 0, sizeof(*output->counters));
 	memcpy(output->interface, message->output.interface, sizeof(output->interface));
 }
 
@@ -167,6 +185,7 @@ static struct forwarder forwarder_base(struct worker *worker)
 		.counters = &worker->counters,
 		.egress = &worker->egress,
 		.handoff = split(worker) ? &worker->handoff : NULL,
+		.reassembly = &worker->reassembly,
 		.log_packets = worker->settings.log_packets,
 		.drill = worker->settings.drill,
 	};
@@ -205,10 +224,10 @@ static int handle_message(struct worker *worker, const struct message *message, 
 	drain(worker);
 	switch (message->type) {
 	case MESSAGE_INPUT:
-		ingress_open(worker, message, fd);
+		input_open(worker, message, fd);
 		return 0;
 	case MESSAGE_INPUT_GONE:
-		ingress_close(worker, message->index);
+		input_close(worker, message->index);
 		return 0;
 	case MESSAGE_OUTPUT:
 		output_open(worker, message, fd);
@@ -270,26 +289,45 @@ static int handle_messages(struct worker *worker)
 
 /* ------------------------------------------------------------------------- the loop */
 
-/* One burst of one interface, from ring to wire. Returns how many frames it had. */
-static unsigned turn(struct worker *worker, unsigned index)
+/* Frames that came one after the other through one socket. Returns how many. */
+static unsigned forward_some(struct worker *worker, unsigned index, unsigned max)
 {
-	struct ingress *ingress = &worker->ingress[index];
 	const uint64_t before = counter_get(&worker->counters, COUNTER_recv_packets);
-	unsigned count = ingress->fd < 0 ? 0
-					 : ingress->ops->peek(ingress, worker->frames,
-							      worker->settings.send_batch);
+	struct ingress *from;
+	const unsigned count = input_peek(&worker->inputs[index], worker->frames, max, &from);
 
 	if (count == 0)
 		return 0;
-	forward_burst(&worker->forwarder, ingress, (uint16_t)index, worker->frames, count);
+	forward_burst(&worker->forwarder, from, (uint16_t)index, worker->frames, count);
+	counter_bump(&from->position->frames, count);
+	counter_bump(&from->position->packets,
+		     counter_get(&worker->counters, COUNTER_recv_packets) - before);
+	return count;
+}
+
+/* One burst of one interface, from rings to wire. Returns how many frames it had. */
+static unsigned turn(struct worker *worker, unsigned index)
+{
+	const uint64_t before = counter_get(&worker->counters, COUNTER_recv_packets);
+	struct ingress *ingress = worker->inputs[index].ingress;
+	unsigned count = 0, some;
+
+	do {
+		some = forward_some(worker, index, worker->settings.send_batch - count);
+		count += some;
+	} while (some > 0 && count < worker->settings.send_batch);
+	if (count == 0)
+		return 0;
+	forward_end(&worker->forwarder,
+		    counter_get(&worker->counters, COUNTER_recv_packets) - before);
 	if (split(worker))
 		handoff_collect(&worker->handoff);
 	else
 		egress_flush(&worker->egress);
-	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELAXED);
-	counter_bump(&ingress->position->frames, count);
-	counter_bump(&ingress->position->packets,
-		     counter_get(&worker->counters, COUNTER_recv_packets) - before);
+	for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+		if (ingress[class].fd >= 0)
+			__atomic_store_n(&ingress[class].position->lent, ingress[class].lent,
+					 __ATOMIC_RELAXED);
 	counters_publish(&worker->shared->counters, &worker->counters);
 	return count;
 }
@@ -336,14 +374,15 @@ static int wait_for_work(struct worker *worker)
 		return 0;
 	rc = waiter_sleep(&worker->waiter, &worker->counters);
 
-	for (unsigned i = 0; i < worker->num_inputs && rc == 0; i++) {
+	for (unsigned i = 0; i < worker->num_inputs * FRAME_CLASSES && rc == 0; i++) {
 		int error;
 		socklen_t size = sizeof(error);
 
 		/* the interface went down or away; asking for the error clears it, and the
 		 * supervisor, which follows interfaces, does something about it */
 		if (worker->waiter.events[i] & POLLERR)
-			getsockopt(worker->ingress[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
+			getsockopt(worker->inputs[i / FRAME_CLASSES].ingress[i % FRAME_CLASSES].fd,
+				   SOL_SOCKET, SO_ERROR, &error, &size);
 	}
 	counters_publish(&worker->shared->counters, &worker->counters);
 	if (rc == 0 && worker->waiter.events[RETURNS_INDEX])
@@ -426,7 +465,8 @@ static int worker_init(struct worker *worker)
 	int rc;
 
 	for (unsigned i = 0; i < INPUTS_MAX; i++)
-		worker->ingress[i].fd = -1;
+		for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+			worker->inputs[i].ingress[class].fd = -1;
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
 		worker->outputs[i].fd = -1;
 	rc = receive_setup(worker);
@@ -436,7 +476,9 @@ static int worker_init(struct worker *worker)
 	worker->frames = calloc(worker->settings.send_batch, sizeof(*worker->frames));
 	if (!worker->frames)
 		return -ENOMEM;
-	rc = waiter_init(&worker->waiter, WAITER_SIZE);
+	rc = reassembly_init(&worker->reassembly, &worker->counters);
+	if (rc == 0)
+		rc = waiter_init(&worker->waiter, WAITER_SIZE);
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, CHANNEL_INDEX, WORKER_CHANNEL_FD);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
@@ -453,14 +495,18 @@ static int worker_init(struct worker *worker)
 
 static void worker_exit(struct worker *worker)
 {
-	if (worker->stop)
+	if (worker->stop) {
 		drain(worker);
+		reassembly_give_up(&worker->reassembly);
+		counters_publish(&worker->shared->counters, &worker->counters);
+	}
 	for (unsigned i = 0; i < worker->num_inputs; i++)
-		ingress_close(worker, i);
+		input_close(worker, i);
 	handoff_stop(&worker->handoff);
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
 		output_close(worker, i);
 	forwarder_exit(&worker->forwarder);
+	reassembly_exit(&worker->reassembly);
 	waiter_exit(&worker->waiter);
 	egress_exit(&worker->egress);
 	recv_uring_exit(&worker->recv_uring);

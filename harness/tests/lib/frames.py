@@ -150,12 +150,12 @@ def frames_of_kind(args: argparse.Namespace, kind: str, payload: bytes) -> list[
     tags = {"vlan": "81000064", "qinq": "88a8006481000065"}.get(kind, "")
     ethernet += bytes.fromhex(tags) + struct.pack("!H", 0x88B5 if kind == "not-ip" else ETH_P_IP)
     datagram = udp_datagram(args, payload, kind)
-    if kind == "fragments":
+    if kind in ("fragments", "lone-fragment"):
         cut = len(datagram) // 2 & ~7
         return [
             ethernet + ip_packet(args, datagram[:cut], kind, MORE_FRAGMENTS),
             ethernet + ip_packet(args, datagram[cut:], kind, cut // 8),
-        ]
+        ][:1 if kind == "lone-fragment" else 2]
     frame = ethernet + ip_packet(args, datagram, kind)
     if kind == "cut":  # ends before what its IP header announces
         return [frame[:-4]]

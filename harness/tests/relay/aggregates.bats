@@ -69,7 +69,7 @@ relays() {
 	for size in 18 512 1400; do
 		for gso in 32 40; do
 			printf '%s bytes, --gso %s\n' "$size" "$gso"
-			relays $((640 / gso)) 640 "$ONE" --ring-slot-bytes 65536 -- --size "$size" --gso "$gso"
+			relays $((640 / gso)) 640 "$ONE" -- --size "$size" --gso "$gso"
 		done
 	done
 }
@@ -77,16 +77,16 @@ relays() {
 @test "an aggregate with a shorter last one, and single packets between" {
 	whole
 	# 100 packets: aggregates of 32, 32, 32 and 4
-	relays 4 100 "$ONE" --ring-slot-bytes 65536 -- --size 300 --gso 32 --batch 1
-	relays 2 33 "$ONE" --ring-slot-bytes 65536 -- --size 300 --gso 32
+	relays 4 100 "$ONE" -- --size 300 --gso 32 --batch 1
+	relays 2 33 "$ONE" -- --size 300 --gso 32
 }
 
 @test "aggregates to three outputs" {
 	whole
-	relays 20 640 "$THREE" --ring-slot-bytes 65536 -- --size 1400 --gso 32
-	relays 10 640 "$THREE" --ring-slot-bytes 65536 --gso off -- --size 512 --gso 64
-	relays 10 640 "$THREE" --ring-slot-bytes 65536 --egress sendmmsg -- --size 18 --gso 64
-	relays 20 640 "$THREE" --ring-slot-bytes 65536 --thread-model split --egress-reap deferred \
+	relays 20 640 "$THREE" -- --size 1400 --gso 32
+	relays 10 640 "$THREE" --gso off -- --size 512 --gso 64
+	relays 10 640 "$THREE" --egress sendmmsg -- --size 18 --gso 64
+	relays 20 640 "$THREE" --thread-model split --egress-reap deferred \
 		-- --size 1400 --gso 32
 }
 
@@ -117,14 +117,25 @@ truncates() {
 	rm "$WORK/relay.json"
 }
 
-@test "aggregates that do not fit a slot are counted by their packets; nothing of them is sent" {
+@test "large and small frames of one flow, in two rings, keep their order" {
 	whole
-	truncates
+	relay_start "$ONE"
+	receive_start sink0
+	freeze relay
+	send --verify --size 1400x32,100,1400x3,100x2 --gso 32 --count 760
+	signal CONT relay
+	eventually relay_counts recv_packets 760
+	relay_stop
+	receive_end sink0
+	assert_intact sink0 760
+	assert_counters matched=760 egress_sent=760 drop_truncated=0 '.inputs[0].slot_bytes=2048' \
+		'.inputs[0].large_slots=60' '.inputs[0].large_slot_bytes=69632'
+	assert_ledger_closed
 }
 
 @test "aggregates that nobody asked for are counted by their packets" {
 	whole
-	relay_start "$ONE" --ring-slot-bytes 65536
+	relay_start "$ONE"
 	send --size 1400 --gso 32 --count 320 --port 5001
 	eventually relay_counts recv_packets 320
 	relay_stop
@@ -136,16 +147,16 @@ truncates() {
 	joined
 	for size in 18 512 1400; do
 		printf '%s bytes\n' "$size"
-		relays 20 640 "$ONE" --ring-slot-bytes 65536 -- --size "$size" --gso 32
+		relays 20 640 "$ONE" -- --size "$size" --gso 32
 	done
 }
 
 @test "what GRO joined, to three outputs" {
 	joined
-	relays 20 640 "$THREE" --ring-slot-bytes 65536 --egress-reap deferred -- --size 512 --gso 32
+	relays 20 640 "$THREE" --egress-reap deferred -- --size 512 --gso 32
 }
 
 @test "what GRO joined of several flows and two workers" {
 	joined
-	relays 40 640 "$THREE" --ring-slot-bytes 65536 --num-workers 2 -- --size 1000 --gso 16 --flows 8
+	relays 40 640 "$THREE" --num-workers 2 -- --size 1000 --gso 16 --flows 8
 }

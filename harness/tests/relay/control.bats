@@ -113,12 +113,13 @@ assert_json() {
 @test "packet sockets are there when a rule needs them, and not before or after" {
 	relay_start '' "${CONTROL[@]}" --num-workers 2
 	assert_equal "$(packet_sockets)" 0
+	# two workers, each with a socket for small frames and one for large ones
 	add one "$GROUP_OUT:6000:out0" >/dev/null
-	assert_equal "$(packet_sockets)" 2
-	ctl add --rule-id two --input-interface in0 --input-group 239.255.1.2 --input-port 5000 >/dev/null
-	assert_equal "$(packet_sockets)" 2
-	ctl add --rule-id three --input-interface extra --input-group 239.255.1.2 --input-port 5000 >/dev/null
 	assert_equal "$(packet_sockets)" 4
+	ctl add --rule-id two --input-interface in0 --input-group 239.255.1.2 --input-port 5000 >/dev/null
+	assert_equal "$(packet_sockets)" 4
+	ctl add --rule-id three --input-interface extra --input-group 239.255.1.2 --input-port 5000 >/dev/null
+	assert_equal "$(packet_sockets)" 8
 	run ip_at r1 maddr show dev in0
 	assert_output --partial "$GROUP_IN"
 	ctl remove --rule-id one >/dev/null

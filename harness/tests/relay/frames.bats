@@ -85,15 +85,23 @@ begin() {
 	assert_ledger_closed
 }
 
-@test "fragments are dropped and counted as drop_fragment" {
+@test "fragments become datagrams again; one whose rest never comes is counted as drop_fragment" {
 	begin
 	inject plain:100 fragments:1000
+	mv "$WORK/injected" "$WORK/injected.1"
 	undo_push ip -n "$(namespace gen)" link set out0 mtu 9000
 	ip_at gen link set out0 mtu 1500
-	frames gen send 10.77.1.1 "$GROUP_IN" 5000 --sizes 4000 >/dev/null # 3 fragments
-	relay_finish
-	expect_payloads plain
-	assert_counters drop_fragment=5 matched=1 filtered=5
+	frames gen send 10.77.1.1 "$GROUP_IN" 5000 --sizes 4000 >"$WORK/long" # 3 fragments
+	ip_at gen link set out0 mtu 9000
+	# one that waits for its rest is not counted yet
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 lone-fragment:1000 plain:50 >"$WORK/injected"
+	eventually relay_counts matched 4
+	relay_stop
+	listen_end listener sink0
+	run diff <(sed -nE 's/^(plain|fragments) //p' "$WORK/injected.1"; cat "$WORK/long"
+		sed -nE 's/^plain //p' "$WORK/injected") "$WORK/listener.out"
+	assert_success
+	assert_counters joined_fragments=3 drop_fragment=1 matched=4 filtered=4 arrived=8
 	assert_ledger_closed
 }
 
@@ -106,14 +114,14 @@ begin() {
 	assert_ledger_closed
 }
 
-@test "frames larger than a ring slot are counted as drop_truncated" {
+@test "frames larger than a ring slot go through a ring of their own, in order" {
 	begin --ring-slot-bytes 2048
 	frames gen send 10.77.1.1 "$GROUP_IN" 5000 --sizes 100 4000 8900 1400 >"$WORK/all"
 	relay_finish
 	listen_end listener sink0
-	run diff <(sed -n '1p;4p' "$WORK/all") "$WORK/listener.out"
+	run diff "$WORK/all" "$WORK/listener.out"
 	assert_success
-	assert_counters drop_truncated=2 matched=2 filtered=2 '.inputs[0].slot_bytes=2048'
+	assert_counters drop_truncated=0 matched=4 filtered=0 '.inputs[0].slot_bytes=2048'
 	assert_ledger_closed
 }
 

@@ -213,29 +213,36 @@ relay_errs_with() {
 	assert_ledger_closed
 }
 
-@test "two workers: an input with another MTU, and one made anew at once, give them all packets" {
+@test "an input with another MTU or address keeps its rings; one made anew at once has others" {
+	local sockets
 	relay_start "$RULE" --num-workers 2
 	assert_relays 160 --flows 16
+	sockets=$(packet_sockets)
 	ip_at r1 link set in0 mtu 3000
-	eventually slots_of 4096
+	ip_at r1 addr add 10.99.0.1/24 dev in0
+	ip_at r1 addr del "$(node_address r1 in0)/24" dev in0
+	eventually mtu_known 3000
 	assert_relays 160 --flows 16
-	ip_at r1 link set in0 mtu 1500
-	eventually slots_of 2048
-	assert_relays 160 --flows 16
+	assert_equal "$(packet_sockets)" "$sockets"
 	ip_at r1 link del in0
 	make_input
 	eventually input_ready
 	assert_relays 160 --flows 16
 	relay_stop
 	refute grep -F ERROR "$WORK/relay.log"
-	assert_counters egress_sent=640
+	assert_counters egress_sent=480
 	assert_ledger_closed
 }
 
-# The input's rings have slots of so many bytes now: they are others.
-slots_of() {
+# The relay has seen the input's MTU.
+mtu_known() {
 	relay_report
-	[[ $(counter '.inputs[0].slot_bytes') == "$1" ]]
+	[[ $(counter '.interfaces[] | select(.name == "in0") | .mtu') == "$1" ]]
+}
+
+# Those of r1, by their numbers.
+packet_sockets() {
+	at r1 cat /proc/net/packet | awk 'NR > 1 {print $9}' | sort -n | paste -sd' '
 }
 
 @test "an input that is deleted while packets arrive" {

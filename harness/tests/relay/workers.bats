@@ -112,8 +112,8 @@ count_sockets() {
 	run find "/proc/$pid/fd" ! -name '[012]' ! -lname 'socket:*' ! -lname 'anon_inode:\[io_uring\]' \
 		! -lname 'anon_inode:\[eventfd\]' -mindepth 1 -printf '%f %l\n'
 	assert_output ''
-	# channel, input, output
-	assert_equal "$(count_sockets "$pid")" 3
+	# channel, input (small and large frames), output
+	assert_equal "$(count_sockets "$pid")" 4
 	ctl remove --rule-id one >/dev/null
 	eventually same count_sockets "$pid" 1
 	relay_stop
@@ -411,34 +411,27 @@ packet_lines() {
 	assert_ledger_closed
 }
 
-@test "several workers get datagrams put together: relayed whole where the slot has room" {
-	local size done=0
-	relay_start "$RULE" --num-workers 2 --ring-slot-bytes 16384
-	for size in 1473 3000 8000; do
-		receive_start sink
-		send --size "$size" --count 40 --verify --flows 4
-		((done += 40))
-		eventually relay_counts matched "$done"
-		receive_end sink
-		assert_equal "$size $(jq -c '[.received, .lost, .duplicated, .reordered, .corrupt]' "$WORK/sink.json")" \
-			"$size [40,0,0,0,0]"
+@test "datagrams in fragments are relayed whole, by one worker and by several" {
+	local size workers total
+	for workers in 1 2; do
+		relay_start "$RULE" --num-workers "$workers"
+		total=0
+		for size in 1473 3000 8000; do
+			receive_start sink
+			send --size "$size" --count 40 --verify --flows 4
+			((total += 40))
+			eventually relay_counts matched "$total"
+			receive_end sink
+			assert_equal "$size $(jq -c '[.received, .lost, .duplicated, .reordered, .corrupt]' "$WORK/sink.json")" \
+				"$size [40,0,0,0,0]"
+		done
+		relay_stop
+		# 2, 3 and 6 fragments
+		assert_counters arrived=$((40 * 11)) joined_fragments=$((40 * 8)) drop_fragment=0 drop_truncated=0 \
+			egress_sent=120
+		assert_ledger_closed
+		rm "$WORK/relay.json"
 	done
-	relay_stop
-	assert_counters drop_fragment=0 drop_truncated=0 egress_sent=120
-	assert_ledger_closed
-}
-
-@test "several workers: datagrams put together that do not fit a slot are counted, others relayed" {
-	relay_start "$RULE" --num-workers 2
-	receive_start sink
-	send --size 3000 --count 30
-	send --size 1000 --count 60 --verify
-	eventually relay_counts recv_packets 90
-	relay_stop
-	receive_end sink
-	assert_intact sink 60
-	assert_counters drop_truncated=30 matched=60
-	assert_ledger_closed
 }
 
 @test "--cpus: each worker runs on its CPU, in turn" {

@@ -56,15 +56,15 @@ static void test_both_see_the_same(void **state)
 	assert_ptr_not_equal(ours, theirs);
 	counter_add(&theirs->counters, COUNTER_recv_packets, 7);
 	counter_add(&theirs->counters, COUNTER_COUNT - 1, 8);
-	theirs->positions[0].head = 9;
-	theirs->positions[INPUTS_MAX - 1].lent = 10;
+	theirs->positions[0][FRAMES_SMALL].head = 9;
+	theirs->positions[INPUTS_MAX - 1][FRAMES_SMALL].lent = 10;
 	counter_bump(&theirs->rules[RULES_MAX - 1].bytes, 11);
 	counter_bump(&theirs->outputs[OUTPUTS_MAX - 1].errors[CAUSE_OTHER], 12);
 	ours->doorbell.rung = 13;
 	assert_int_equal(counter_get(&ours->counters, COUNTER_recv_packets), 7);
 	assert_int_equal(counter_get(&ours->counters, COUNTER_COUNT - 1), 8);
-	assert_int_equal(ours->positions[0].head, 9);
-	assert_int_equal(ours->positions[INPUTS_MAX - 1].lent, 10);
+	assert_int_equal(ours->positions[0][FRAMES_SMALL].head, 9);
+	assert_int_equal(ours->positions[INPUTS_MAX - 1][FRAMES_SMALL].lent, 10);
 	assert_int_equal(counter_read(&ours->rules[RULES_MAX - 1].bytes), 11);
 	assert_int_equal(counter_read(&ours->outputs[OUTPUTS_MAX - 1].errors[CAUSE_OTHER]), 12);
 	assert_int_equal(theirs->doorbell.rung, 13);
@@ -85,13 +85,13 @@ static void test_outlives_a_process(void **state)
 			if (!shared)
 				_exit(1);
 			counter_add(&shared->counters, COUNTER_matched, 100);
-			shared->positions[3].head = (uint32_t)life;
+			shared->positions[3][FRAMES_SMALL].head = (uint32_t)life;
 			_exit(0); /* without unmapping */
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);
 		assert_int_equal(counter_get(&ours->counters, COUNTER_matched), 100 * life);
-		assert_int_equal(ours->positions[3].head, life);
+		assert_int_equal(ours->positions[3][FRAMES_SMALL].head, life);
 	}
 }
 
@@ -101,7 +101,7 @@ static void test_lives_on_without_descriptor(void **state)
 	close(fd);
 	shared_unmap(theirs);
 	theirs = NULL;
-	ours->positions[0].head = 1;
+	ours->positions[0][FRAMES_SMALL].head = 1;
 	fd = open("/dev/null", O_RDONLY); /* for teardown */
 	assert_true(fd >= 0);
 }

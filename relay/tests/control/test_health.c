@@ -202,7 +202,7 @@ static void test_input_closed(void **state)
 	input = &relay.provision.inputs.input[3];
 	strcpy(input->netif.name, "in0");
 	assert_reason("0 of the 1 sockets of interface in0 are open");
-	input->fds[0] = 1000;
+	input->fds[FRAMES_SMALL][0] = 1000;
 	assert_reason(NULL);
 }
 
@@ -257,6 +257,35 @@ static void test_exhaustion(void **state)
 	assert_reason("packets found no free slot or buffer 0 seconds ago");
 }
 
+/* Each has a reason of its own; what no rule asks for, or comes damaged, is none. */
+static void test_other_losses(void **state)
+{
+	static const struct {
+		enum counter counter;
+		const char *reason;
+	} cases[] = {
+		{COUNTER_drop_truncated, "packets did not fit a slot or buffer 2 seconds ago"},
+		{COUNTER_drop_handoff,
+		 "packets found the sending thread's queue full 2 seconds ago"},
+		{COUNTER_drop_worker_died, "packets were lost with a worker 2 seconds ago"},
+		{COUNTER_drop_no_match, NULL},
+		{COUNTER_drop_checksum, NULL},
+		{COUNTER_drop_malformed, NULL},
+		{COUNTER_drop_fragment, NULL},
+	};
+
+	(void)state;
+	make_up(1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		shared_of(0)->counters.value[cases[i].counter]++;
+		now += HEALTH_TICK_MS;
+		tick();
+		now += 2000;
+		assert_reason(cases[i].reason);
+		now += HEALTH_LOSS_MS;
+	}
+}
+
 static void test_everything(void **state)
 {
 	(void)state;
@@ -266,7 +295,7 @@ static void test_everything(void **state)
 	make_up_output(endpoint("out0", "239.2.2.2", 6000), 1);
 	make_up_output(endpoint("out1", "239.2.2.2", 6000), 1);
 	relay.workers.worker[0].ready = relay.workers.worker[1].ready = false;
-	relay.health.lost_at_ms = now;
+	relay.health.lost_at_ms[HEALTH_NO_SLOT] = now;
 	look();
 	assert_int_equal(json_array_size(member(page, "reasons")), 5);
 }
@@ -277,7 +306,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_packet_yet), TEST(test_packets),		TEST(test_no_worker),
 		TEST(test_output_closed), TEST(test_worker_restarting), TEST(test_input_closed),
-		TEST(test_interface),	  TEST(test_exhaustion),	TEST(test_everything),
+		TEST(test_interface),	  TEST(test_exhaustion),	TEST(test_other_losses),
+		TEST(test_everything),
 	};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);

@@ -354,7 +354,7 @@ static void test_rolled_back(void **state)
 	assert_int_equal(provision.generation, 1);
 	slot = provision.rule_numbers[0];
 	counter_bump(&workers.worker[1].shared->rules[slot].packets, 5);
-	ring = provision.inputs.input[0].fds[1];
+	ring = provision.inputs.input[0].fds[FRAMES_SMALL][1];
 	out = provision.outputs.output[0].fds[1];
 	rules = one_rule("two", "lo", "lo", 6001);
 	more = one_rule("three", "lo", "nope0", 6002);
@@ -369,7 +369,7 @@ static void test_rolled_back(void **state)
 	assert_string_equal(provision.rules.rule[0].id, "one");
 	assert_int_equal(provision.rule_numbers[0], slot);
 	assert_int_equal(counter_read(&workers.worker[1].shared->rules[slot].packets), 5);
-	assert_int_equal(provision.inputs.input[0].fds[1], ring);
+	assert_int_equal(provision.inputs.input[0].fds[FRAMES_SMALL][1], ring);
 	assert_int_equal(provision.outputs.output[0].fds[1], out);
 	assert_false(provision.outputs.output[1].used);
 }
@@ -453,16 +453,16 @@ static void test_rings(void **state)
 	assert_int_equal(provision.inputs.input[0].ring, ring);
 	assert_set((struct rules){0});
 	assert_int_equal(inputs_find(&provision.inputs, "lo"), -1);
-	assert_int_equal(provision.inputs.closing.count, WORKERS);
+	assert_int_equal(provision.inputs.closing.count, WORKERS * FRAME_CLASSES);
 	before = open_descriptors();
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
 		provision.inputs.closing.entry[i].due_ms = INT64_MAX;
 	assert_true(provision_close_due(&provision) > 0); /* not yet */
 	assert_int_equal(open_descriptors(), before);
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
 		provision.inputs.closing.entry[i].due_ms = 1; /* long ago */
 	assert_int_equal(provision_close_due(&provision), -1);
-	assert_int_equal(open_descriptors(), before - WORKERS);
+	assert_int_equal(open_descriptors(), before - WORKERS * FRAME_CLASSES);
 	assert_set(one_rule("one", "lo", "", 0));
 	assert_int_not_equal(provision.inputs.input[0].ring, ring);
 }
@@ -521,8 +521,8 @@ static struct message next_message(int channel)
 static void test_order_of_messages(void **state)
 {
 	static const enum message_type expected[] = {
-		/* the first rule */
-		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_INPUT, MESSAGE_COMPLETE,
+		/* the first rule; its input has two sockets */
+		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_INPUT, MESSAGE_INPUT, MESSAGE_COMPLETE,
 		/* another output */
 		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_COMPLETE, MESSAGE_OUTPUT_GONE,
 		/* none */

@@ -22,6 +22,7 @@ static struct counters counters;
 static struct rule_counters rule_counters[2];
 static struct route routes[2];
 static struct forwarder forwarder;
+static struct reassembly reassembly;
 static uint8_t good[FRAME_BYTES];
 
 static unsigned released[SLOTS];
@@ -85,8 +86,13 @@ static int setup(void **state)
 	for (unsigned i = 0; i < OUTPUTS; i++)
 		outputs[i] =
 			(struct output){.fd = -1, .error = ENODEV, .counters = &output_counters[i]};
+	if (reassembly_init(&reassembly, &counters) < 0)
+		return -1;
 	egress = (struct egress){.counters = &counters, .drop = drop, .drop_context = &egress};
-	forwarder = (struct forwarder){.routes = routes, .counters = &counters, .egress = &egress};
+	forwarder = (struct forwarder){.routes = routes,
+				       .counters = &counters,
+				       .egress = &egress,
+				       .reassembly = &reassembly};
 	if (rule_table_init(&forwarder.table, 2) < 0)
 		return -1;
 	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.9.9.9"), 1, 0}, 0);
@@ -98,6 +104,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	rule_table_exit(&forwarder.table);
+	reassembly_exit(&reassembly);
 	return 0;
 }
 
@@ -117,6 +124,8 @@ static void assert_counted(struct frame frame, uint16_t index, enum counter wher
 	memset(released, 0, sizeof(released));
 	frame.slot = 5;
 	forward_burst(&forwarder, &ingress, index, &frame, 1);
+	forward_end(&forwarder, 1);
+	reassembly_give_up(&reassembly); /* a fragment that waits for others */
 	for (unsigned i = 0; i < SLOTS; i++)
 		assert_int_equal(released[i], i == 5);
 	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
@@ -166,6 +175,47 @@ static void test_drops(void **state)
 	assert_counted(frame_of(good), 3, COUNTER_drop_fragment);
 }
 
+/* Fragments that make a datagram: it is matched, and its sends hold a place of the reassembly. */
+static void test_fragments(void **state)
+{
+	struct output *list[] = {&outputs[0]};
+	uint8_t halves[2][FRAME_BYTES];
+	struct frame frames[2];
+
+	(void)state;
+	routes[1] = (struct route){list, 1, &rule_counters[1]};
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned sum = 0;
+
+		memcpy(halves[i], good, FRAME_BYTES);
+		memset(halves[i] + IP + 10, 0, 2);
+		halves[i][IP + 3] = i ? 24 : 28; /* 8 bytes, the UDP header, and 4 */
+		halves[i][IP + 6] = i ? 0 : 0x20;
+		halves[i][IP + 7] = i ? 1 : 0;
+		memmove(halves[i] + UDP, good + UDP + 8 * i, i ? 4 : 8);
+		for (unsigned at = IP; at < UDP; at += 2)
+			sum += (unsigned)halves[i][at] << 8 | halves[i][at + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		halves[i][IP + 10] = (uint8_t)(~sum >> 8);
+		halves[i][IP + 11] = (uint8_t)~sum;
+		frames[i] = frame_of(halves[i]);
+		frames[i].slot = i;
+	}
+	forward_burst(&forwarder, &ingress, 3, frames, 1);
+	forward_end(&forwarder, 0); /* nothing is known of it yet */
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 0);
+	assert_int_equal(counters.histogram[HISTOGRAM_packets_per_burst][0], 0);
+	forward_burst(&forwarder, &ingress, 3, frames + 1, 1);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 2);
+	assert_int_equal(counter_get(&counters, COUNTER_joined_fragments), 1);
+	assert_int_equal(counter_get(&counters, COUNTER_matched), 1);
+	assert_int_equal(counter_read(&rule_counters[1].bytes), 4);
+	assert_int_equal(released[0] + released[1], 2);
+	assert_int_equal(counter_get(&counters, COUNTER_egress_queued), 1);
+	assert_int_equal(reassembly.ingress.lent,
+			 0); /* the output is closed: its hold is dropped */
+}
+
 /* The ledger of a burst: what was received went somewhere. */
 static void test_burst(void **state)
 {
@@ -178,7 +228,9 @@ static void test_burst(void **state)
 	for (unsigned i = 0; i < 12; i++)
 		frames[i].slot = i;
 	forward_burst(&forwarder, &ingress, 3, frames, 12);
+	forward_end(&forwarder, 12);
 	forward_burst(&forwarder, &ingress, 0, frames, 6);
+	forward_end(&forwarder, 6);
 	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 18);
 	assert_int_equal(counter_get(&counters, COUNTER_recv_bytes), 18 * FRAME_BYTES);
 	assert_int_equal(counter_get(&counters, COUNTER_matched), 8);
@@ -311,9 +363,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_matched),	   TEST(test_no_match), TEST(test_drops),
-		TEST(test_burst),	   TEST(test_fan_out),	TEST(test_aggregate),
-		TEST(test_long_aggregate),
+		TEST(test_matched),   TEST(test_no_match),	 TEST(test_drops),
+		TEST(test_burst),     TEST(test_fragments),	 TEST(test_fan_out),
+		TEST(test_aggregate), TEST(test_long_aggregate),
 	};
 
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

@@ -335,6 +335,7 @@ static void test_successor_goes_on(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		release(frames[i].slot);
 	position.lent = ingress.lent; /* the end of the turn */
+	position.uncounted = 0;
 	reopen();
 	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 0);
 	assert_peek(SLOTS, 3, 2);
@@ -385,8 +386,25 @@ static void test_successor_on_a_full_ring(void **state)
 			release(frames[i].slot);
 		}
 		position.lent = ingress.lent; /* the end of the turn */
+		position.uncounted = 0;
 		assert_int_equal(peek(SLOTS), 0);
 	}
+}
+
+/* What is still lent from earlier turns has been counted at their ends. */
+static void test_successor_counts_once(void **state)
+{
+	(void)state;
+	fill(9);
+	assert_peek(4, 0, 4);
+	position.uncounted = 0; /* the end of the turn: nothing sent yet */
+	assert_peek(3, 4, 3);
+	release(0);
+	reopen();
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 3);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), 3);
+	assert_int_equal(position.uncounted, 0);
+	assert_peek(SLOTS, 7, 2);
 }
 
 /* It died after it had looked at frames, and before it said so. */
@@ -441,6 +459,7 @@ static int setup_lo(void **state)
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct ring_shape shapes[FRAME_CLASSES] = {{SLOTS, SLOT_BYTES}, {0}};
 	struct netif lo = {.name = "lo", .mtu = 65536};
 	int fd;
 
@@ -457,7 +476,9 @@ static int setup_lo(void **state)
 	if (bind(receiver, (const struct sockaddr *)&to, sizeof(to)) < 0 ||
 	    connect(sender, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return -1;
-	fd = sockets_open_input(&lo, &config, sockets_ring_shape(&lo, &config, false));
+	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
+	if (fd >= 0 && sockets_listen(fd, shapes, FRAMES_SMALL) < 0)
+		return -1;
 	if (fd < 0)
 		return -1;
 	use(fd, SLOTS, SLOT_BYTES);
@@ -599,6 +620,7 @@ int main(void)
 		TEST(test_successor_counts_what_was_lent),
 		TEST(test_successor_on_a_full_ring),
 		TEST(test_successor_of_one_that_only_looked),
+		TEST(test_successor_counts_once),
 		TEST(test_no_memory_of_a_ring),
 		TEST_LO(test_lo_round_and_round),
 		TEST_LO(test_lo_full),

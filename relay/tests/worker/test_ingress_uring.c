@@ -565,6 +565,7 @@ static void start_lo(uint32_t buffers)
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct ring_shape shapes[FRAME_CLASSES] = {{0}, {0}};
 	struct netif lo = {.name = "lo", .mtu = 65536, .index = (int)if_nametoindex("lo")};
 	int fd;
 
@@ -573,7 +574,8 @@ static void start_lo(uint32_t buffers)
 		skip();
 	}
 	start(buffers, buffers);
-	fd = sockets_open_input(&lo, &config, sockets_ring_shape(&lo, &config, false));
+	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
+	assert_int_equal(sockets_listen(fd, shapes, FRAMES_SMALL), 0);
 	assert_true(fd >= 0);
 	senders[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	listener = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
