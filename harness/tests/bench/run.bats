@@ -202,3 +202,32 @@ load ../lib/bench
 	assert_among_said 'this verdict is missing in the history'
 	assert_output --partial 'verdict: '
 }
+
+# cpus_of PID: where it may run.
+cpus_of() {
+	sed -n 's/^Cpus_allowed_list:\s*//p' "/proc/$1/status"
+}
+
+# The process is what it was started to be: no longer a command that sets something and goes on as another.
+is_itself() {
+	[[ ! $(<"/proc/$1/comm") =~ ^(bash|bench|ip|taskset)$ ]]
+}
+
+@test "relay and generator run on the CPUs that the scenario names" {
+	need_root
+	local relay generator cpus
+	mapfile -t cpus < <(tr ',' '\n' <<<"$(cpus_of $$)" |
+		awk -F- '{for (cpu = $1; cpu <= (NF > 1 ? $2 : $1); cpu++) print cpu}')
+	((${#cpus[@]} >= 2)) || skip "needs two CPUs"
+	for relay in 1 0; do
+		generator=$((1 - relay))
+		scenario short two_cores="gen=$generator r1=$relay"
+		start_stopped sending run short
+		started 2 # in the order in which they were started: the relay, the generator
+		until_that is_itself "${STARTED[1]%%:*}"
+		assert_equal "$(cpus_of "${STARTED[0]%%:*}") $(cpus_of "${STARTED[1]%%:*}")" \
+			"${cpus[relay]} ${cpus[generator]}"
+		echo >"$WORK/stop.end"
+		ended 5
+	done
+}
