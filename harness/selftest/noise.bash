@@ -5,7 +5,7 @@ noise_run() {
 	measure relay "$SITTING.partial/runs/$(printf '%04d' "$1")/relay"
 }
 
-# The same program again and again, in pairs as compare has them: what `harness/power` replays.
+# The same program again and again, in pairs as compare has them: what `harness.selftest.power` replays.
 command_noise() {
 	local runs number
 	parse_options '--relay-options' "$@"
