@@ -523,6 +523,8 @@ static void test_order_of_messages(void **state)
 	static const enum message_type expected[] = {
 		/* the first rule; its input has two sockets */
 		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_INPUT, MESSAGE_INPUT, MESSAGE_COMPLETE,
+		/* the worker is a new one */
+		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_INPUT, MESSAGE_INPUT, MESSAGE_COMPLETE,
 		/* another output */
 		MESSAGE_OUTPUT, MESSAGE_PLAN, MESSAGE_COMPLETE, MESSAGE_OUTPUT_GONE,
 		/* none */
@@ -535,6 +537,7 @@ static void test_order_of_messages(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	workers.worker[0].channel = pair[0];
 	assert_set(one_rule("one", "lo", "lo", 6000));
+	provision_equip(&provision, &workers.worker[0]);
 	assert_set(one_rule("one", "lo", "lo", 6001));
 	assert_set((struct rules){0});
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
