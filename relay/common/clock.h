@@ -12,4 +12,10 @@
 int64_t now_ms(void);
 uint64_t now_ns(void);
 
+/* The shorter of two times to wait, of which -1 means: for ever. */
+static inline int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
 #endif

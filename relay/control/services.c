@@ -42,11 +42,6 @@ static void services_handle(void *context, const struct pollfd *fds)
 	http_handle(&services->http);
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < 0 ? b : b < 0 || a < b ? a : b;
-}
-
 /* From now to then, milliseconds; 0: it is late. */
 static int64_t until(int64_t then_ms)
 {

@@ -111,11 +111,6 @@ static void restart_workers(struct supervisor *supervisor)
 	}
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < 0 ? b : b < 0 || a < b ? a : b;
-}
-
 /* Polls for the descriptors that are open. poll(2) refuses more entries than RLIMIT_NOFILE, open or
  * not; of open ones there are never more. Returns 0 or negative errno. */
 static int poll_open(struct supervisor *supervisor, unsigned count, int timeout_ms)

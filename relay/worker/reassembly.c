@@ -11,7 +11,7 @@ enum {
 	MAX_HEADER_BYTES = 60,
 	DATA_AT = ETHERNET_BYTES + MAX_HEADER_BYTES,
 	MAX_DATA_BYTES = 65535 - 20,
-	PARTIAL_BYTES = DATA_AT + MAX_DATA_BYTES + 7, /* a multiple of 64 */
+	PARTIAL_BYTES = DATA_AT + MAX_DATA_BYTES,
 };
 
 static void release(struct ingress *ingress, uint32_t slot)

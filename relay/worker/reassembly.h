@@ -8,6 +8,7 @@
  * all but one of them as joined_fragments), or as drop_fragment: when it overlaps with others, when
  * its datagram is not whole after REASSEMBLY_S seconds, or when its place is needed for a newer
  * one.
+ * Frames of uring ingress have no time: there, only a newer datagram ends the waiting.
  */
 #ifndef REASSEMBLY_H
 #define REASSEMBLY_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-	REASSEMBLY_DATAGRAMS = 64, /* at a time; a power of 2 */
+	REASSEMBLY_DATAGRAMS = 64, /* at a time */
 	REASSEMBLY_PARTS = 64,	   /* of one datagram that do not touch each other */
 	REASSEMBLY_S = 5,
 };
@@ -36,7 +37,7 @@ struct partial {
 	struct {
 		uint32_t begin, end;
 	} parts[REASSEMBLY_PARTS]; /* the first num_parts, in order, none touching the next */
-	uint8_t *bytes;		   /* Ethernet and IP header before `data_at`, then the data */
+	uint8_t *bytes;		   /* Ethernet and IP header, then the data, at DATA_AT */
 };
 
 struct reassembly {

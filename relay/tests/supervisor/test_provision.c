@@ -342,7 +342,7 @@ static void test_too_many_inputs(void **state)
 static void test_rolled_back(void **state)
 {
 	struct rules rules, more;
-	uint32_t slot;
+	uint32_t number;
 	int ring, out;
 
 	(void)state;
@@ -352,8 +352,8 @@ static void test_rolled_back(void **state)
 		       "cannot send through nope0: No such device");
 	assert_set(one_rule("one", "lo", "lo", 6000));
 	assert_int_equal(provision.generation, 1);
-	slot = provision.rule_numbers[0];
-	counter_bump(&workers.worker[1].shared->rules[slot].packets, 5);
+	number = provision.rule_numbers[0];
+	counter_bump(&workers.worker[1].shared->rules[number].packets, 5);
 	ring = provision.inputs.input[0].fds[FRAMES_SMALL][1];
 	out = provision.outputs.output[0].fds[1];
 	rules = one_rule("two", "lo", "lo", 6001);
@@ -367,8 +367,8 @@ static void test_rolled_back(void **state)
 	assert_int_equal(provision.generation, 1);
 	assert_int_equal(provision.rules.count, 1);
 	assert_string_equal(provision.rules.rule[0].id, "one");
-	assert_int_equal(provision.rule_numbers[0], slot);
-	assert_int_equal(counter_read(&workers.worker[1].shared->rules[slot].packets), 5);
+	assert_int_equal(provision.rule_numbers[0], number);
+	assert_int_equal(counter_read(&workers.worker[1].shared->rules[number].packets), 5);
 	assert_int_equal(provision.inputs.input[0].fds[FRAMES_SMALL][1], ring);
 	assert_int_equal(provision.outputs.output[0].fds[1], out);
 	assert_false(provision.outputs.output[1].used);
@@ -420,22 +420,22 @@ static void test_memberships_rolled_back(void **state)
 
 static void test_counters_of_rules(void **state)
 {
-	uint32_t slot;
+	uint32_t number;
 
 	(void)state;
 	need_root();
 	assert_set(one_rule("one", "lo", "", 0));
-	slot = provision.rule_numbers[0];
+	number = provision.rule_numbers[0];
 	for (unsigned w = 0; w < WORKERS; w++)
-		counter_bump(&workers.worker[w].shared->rules[slot].packets, 5);
+		counter_bump(&workers.worker[w].shared->rules[number].packets, 5);
 	assert_set(one_rule("one", "lo", "lo", 6000)); /* replaced: goes on counting */
-	assert_int_equal(provision.rule_numbers[0], slot);
-	assert_int_equal(counter_read(&workers.worker[0].shared->rules[slot].packets), 5);
+	assert_int_equal(provision.rule_numbers[0], number);
+	assert_int_equal(counter_read(&workers.worker[0].shared->rules[number].packets), 5);
 	assert_set((struct rules){0});
-	assert_set(one_rule("two", "lo", "", 0)); /* its slot is free: counts from zero */
-	assert_int_equal(provision.rule_numbers[0], slot);
+	assert_set(one_rule("two", "lo", "", 0)); /* its number is free: counts from zero */
+	assert_int_equal(provision.rule_numbers[0], number);
 	for (unsigned w = 0; w < WORKERS; w++)
-		assert_int_equal(counter_read(&workers.worker[w].shared->rules[slot].packets), 0);
+		assert_int_equal(counter_read(&workers.worker[w].shared->rules[number].packets), 0);
 }
 
 /* Each ring has a number that no other has had; those that are given up wait to be closed. */
