@@ -28,8 +28,8 @@ struct provision {
 	uint32_t plan_bytes, generation;
 };
 
-/* Opens nothing yet. 0 or -ENOMEM after one line in the log. Quiesce and exit are harmless before it on
- * zeroed memory whose plan_fd is -1. */
+/* Opens nothing yet. 0 or -ENOMEM after one line in the log. Quiesce and exit are harmless before
+ * it on zeroed memory whose plan_fd is -1. */
 int provision_init(struct provision *provision, const struct config *config,
 		   struct workers *workers);
 void provision_exit(struct provision *provision);
