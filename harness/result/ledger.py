@@ -49,10 +49,13 @@ DROPS = {"malformed": "drop_malformed", "fragment": "drop_fragment",
 
 
 def named_drops(total: dict) -> dict[str, int]:
-    """What is not matched, by its name. Fragments that became part of a datagram are named only where there are
-    any: older relays do not count them."""
-    joined = total.get("joined_fragments", 0)
-    return {name: total[counter] for name, counter in DROPS.items()} | ({"joined_fragments": joined} if joined else {})
+    """What is not matched, by its name."""
+    return {name: total[counter] for name, counter in DROPS.items()} | if_any(total, "joined_fragments")
+
+
+def if_any(total: dict, counter: str) -> dict[str, int]:
+    """A counter that older relays do not have, named only where it is not 0."""
+    return {counter.removeprefix("drop_"): total[counter]} if total.get(counter) else {}
 
 
 def hop_in(name: str, arrived: int, total: dict) -> dict:
@@ -88,4 +91,5 @@ def forwarded(name: str, arrived: int, outputs: list[dict]) -> dict:
 def hop_out(name: str, outputs: int, total: dict) -> dict:
     """From a hop's rules to its sockets: each matched packet is owed to every output."""
     return close(name, "packets sent", total["matched"] * outputs, total["egress_sent"],
-                 {"egress_errors": total["egress_errors"], "handoff": total["drop_handoff"]})
+                 {"egress_errors": total["egress_errors"], "handoff": total["drop_handoff"],
+                  **if_any(total, "drop_ttl")})

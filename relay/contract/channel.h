@@ -44,8 +44,9 @@ struct message {
 		struct {
 			char interface[IFNAMSIZ];
 			uint32_t mtu;
-			int32_t error; /* positive errno: why there is no socket */
-			bool fresh;    /* another one than before: its counters begin anew */
+			int32_t error;		       /* positive errno: why there is no socket */
+			bool decrement_ttl, keep_dscp; /* of each arriving packet */
+			bool fresh; /* another one than before: its counters begin anew */
 		} output;
 		struct {
 			uint32_t generation, bytes;

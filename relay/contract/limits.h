@@ -9,7 +9,7 @@
 enum {
 	WORKERS_MAX = 64,
 	INPUTS_MAX = 64,	/* interfaces that rules receive on */
-	OUTPUTS_MAX = 4096,	/* different (interface, destination, TTL) */
+	OUTPUTS_MAX = 4096,	/* different places and ways to send there */
 	RULES_MAX = 4096,	/* in force at a time */
 	RULE_OUTPUTS_MAX = 256, /* of one rule */
 	RULE_ID_BYTES = 65,	/* terminating 0 included */

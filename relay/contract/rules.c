@@ -15,6 +15,13 @@ void rules_free(struct rules *rules)
 	*rules = (struct rules){0};
 }
 
+bool rule_output_same(const struct rule_output *a, const struct rule_output *b)
+{
+	return a->to.group.s_addr == b->to.group.s_addr && a->to.port == b->to.port &&
+	       a->ttl == b->ttl && a->dscp == b->dscp &&
+	       strcmp(a->to.interface, b->to.interface) == 0;
+}
+
 /* FNV-1a, 64 bits: stable across builds and machines, which is all that an id needs. */
 static uint64_t fnv1a(uint64_t hash, const void *data, size_t length)
 {

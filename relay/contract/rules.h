@@ -9,6 +9,7 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct endpoint {
@@ -17,10 +18,19 @@ struct endpoint {
 	uint16_t port;	      /* host order */
 };
 
+enum {
+	TTL_DECREMENT = 0, /* that of the arriving packet, less one */
+	DSCP_KEEP = 64,	   /* that of the arriving packet */
+};
+
 struct rule_output {
 	struct endpoint to;
-	uint8_t ttl; /* 1 to 255 */
+	uint8_t ttl;  /* 1 to 255, or TTL_DECREMENT */
+	uint8_t dscp; /* 0 to 63, or DSCP_KEEP */
 };
+
+/* The same place and the same way to send there. */
+bool rule_output_same(const struct rule_output *a, const struct rule_output *b);
 
 struct rule {
 	char id[RULE_ID_BYTES];

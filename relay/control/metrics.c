@@ -191,11 +191,19 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 	}
 }
 
+/* All that tells outputs apart; what few have only where there is any. */
 static void output_labels(FILE *page, const char *name, const struct rule_output *key)
 {
 	fputs(name, page);
 	endpoint_labels(page, '{', &key->to);
-	fprintf(page, ",ttl=\"%u\"", key->ttl);
+	if (key->ttl == TTL_DECREMENT)
+		label(page, ',', "ttl", "decrement");
+	else
+		fprintf(page, ",ttl=\"%u\"", key->ttl);
+	if (key->dscp == DSCP_KEEP)
+		label(page, ',', "dscp", "keep");
+	else if (key->dscp)
+		fprintf(page, ",dscp=\"%u\"", key->dscp);
 }
 
 static void write_outputs(FILE *page, const struct reporter *reporter, const char *name,

@@ -5,6 +5,7 @@
 #include "common/json_file.h"
 #include "common/log.h"
 #include "common/version.h"
+#include "supervisor/rulefile.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -130,7 +131,7 @@ static json_t *rules_json(const struct reporter *reporter)
 static json_t *output_json(const struct reporter *reporter, unsigned index)
 {
 	const struct provision_output *output = &reporter->provision->outputs.output[index];
-	json_t *object = endpoint_json(&output->key.to);
+	json_t *object = rule_output_to_json(&output->key);
 	json_t *errors = json_object();
 	struct output_counters sum = {0};
 
@@ -145,7 +146,6 @@ static json_t *output_json(const struct reporter *reporter, unsigned index)
 	}
 	for (int cause = 0; cause < CAUSE_COUNT; cause++)
 		json_object_set_new(errors, send_cause_name[cause], integer(sum.errors[cause]));
-	json_object_set_new(object, "ttl", json_integer(output->key.ttl));
 	json_object_set_new(object, "sent", integer(sum.packets));
 	json_object_set_new(object, "sent_bytes", integer(sum.bytes));
 	json_object_set_new(object, "rate",

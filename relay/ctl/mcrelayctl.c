@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 enum { PATIENCE_S = 10 };
+
+#define OUTPUT "GROUP:PORT:IF[:TTL][:NAME=VALUE]..."
 
 struct settings {
 	const char *socket_path;
@@ -48,8 +51,9 @@ static const struct option_def add_options[] = {
 	 .help = "group to receive, or unicast address that packets are sent to"},
 	{OPTION_UINT, "input-port", "N", .required = true, .min = 1, .max = 65535,
 	 FIELD(add_settings, input_port), .help = "UDP port to receive"},
-	{OPTION_LIST, "outputs", "GROUP:PORT:IF[:TTL][,...]", FIELD(add_settings, outputs),
-	 .help = "where each packet goes; may be given several times; none: receive and count"},
+	{OPTION_LIST, "outputs", OUTPUT "[,...]", FIELD(add_settings, outputs),
+	 .help = "where each packet goes, and more of what an output in a rule file may have, such as "
+		 "ttl=decrement or dscp=keep; may be given several times; none: receive and count"},
 	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
 	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},
 	{OPTION_END},
@@ -114,24 +118,60 @@ static const struct program log_level_program = {
 
 /* ------------------------------------------------------------------------- requests */
 
-/* "239.2.2.2:6000:eth1" or "239.2.2.2:6000:eth1:8" -> an output object; NULL if it is neither. */
+static bool is_number(const char *text)
+{
+	const size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && digits < 10 && text[digits] == '\0';
+}
+
+/* A number or a word; which words there are, and what numbers, the relay knows. */
+static json_t *parse_value(const char *text)
+{
+	return is_number(text) ? json_integer(strtol(text, NULL, 10)) : json_string(text);
+}
+
+/* ":8", ":decrement", ":dscp=keep" behind the interface; the first may go without a name: the TTL.
+ * 0 or -EINVAL. */
+static int parse_words(char *text, json_t *output)
+{
+	const char *name = "ttl";
+	char *word, *value;
+
+	while ((word = strsep(&text, ":"))) {
+		value = strchr(word, '=');
+		if (value) {
+			*value++ = '\0';
+			name = word;
+		} else {
+			value = word;
+		}
+		if (!name || !name[0] || !value[0] ||
+		    json_object_set_new(output, name, parse_value(value)) < 0)
+			return -EINVAL;
+		name = NULL;
+	}
+	return 0;
+}
+
+/* "239.2.2.2:6000:eth1", "239.2.2.2:6000:eth1:8" or "239.2.2.2:6000:eth1:dscp=keep" -> an output
+ * object; NULL if it is nothing of the kind. */
 static json_t *parse_output(const char *text)
 {
-	char group[64], interface[64];
-	unsigned port, ttl;
-	int end = 0;
+	char *copy = strdup(text), *rest = copy;
+	const char *group = strsep(&rest, ":"), *port = strsep(&rest, ":");
+	const char *interface = strsep(&rest, ":");
+	json_t *output = NULL;
 
-	if (sscanf(text, "%63[^:]:%u:%63[^:]%n", group, &port, interface, &end) < 3)
-		return NULL;
-	if (text[end] == '\0')
-		return json_pack("{s:s, s:I, s:s}", "group", group, "port", (json_int_t)port,
-				 "interface", interface);
-	text += end;
-	end = 0;
-	if (sscanf(text, ":%u%n", &ttl, &end) != 1 || text[end] != '\0')
-		return NULL;
-	return json_pack("{s:s, s:I, s:s, s:I}", "group", group, "port", (json_int_t)port,
-			 "interface", interface, "ttl", (json_int_t)ttl);
+	if (interface && group[0] && interface[0] && is_number(port))
+		output = json_pack("{s:s, s:o, s:s}", "group", group, "port", parse_value(port),
+				   "interface", interface);
+	if (output && parse_words(rest, output) < 0) {
+		json_decref(output);
+		output = NULL;
+	}
+	free(copy);
+	return output;
 }
 
 /* 0 or -EINVAL after one line on stderr. */
@@ -147,9 +187,7 @@ static int parse_outputs(const struct option_list *list, json_t *outputs)
 			if (output)
 				json_array_append_new(outputs, output);
 			else
-				rc = options_refuse(&add_program,
-						    "--outputs: '%s' is not GROUP:PORT:IF or "
-						    "GROUP:PORT:IF:TTL",
+				rc = options_refuse(&add_program, "--outputs: '%s' is not " OUTPUT,
 						    text);
 		}
 		free(copy);

@@ -44,7 +44,7 @@ static void check_rules(const struct rules *rules)
 		check_endpoint(&rule->input);
 		for (unsigned j = 0; j < rule->num_outputs; j++) {
 			check_endpoint(&rule->outputs[j].to);
-			require(rule->outputs[j].ttl >= 1);
+			require(rule->outputs[j].dscp <= DSCP_KEEP);
 		}
 	}
 }

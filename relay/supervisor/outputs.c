@@ -11,12 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool same(const struct rule_output *a, const struct rule_output *b)
-{
-	return a->to.group.s_addr == b->to.group.s_addr && a->to.port == b->to.port &&
-	       a->ttl == b->ttl && strcmp(a->to.interface, b->to.interface) == 0;
-}
-
 int outputs_init(struct outputs *outputs, const struct config *config, struct workers *workers)
 {
 	*outputs = (struct outputs){.config = config, .workers = workers};
@@ -41,7 +35,7 @@ void outputs_exit(struct outputs *outputs)
 int outputs_find(const struct outputs *outputs, const struct rule_output *key)
 {
 	for (int i = 0; i < OUTPUTS_MAX; i++)
-		if (outputs->output[i].used && same(&outputs->output[i].key, key))
+		if (outputs->output[i].used && rule_output_same(&outputs->output[i].key, key))
 			return i;
 	return -1;
 }
@@ -119,7 +113,11 @@ void output_send(struct outputs *outputs, struct worker_handle *worker, int inde
 	struct message message = {
 		.type = MESSAGE_OUTPUT,
 		.index = (uint32_t)index,
-		.output = {.mtu = output->netif.mtu, .error = output->error, .fresh = fresh},
+		.output = {.mtu = output->netif.mtu,
+			   .error = output->error,
+			   .decrement_ttl = output->key.ttl == TTL_DECREMENT,
+			   .keep_dscp = output->key.dscp == DSCP_KEEP,
+			   .fresh = fresh},
 	};
 
 	strcpy(message.output.interface, output->key.to.interface);
@@ -130,7 +128,7 @@ static bool output_needed(const struct rules *rules, const struct rule_output *k
 {
 	for (unsigned i = 0; i < rules->count; i++)
 		for (unsigned j = 0; j < rules->rule[i].num_outputs; j++)
-			if (same(&rules->rule[i].outputs[j], key))
+			if (rule_output_same(&rules->rule[i].outputs[j], key))
 				return true;
 	return false;
 }

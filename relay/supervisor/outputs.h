@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * outputs: the different (interface, destination, TTL) that rules send to. Each has a socket per
- * worker, opened when the first rule needs it.
+ * outputs: the different places that rules send to, and ways to send there (struct rule_output).
+ * Each has a socket per worker, opened when the first rule needs it.
  *
  * An output's number is its index in outputs->output, and that of its counters. Its life:
  * outputs_claim, outputs_release_unneeded; when its interface changes under it, outputs_follow

@@ -169,7 +169,7 @@ static int read_group(struct reader *r, json_t *object, struct in_addr *group)
 
 static int read_endpoint(struct reader *r, json_t *object, struct endpoint *endpoint)
 {
-	json_int_t port;
+	json_int_t port = 0;
 	int rc;
 
 	rc = read_interface(r, object, endpoint->interface);
@@ -180,6 +180,34 @@ static int read_endpoint(struct reader *r, json_t *object, struct endpoint *endp
 	if (rc == 0)
 		endpoint->port = (uint16_t)port;
 	return rc;
+}
+
+/* "ttl", "dscp": a number or a word, which stands for `meaning`. *result stays as it is when there
+ * is neither. */
+static int read_number_or_word(struct reader *r, json_t *object, const char *key, json_int_t min,
+			       json_int_t max, const char *word, uint8_t meaning, uint8_t *result)
+{
+	json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+	size_t here = enter(r, ".%s", key);
+	char choice[64];
+
+	if (!value) {
+		;
+	} else if (json_is_integer(value) && json_integer_value(value) >= min &&
+		   json_integer_value(value) <= max) {
+		*result = (uint8_t)json_integer_value(value);
+	} else if (text && strcmp(text, word) == 0) {
+		*result = meaning;
+	} else {
+		snprintf(choice, sizeof(choice),
+			 "a whole number from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+			 " or \"%s\"",
+			 min, max, word);
+		return expected(r, value, choice);
+	}
+	leave(r, here);
+	return 0;
 }
 
 static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
@@ -208,20 +236,22 @@ static int read_input(struct reader *r, json_t *rule, struct endpoint *input)
 static int read_output(struct reader *r, json_t *value, const struct rule *rule,
 		       struct rule_output *output)
 {
-	static const char *const keys[] = {"interface", "group", "port", "ttl", NULL};
-	json_int_t ttl = 1;
+	static const char *const keys[] = {"interface", "group", "port", "ttl", "dscp", NULL};
 	int rc;
 
 	if (!json_is_object(value))
 		return expected(r, value, "an object with group, port, interface and ttl");
-	rc = check_keys(r, value, keys, "group, port, interface or ttl");
+	*output = (struct rule_output){.ttl = 1};
+	rc = check_keys(r, value, keys, "group, port, interface, ttl or dscp");
 	if (rc == 0)
 		rc = read_endpoint(r, value, &output->to);
-	if (rc == 0 && json_object_get(value, "ttl"))
-		rc = read_integer(r, value, "ttl", 1, 255, &ttl);
+	if (rc == 0)
+		rc = read_number_or_word(r, value, "ttl", 1, 255, "decrement", TTL_DECREMENT,
+					 &output->ttl);
+	if (rc == 0)
+		rc = read_number_or_word(r, value, "dscp", 0, 63, "keep", DSCP_KEEP, &output->dscp);
 	if (rc < 0)
 		return rc;
-	output->ttl = (uint8_t)ttl;
 	if (same_endpoint(&output->to, &rule->input))
 		return refuse(r, "the output equals the rule's input, which would loop; expected "
 				 "another interface, group or port");
@@ -452,16 +482,26 @@ static json_t *endpoint_to_json(const struct endpoint *endpoint)
 			 "port", (int)endpoint->port);
 }
 
+json_t *rule_output_to_json(const struct rule_output *output)
+{
+	json_t *object = endpoint_to_json(&output->to);
+
+	json_object_set_new(object, "ttl",
+			    output->ttl == TTL_DECREMENT ? json_string("decrement")
+							 : json_integer(output->ttl));
+	if (output->dscp)
+		json_object_set_new(object, "dscp",
+				    output->dscp == DSCP_KEEP ? json_string("keep")
+							      : json_integer(output->dscp));
+	return object;
+}
+
 static json_t *rule_to_json(const struct rule *rule)
 {
 	json_t *outputs = json_array();
 
-	for (unsigned i = 0; i < rule->num_outputs; i++) {
-		json_t *output = endpoint_to_json(&rule->outputs[i].to);
-
-		json_object_set_new(output, "ttl", json_integer(rule->outputs[i].ttl));
-		json_array_append_new(outputs, output);
-	}
+	for (unsigned i = 0; i < rule->num_outputs; i++)
+		json_array_append_new(outputs, rule_output_to_json(&rule->outputs[i]));
 	return json_pack("{s:s, s:o, s:o}", "id", rule->id, "input", endpoint_to_json(&rule->input),
 			 "outputs", outputs);
 }

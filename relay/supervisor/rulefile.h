@@ -7,7 +7,8 @@
  *              "outputs":[{"group":"239.2.2.2","port":6000,"interface":"eth1","ttl":8}]}]}
  *
  * "group" may be a unicast address as well. "id" and "ttl" may be left out (a hash of the input;
- * 1). "outputs": [] receives and counts.
+ * 1). "outputs": [] receives and counts. An output may have "dscp", too (0). "ttl":"decrement" and
+ * "dscp":"keep" take from each packet what it came with.
  */
 #ifndef RULEFILE_H
 #define RULEFILE_H
@@ -36,6 +37,9 @@ int rulefile_parse(const char *name, const char *text, size_t length,
 /* The same from a document, which the caller keeps; here the list of rules may be empty. */
 int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
 		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
+
+/* An output as a rule has it. NULL when out of memory. */
+json_t *rule_output_to_json(const struct rule_output *output);
 
 /* The rules as the array that a rule file has under "rules". NULL when out of memory. */
 json_t *rules_to_json(const struct rules *rules);

@@ -273,13 +273,26 @@ static int report_drops(int fd)
 	return setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
+/* Where each packet brings its own, the worker says so with each send. */
+static int socket_ttl(const struct rule_output *key)
+{
+	return key->ttl == TTL_DECREMENT ? 1 : key->ttl;
+}
+
+static int set_dscp(int fd, const struct rule_output *key)
+{
+	const int tos = key->dscp == DSCP_KEEP ? 0 : key->dscp << 2;
+
+	return setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)) < 0 ? -errno : 0;
+}
+
 static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
 {
 	const struct ip_mreqn interface = {
 		.imr_address = netif->address,
 		.imr_ifindex = netif->index,
 	};
-	const int ttl = key->ttl, off = 0;
+	const int ttl = socket_ttl(key), off = 0;
 
 	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) < 0 ||
@@ -291,7 +304,7 @@ static int set_multicast_options(int fd, const struct rule_output *key, const st
 /* The route is looked up on this interface only, as the rule says. */
 static int set_unicast_options(int fd, const struct rule_output *key)
 {
-	const int ttl = key->ttl;
+	const int ttl = socket_ttl(key);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, key->to.interface,
 		       (socklen_t)strlen(key->to.interface)) < 0 ||
@@ -336,6 +349,8 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 		rc = set_multicast_options(fd, key, netif);
 	else if (rc == 0)
 		rc = set_unicast_options(fd, key);
+	if (rc == 0)
+		rc = set_dscp(fd, key);
 	if (rc == 0)
 		rc = bind_and_connect(fd, key, netif);
 	if (rc == 0)

@@ -56,13 +56,13 @@ void egress_exit(struct egress *egress)
 }
 
 static struct send_op *claim_op(struct egress *egress, struct output *output,
-				uint32_t segment_bytes)
+				uint32_t segment_bytes, uint16_t marks)
 {
 	uint32_t index;
 
 	if (egress->pool.num_free == 0)
 		egress_drain(egress);
-	index = send_pool_claim(&egress->pool, output, segment_bytes);
+	index = send_pool_claim(&egress->pool, output, segment_bytes, marks);
 	egress->queued[egress->num_queued++] = index;
 	return &egress->pool.ops[index];
 }
@@ -79,8 +79,8 @@ static void add_apart(struct egress *egress, struct output *output, const struct
 	for (uint32_t i = 1; i <= run->segments; i++) {
 		one.bytes = i < run->segments ? run->segment_bytes : (uint32_t)(end - one.payload);
 		one.segment_bytes = one.bytes;
-		send_op_append(claim_op(egress, output, one.bytes), &one,
-			       i < run->segments ? none : hold);
+		send_op_append(claim_op(egress, output, one.bytes, run->marks & output->marks),
+			       &one, i < run->segments ? none : hold);
 		one.payload += one.bytes;
 	}
 	output->open_op = NULL;
@@ -89,8 +89,14 @@ static void add_apart(struct egress *egress, struct output *output, const struct
 void egress_add(struct egress *egress, struct output *output, const struct run *run,
 		struct hold hold)
 {
+	const uint16_t marks = run->marks & output->marks;
 	struct send_op *op = output->open_op;
 
+	if ((output->marks & MARKS_TTL) && !(marks & MARKS_TTL)) {
+		counter_add(egress->counters, COUNTER_drop_ttl, run->segments);
+		egress->drop(egress->drop_context, hold);
+		return;
+	}
 	counter_add(egress->counters, COUNTER_egress_queued, run->segments);
 	if (output->fd < 0) {
 		egress_count_errors(egress, output, output->error, run->segments);
@@ -98,7 +104,7 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 		return;
 	}
 	/* a refusal lowers gso_limit, so this comes before anything else is decided */
-	if (output->gso_on_trial && !send_op_takes(op, run)) {
+	if (output->gso_on_trial && !send_op_takes(op, run, marks)) {
 		egress_drain(egress);
 		op = NULL;
 	}
@@ -106,8 +112,8 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 		add_apart(egress, output, run, hold);
 		return;
 	}
-	if (!send_op_takes(op, run))
-		op = claim_op(egress, output, run->segment_bytes);
+	if (!send_op_takes(op, run, marks))
+		op = claim_op(egress, output, run->segment_bytes, marks);
 	send_op_append(op, run, hold);
 	output->gso_on_trial = egress_gso_untried(op);
 	/* a packet shorter than its predecessors, or too large to coalesce, closes the op */

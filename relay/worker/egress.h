@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * egress: packets out. One connected UDP socket per (interface, destination, TTL); neighbours of
- * equal size become one UDP GSO send; one io_uring carries the sends of a burst.
+ * egress: packets out. One connected UDP socket per output; neighbours of equal size become one UDP
+ * GSO send; one io_uring carries the sends of a burst.
+ *
+ * An output may send packets on with the TTL they came with less one, and with their DSCP (marks):
+ * neighbours that differ in what it takes over are not coalesced, and each send says what it is.
  *
  * A burst goes: egress_add for each run of packets and output, egress_flush once. Each run comes
  * with a hold on the ingress's slot that its bytes are in, which is dropped when the last of its
@@ -29,6 +32,7 @@ struct output {
 	uint32_t gso_proven;	 /* the largest packets that the kernel has segmented */
 	bool gso_on_trial;	 /* a GSO send of larger ones is under way */
 	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
+	uint16_t marks;		 /* of each packet, what it takes over: MARKS_TTL, MARKS_DSCP */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
 	struct output_counters *counters;
 	uint32_t logged_s[CAUSE_COUNT]; /* when it was last logged that sends fail; 0: never */

@@ -36,15 +36,17 @@ bool egress_gso_refused(const struct send_op *op)
 	       (op->result == -EINVAL || op->result == -EIO || op->result == -EMSGSIZE);
 }
 
-static void send_plainly(struct egress *egress, struct output *output, const uint8_t *payload,
+static void send_plainly(struct egress *egress, struct send_op *op, const uint8_t *payload,
 			 size_t bytes)
 {
-	const struct send_op one = {.output = output, .segments = 1, .bytes = (uint32_t)bytes};
-	ssize_t sent = send(output->fd, payload, bytes, MSG_DONTWAIT);
+	const struct send_op one = {.output = op->output, .segments = 1, .bytes = (uint32_t)bytes};
+	struct iovec iov = {(void *)payload, bytes};
+	const struct msghdr message = send_op_single(op, &iov);
+	ssize_t sent = sendmsg(op->output->fd, &message, MSG_DONTWAIT);
 
 	counter_add(egress->counters, COUNTER_system_calls, 1);
 	if (sent < 0)
-		egress_count_errors(egress, output, errno, 1);
+		egress_count_errors(egress, op->output, errno, 1);
 	else
 		egress_count_sent(egress, &one);
 }
@@ -71,7 +73,7 @@ void egress_gso_resend(struct egress *egress, struct send_op *op)
 		while (left > 0) {
 			size_t bytes = left < op->segment_bytes ? left : op->segment_bytes;
 
-			send_plainly(egress, output, payload, bytes);
+			send_plainly(egress, op, payload, bytes);
 			payload += bytes;
 			left -= bytes;
 		}

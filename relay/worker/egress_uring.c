@@ -22,7 +22,7 @@ static void prepare_entry(struct egress *egress, uint32_t index)
 	/* cannot fail: the ring has an entry for each op */
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&egress->uring);
 
-	if (op->segments == 1) {
+	if (op->segments == 1 && !op->marks) {
 		io_uring_prep_send(sqe, op->output->fd, op->iov[0].iov_base, op->iov[0].iov_len,
 				   MSG_DONTWAIT);
 	} else {

@@ -162,7 +162,8 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	counter_bump(&route->counters->packets, segments);
 	counter_bump(&route->counters->bytes, packet.payload_bytes);
 	run = (struct run){packet.payload, packet.payload_bytes,
-			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments};
+			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments,
+			   packet_marks(&packet)};
 	if (forwarder->log_packets)
 		log_run(&packet, &run);
 	if (route->num_outputs == 0)

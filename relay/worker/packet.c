@@ -126,6 +126,8 @@ enum packet_verdict packet_parse(const struct frame *frame, struct packet *packe
 
 	memcpy(&packet->group, ip + 16, sizeof(packet->group));
 	packet->port = load16(udp + 2);
+	packet->ttl = ip[8];
+	packet->tos = ip[1];
 	packet->payload = udp + UDP_BYTES;
 	packet->payload_bytes = udp_bytes - UDP_BYTES;
 	return PACKET_OK;

@@ -39,8 +39,9 @@ static inline uint32_t frame_packets(const struct frame *frame)
 
 /* A UDP datagram inside a frame. */
 struct packet {
-	uint32_t group;		/* destination address, network order */
-	uint16_t port;		/* destination port, host order */
+	uint32_t group; /* destination address, network order */
+	uint16_t port;	/* destination port, host order */
+	uint8_t ttl, tos;
 	const uint8_t *payload; /* inside the frame */
 	uint32_t payload_bytes; /* 0 to 65507 */
 };
@@ -62,7 +63,18 @@ struct run {
 	uint32_t bytes;		/* of all packets */
 	uint32_t segment_bytes; /* of every packet but the last; 0 only if there is one, empty */
 	uint32_t segments;	/* packets; at least 1 */
+	uint16_t marks;		/* of their IP headers, the same for all: packet_marks */
 };
+
+/* What an output may take over from the IP header of a packet: its TTL less one, and its DSCP. */
+enum { MARKS_TTL = 0xff00, MARKS_DSCP = 0x00fc };
+
+static inline uint16_t packet_marks(const struct packet *packet)
+{
+	const unsigned ttl = packet->ttl ? packet->ttl - 1U : 0;
+
+	return (uint16_t)(ttl << 8 | (packet->tos & MARKS_DSCP));
+}
 
 enum packet_verdict {
 	PACKET_OK,

@@ -22,8 +22,7 @@ static const int allowed[] = {
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(madvise), /* a thread's end */
-	SCMP_SYS(sendto),  /* repeats refused GSO sends */
-	SCMP_SYS(sendmsg), /* channel */
+	SCMP_SYS(sendmsg), /* channel; repeats refused GSO sends */
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(getsockopt), /* SO_ERROR */
 	SCMP_SYS(mmap),	      /* rings, plans, memory */

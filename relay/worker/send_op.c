@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/udp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ void send_pool_exit(struct send_pool *pool)
 	*pool = (struct send_pool){0};
 }
 
-uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t segment_bytes)
+uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t segment_bytes,
+			 uint16_t marks)
 {
 	const uint32_t index = pool->free[--pool->num_free];
 	struct send_op *op = &pool->ops[index];
@@ -54,16 +56,51 @@ uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t
 	op->parts = 0;
 	op->segment_bytes = segment_bytes;
 	op->bytes = 0;
+	op->marks = marks;
 	op->result = OP_PENDING;
 	return index;
+}
+
+static size_t put_control(char *at, int type, int value)
+{
+	struct cmsghdr header = {
+		.cmsg_level = IPPROTO_IP, .cmsg_type = type, .cmsg_len = CMSG_LEN(sizeof(value))};
+
+	memcpy(at, &header, sizeof(header));
+	memcpy(at + CMSG_LEN(0), &value, sizeof(value));
+	return CMSG_SPACE(sizeof(value));
+}
+
+/* Behind the place of UDP_SEGMENT. Returns how many bytes. */
+static size_t put_marks(struct send_op *op)
+{
+	char *at = op->control.bytes + SEGMENT_CONTROL_BYTES;
+	size_t bytes = 0;
+
+	if (op->marks & MARKS_TTL)
+		bytes += put_control(at, IP_TTL, op->marks >> 8);
+	if (op->marks & MARKS_DSCP)
+		bytes += put_control(at + bytes, IP_TOS, op->marks & MARKS_DSCP);
+	return bytes;
+}
+
+struct msghdr send_op_single(struct send_op *op, struct iovec *iov)
+{
+	return (struct msghdr){
+		.msg_iov = iov,
+		.msg_iovlen = 1,
+		.msg_control = op->control.bytes + SEGMENT_CONTROL_BYTES,
+		.msg_controllen = put_marks(op),
+	};
 }
 
 void send_op_prepare(struct send_op *op)
 {
 	const uint16_t segment_bytes = (uint16_t)op->segment_bytes;
+	const size_t segments = op->segments > 1 ? SEGMENT_CONTROL_BYTES : 0;
 
 	op->message.msg_iovlen = op->parts;
-	op->message.msg_control = op->segments > 1 ? &op->control : NULL;
-	op->message.msg_controllen = op->segments > 1 ? sizeof(op->control) : 0;
+	op->message.msg_control = op->control.bytes + SEGMENT_CONTROL_BYTES - segments;
+	op->message.msg_controllen = segments + put_marks(op);
 	memcpy(CMSG_DATA(&op->control.header), &segment_bytes, sizeof(segment_bytes));
 }

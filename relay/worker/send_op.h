@@ -23,6 +23,11 @@ enum {
 
 enum { OP_PENDING = 1 };
 
+enum {
+	SEGMENT_CONTROL_BYTES = CMSG_SPACE(sizeof(uint16_t)),
+	MARKS_CONTROL_BYTES = 2 * CMSG_SPACE(sizeof(int)),
+};
+
 struct output;
 
 struct send_op {
@@ -31,14 +36,15 @@ struct send_op {
 	unsigned parts;		/* runs of packets that it is put together from */
 	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
 	uint32_t bytes;		/* of all packets */
-	int result;		/* 0; negative errno; OP_PENDING: not known yet */
+	uint16_t marks; /* that its packets are sent with, MARKS_TTL and MARKS_DSCP; 0: none */
+	int result;	/* 0; negative errno; OP_PENDING: not known yet */
 	struct msghdr message;
 	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
 	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(uint16_t))];
-	} control;
+		char bytes[SEGMENT_CONTROL_BYTES + MARKS_CONTROL_BYTES];
+	} control; /* UDP_SEGMENT; behind it, the marks */
 };
 
 struct send_pool {
@@ -52,13 +58,14 @@ int send_pool_init(struct send_pool *pool, unsigned depth);
 void send_pool_exit(struct send_pool *pool);
 
 /* The index of a free op, which there has to be, for packets of that size to `output`. */
-uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t segment_bytes);
+uint32_t send_pool_claim(struct send_pool *pool, struct output *output, uint32_t segment_bytes,
+			 uint16_t marks);
 
-/* Whether the op (NULL: none) can take the packets of a run as well: only the last packet of a send
- * may be shorter than the others. */
-static inline bool send_op_takes(const struct send_op *op, const struct run *run)
+/* Whether the op (NULL: none) can take the packets of a run as well, to be sent with those marks:
+ * only the last packet of a send may be shorter than the others. */
+static inline bool send_op_takes(const struct send_op *op, const struct run *run, uint16_t marks)
 {
-	if (!op || op->segments + run->segments > GSO_SEGMENTS_MAX ||
+	if (!op || op->marks != marks || op->segments + run->segments > GSO_SEGMENTS_MAX ||
 	    op->bytes + run->bytes > GSO_BYTES_MAX)
 		return false;
 	return run->segments == 1 ? run->bytes > 0 && run->bytes <= op->segment_bytes
@@ -74,7 +81,10 @@ static inline void send_op_append(struct send_op *op, const struct run *run, str
 	op->bytes += run->bytes;
 }
 
-/* Makes op->message say what is to be sent. */
+/* Makes op->message say what is to be sent, and how. */
 void send_op_prepare(struct send_op *op);
+
+/* One of its packets alone, in the same way; `iov` is the caller's. */
+struct msghdr send_op_single(struct send_op *op, struct iovec *iov);
 
 #endif

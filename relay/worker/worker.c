@@ -169,6 +169,8 @@ static void output_open(struct worker *worker, const struct message *message, in
 			worker->settings.gso != GSO_OFF && message->output.mtu > UDP_IPV4_HEADERS
 				? message->output.mtu - UDP_IPV4_HEADERS
 				: 0,
+		.marks = (message->output.decrement_ttl ? MARKS_TTL : 0) |
+			 (message->output.keep_dscp ? MARKS_DSCP : 0),
 		.counters = &worker->shared->outputs[message->index],
 	};
 	if (message->output.fresh)

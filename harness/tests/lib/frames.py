@@ -128,7 +128,7 @@ def ip_packet(args: argparse.Namespace, body: bytes, kind: str, fragment: int = 
     header = struct.pack(
         "!BBHHHBBH4s4s",
         0x45 + len(options) // 4,
-        0,
+        args.tos,
         20 + len(options) + len(body),
         4711,
         fragment,
@@ -191,6 +191,7 @@ def take_apart(frame: bytes) -> dict | None:
         "from_port": from_port,
         "port": port,
         "ttl": ip[8],
+        "tos": ip[1],
         "fragment": bool(fragment & 0x3FFF),
         "frame_bytes": len(frame),
         "ip_checksum_ok": checksum(ip[:header_bytes]) == 0,
@@ -237,6 +238,7 @@ def main() -> None:
     inject = command("inject", command_inject, "interface", "source", "group", "port")
     inject.add_argument("kinds", nargs="+", help="KIND or KIND:PAYLOAD_BYTES")
     inject.add_argument("--ttl", type=int, default=5)
+    inject.add_argument("--tos", type=int, default=0)
     inject.add_argument("--seed", type=int, default=1)
     capture = command("capture", command_capture, "interface")
     capture.add_argument("--seconds", type=float, default=3600)

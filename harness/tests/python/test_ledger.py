@@ -102,6 +102,7 @@ class Accounts(unittest.TestCase):
         self.assertEqual((account["offered"], account["residual"]), (300, 0))
         self.assertEqual(ledger.hop_out("h", 1, total(matched=9, egress_sent=6, drop_handoff=3))
                          ["residual"], 0)
+        self.assertEqual(ledger.hop_out("h", 1, total(matched=9, egress_sent=6, drop_ttl=3))["drops"]["ttl"], 3)
         self.assertFalse(ledger.hop_out("h", 3, total(matched=100, egress_sent=200))["closed"])
 
     def test_receiver(self):

@@ -79,6 +79,10 @@ assert_json() {
 	relay_start '' "${CONTROL[@]}"
 	add many 239.1.1.1:6001:out0,239.1.1.2:6002:out0 239.1.1.3:6003:out0:9
 	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .port, .ttl]')" '[6001,1,6002,1,6003,9]'
+	add many 239.1.1.1:6001:out0:decrement:dscp=46,239.1.1.2:6002:out0:dscp=keep:ttl=3
+	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .ttl, .dscp]')" '["decrement",46,3,"keep"]'
+	run --separate-stderr -1 add many 239.1.1.1:6001:out0:shape=round
+	assert_one_line 'unknown key "shape", expected group, port, interface, ttl'
 	add many
 	assert_equal "$(ctl list | jq -c '.rules[0].outputs')" '[]'
 	relay_stop
@@ -397,6 +401,8 @@ wrong() {
 		--outputs 239.1.1.1:6000:out0,
 	wrong "'239.1.1.1:6000:out0:1:2' is not" "${at[@]}" add "${input[@]}" --input-port 1 \
 		--outputs 239.1.1.1:6000:out0:1:2
+	wrong "'239.1.1.1:6000:out0:dscp=' is not" "${at[@]}" add "${input[@]}" --input-port 1 \
+		--outputs 239.1.1.1:6000:out0:dscp=
 	wrong 'rule-id ID is missing' "${at[@]}" remove
 	wrong 'expected get, or set' "${at[@]}" log-level
 	wrong 'expected get, or set' "${at[@]}" log-level set

@@ -84,7 +84,7 @@ OUT=out0:$GROUP_OUT:6000:8
 	assert_success
 	run jq -c 'del(.payload, .from_port, .frame_bytes)' "$WORK/wire.out"
 	assert_equal "$(sort -u <<<"$output")" "$(jq -nc '{mac: "01:00:5e:7f:02:02",
-		source: "10.77.2.1", destination: "239.255.2.2", port: 6000, ttl: 8, fragment: false,
+		source: "10.77.2.1", destination: "239.255.2.2", port: 6000, ttl: 8, tos: 0, fragment: false,
 		ip_checksum_ok: true, udp_checksum_ok: true}')"
 }
 
@@ -107,6 +107,51 @@ OUT=out0:$GROUP_OUT:6000:8
 	relay_finish
 	listen_end wire sink0
 	assert_equal "$(jq .ttl "$WORK/wire.out")" 1
+}
+
+# came SINK FIELD...: these fields of what SINK captured, how many packets had the same, a line each.
+came() {
+	local sink=$1
+	shift
+	jq -r "\"$(printf '\(.%s) ' "$@")\"" "$WORK/$sink.out" | sort -n | uniq -c | awk '{$1 = $1; print}'
+}
+
+@test "\"ttl\": \"decrement\" sends on with one less, and drops what has come to its end, as drop_ttl" {
+	relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000:\"decrement\"" "out1:$GROUP_OUT:6000:8")"
+	listen_start sink0 sink0 capture in0
+	listen_start sink1 sink1 capture in0
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --ttl 64 plain plain plain >/dev/null
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --ttl 2 plain plain >/dev/null
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --ttl 1 plain >/dev/null
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --ttl 0 plain fragments:200 >/dev/null
+	relay_finish
+	listen_end sink0 sink0
+	listen_end sink1 sink1
+	run came sink0 ttl
+	assert_output $'2 1\n3 63'
+	run came sink1 ttl
+	assert_output '8 8'
+	assert_counters matched=8 drop_ttl=3 egress_queued=13 egress_errors=0 '.outputs[0].ttl=decrement'
+	assert_ledger_closed
+}
+
+@test "\"dscp\": of the output, or \"keep\": that of each packet, without its ECN bits" {
+	local dscp
+	relay_start "$(rule one "$IN" "$OUT" "out1:$GROUP_OUT:6000:8" "out2:$GROUP_OUT:6000:8" |
+		jq -c '.outputs[1].dscp = 46 | .outputs[2].dscp = "keep"')"
+	for dscp in 0 1 2; do listen_start "sink$dscp" "sink$dscp" capture in0; done
+	for dscp in 0 10 63; do
+		frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --tos $((dscp << 2 | 3)) plain plain >/dev/null
+	done
+	relay_finish
+	for dscp in 0 1 2; do listen_end "sink$dscp" "sink$dscp"; done
+	run came sink0 tos
+	assert_output '6 0'
+	run came sink1 tos
+	assert_output '6 184'
+	run came sink2 tos
+	assert_output $'2 0\n2 40\n2 252'
+	assert_counters '.outputs[1].dscp=46' '.outputs[2].dscp=keep'
 }
 
 @test "fan-out: each of three outputs gets each packet once" {

@@ -478,6 +478,30 @@ static void test_outputs(void **state)
 	assert_int_equal(samples_of("mcrelay_output_errors_total"), 2 * CAUSE_COUNT);
 }
 
+/* Outputs that differ in nothing but how they send are different series. */
+static void test_ways_to_send(void **state)
+{
+	struct rule_output *keys[4];
+
+	(void)state;
+	make_up(1);
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned index = make_up_output(endpoint("out0", "239.2.2.2", 65535), 1);
+
+		keys[i] = &relay.provision.outputs.output[index].key;
+		shared_of(0)->outputs[index].packets = i + 1;
+	}
+	keys[1]->ttl = TTL_DECREMENT;
+	keys[2]->dscp = 46;
+	keys[3]->dscp = DSCP_KEEP;
+	scrape();
+	assert_names();
+	assert_series("mcrelay_output_packets_total" OUT0 "\"1\"}", "1");
+	assert_series("mcrelay_output_packets_total" OUT0 "\"decrement\"}", "2");
+	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",dscp=\"46\"}", "3");
+	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",dscp=\"keep\"}", "4");
+}
+
 /* As many as there can be. */
 static void test_full(void **state)
 {
@@ -541,7 +565,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_yet), TEST(test_packet_age),	  TEST(test_workers),
 		TEST(test_labels),	TEST(test_every_counter), TEST(test_histograms),
-		TEST(test_outputs),	TEST(test_full),	  TEST(test_interfaces),
+		TEST(test_outputs),	TEST(test_ways_to_send),  TEST(test_full),
+		TEST(test_interfaces),
 	};
 
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

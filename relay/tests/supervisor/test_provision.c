@@ -149,6 +149,11 @@ static void test_find_output(void **state)
 	other = key;
 	other.ttl = 2;
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
+	other.ttl = TTL_DECREMENT;
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
+	other = key;
+	other.dscp = DSCP_KEEP;
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = key;
 	other.to.port++;
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);

@@ -113,7 +113,9 @@ static void test_full_example(void **state)
 	assert_int_equal(rule->outputs[0].to.group.s_addr, inet_addr("239.2.2.2"));
 	assert_int_equal(rule->outputs[0].to.port, 6000);
 	assert_int_equal(rule->outputs[0].ttl, 8);
+	assert_int_equal(rule->outputs[0].dscp, 0);
 	assert_int_equal(rule->outputs[1].ttl, 1); /* the default */
+	assert_int_equal(rule->outputs[1].dscp, 0);
 }
 
 static void test_no_outputs_no_id(void **state)
@@ -134,6 +136,21 @@ static void test_edges_accepted(void **state)
 			      "\"ttl\":255}]}"));
 	assert_int_equal(strlen(rules.rule[0].id), 64);
 	assert_int_equal(rules.rule[0].outputs[0].ttl, 255);
+}
+
+/* An output with these words besides. */
+#define WORDS(words) "{\"group\":\"239.2.2.2\",\"port\":6000,\"interface\":\"eth1\"," words "}"
+
+static void test_words_of_an_output(void **state)
+{
+	(void)state;
+	assert_accepted(WITH_OUTPUTS(WORDS("\"ttl\":\"decrement\",\"dscp\":\"keep\"")));
+	assert_int_equal(rules.rule[0].outputs[0].ttl, TTL_DECREMENT);
+	assert_int_equal(rules.rule[0].outputs[0].dscp, DSCP_KEEP);
+	rules_free(&rules);
+	assert_accepted(WITH_OUTPUTS(WORDS("\"dscp\":63")));
+	assert_int_equal(rules.rule[0].outputs[0].ttl, 1);
+	assert_int_equal(rules.rule[0].outputs[0].dscp, 63);
 }
 
 /* Same group and port, but elsewhere: no loop, no duplicate. */
@@ -337,14 +354,14 @@ static void test_port_and_ttl(void **state)
 			 ports[i][0]);
 		snprintf(message, sizeof(message),
 			 "f: $.rules[0].outputs[0].ttl: found %s, expected a whole number from 1 "
-			 "to 255",
+			 "to 255 or \"decrement\"",
 			 ports[i][1]);
 		assert_refused(text, message);
 	}
 	assert_refused(WITH_OUTPUTS("{\"group\":\"239.2.2.2\",\"port\":1,\"interface\":\"eth1\","
 				    "\"ttl\":256}"),
 		       "f: $.rules[0].outputs[0].ttl: found 256, expected a whole number from 1 to "
-		       "255");
+		       "255 or \"decrement\"");
 }
 
 static void test_outputs(void **state)
@@ -352,8 +369,20 @@ static void test_outputs(void **state)
 	static const struct refusal refusals[] = {
 		{WITH_OUTPUTS("{\"group\":\"239.2.2.2\",\"port\":1,\"interface\":\"eth1\","
 			      "\"id\":1}"),
-		 "f: $.rules[0].outputs[0]: unknown key \"id\", expected group, port, interface or "
-		 "ttl"},
+		 "f: $.rules[0].outputs[0]: unknown key \"id\", expected group, port, interface, "
+		 "ttl or dscp"},
+		{WITH_OUTPUTS(WORDS("\"dscp\":64")),
+		 "f: $.rules[0].outputs[0].dscp: found 64, expected a whole number from 0 to 63 or "
+		 "\"keep\""},
+		{WITH_OUTPUTS(WORDS("\"dscp\":-1")),
+		 "f: $.rules[0].outputs[0].dscp: found -1, expected a whole number from 0 to 63 or "
+		 "\"keep\""},
+		{WITH_OUTPUTS(WORDS("\"dscp\":\"decrement\"")),
+		 "f: $.rules[0].outputs[0].dscp: found \"decrement\", expected a whole number from "
+		 "0 to 63 or \"keep\""},
+		{WITH_OUTPUTS(WORDS("\"ttl\":\"keep\"")),
+		 "f: $.rules[0].outputs[0].ttl: found \"keep\", expected a whole number from 1 to "
+		 "255 or \"decrement\""},
 		{WITH_OUTPUTS("{\"group\":\"239.2.2.2\",\"port\":1}"),
 		 "f: $.rules[0].outputs[0].interface: found nothing, expected the name of a "
 		 "network interface, 1 to 15 characters"},
@@ -645,7 +674,8 @@ static void assert_same_rules(const struct rules *a, const struct rules *b)
 		assert_int_equal(a->rule[i].num_outputs, b->rule[i].num_outputs);
 		for (unsigned j = 0; j < a->rule[i].num_outputs; j++) {
 			assert_same_endpoint(&a->rule[i].outputs[j].to, &b->rule[i].outputs[j].to);
-			assert_int_equal(a->rule[i].outputs[j].ttl, b->rule[i].outputs[j].ttl);
+			assert_true(
+				rule_output_same(&a->rule[i].outputs[j], &b->rule[i].outputs[j]));
 		}
 	}
 }
@@ -679,6 +709,10 @@ static void test_round_trip(void **state)
 		      "{\"id\":\"\\\"{}\\\\\",\"input\":{\"interface\":\"eth9\",\"group\":"
 		      "\"239.255.255.255\",\"port\":65535},\"outputs\":[{\"group\":\"224.0.0.0\","
 		      "\"port\":1,\"interface\":\"eth0\",\"ttl\":255}," GOOD_OUTPUT "]}"));
+	assert_round_trip(
+		WITH_OUTPUTS(WORDS("\"ttl\":\"decrement\"") "," OUTPUT("239.2.2.3", "1", "eth1")));
+	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":\"keep\"")));
+	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":46")));
 	text = many_rules(300);
 	assert_round_trip(text);
 	free(text);
@@ -748,6 +782,7 @@ int main(void)
 		TEST(test_full_example),
 		TEST(test_no_outputs_no_id),
 		TEST(test_edges_accepted),
+		TEST(test_words_of_an_output),
 		TEST(test_similar_is_not_same),
 		TEST(test_every_interface_is_asked_for),
 		TEST(test_not_json),

@@ -43,6 +43,7 @@ enum {
 struct expectation {
 	const uint8_t *payload;
 	uint32_t bytes;
+	uint8_t ttl, tos;
 };
 
 static bool own_network;
@@ -59,6 +60,7 @@ static struct expectation expected[OUTPUTS][MAX_PACKETS];
 static unsigned num_expected[OUTPUTS], num_received[OUTPUTS];
 static int marker = -1;
 static struct sockaddr_in marker_address;
+static uint16_t came_with; /* marks of what is added: MARKS_TTL, MARKS_DSCP */
 static uint64_t added_runs, added_packets, added_bytes, released;
 static uint32_t holds[OUTPUTS * MAX_PACKETS];
 static enum egress_mode mode; /* how start() sends */
@@ -112,11 +114,13 @@ static int open_socket(struct sockaddr_in *address)
 static int open_receiver(uint16_t *port)
 {
 	struct sockaddr_in address;
-	const int wanted = 32 << 20;
+	const int wanted = 32 << 20, on = 1;
 	int fd = open_socket(&address);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
+	assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)), 0);
 	*port = ntohs(address.sin_port);
 	return fd;
 }
@@ -221,6 +225,7 @@ static int stop(void **state)
 	mode = EGRESS_URING;
 	reap = REAP_SYNC;
 	gso = GSO_AUTO;
+	came_with = 0;
 	alarm(0);
 	return 0;
 }
@@ -230,7 +235,14 @@ static int stop(void **state)
 static void expect(unsigned output, const uint8_t *payload, uint32_t bytes)
 {
 	assert_in_range(num_expected[output], 0, MAX_PACKETS - 1);
-	expected[output][num_expected[output]++] = (struct expectation){payload, bytes};
+	expected[output][num_expected[output]++] = (struct expectation){
+		payload,
+		bytes,
+		.ttl = outputs[output].marks & MARKS_TTL ? (uint8_t)(came_with >> 8)
+							 : keys[output].ttl,
+		.tos = outputs[output].marks & MARKS_DSCP ? (uint8_t)(came_with & MARKS_DSCP)
+							  : (uint8_t)(keys[output].dscp << 2),
+	};
 	added_packets++;
 	added_bytes += bytes;
 }
@@ -248,13 +260,32 @@ static void add_run(unsigned output, uint32_t segments, uint32_t segment_bytes, 
 		expect(output, payload + (size_t)(i - 1) * segment_bytes,
 		       i < segments ? segment_bytes : last_bytes);
 	egress_add(&egress, &outputs[output],
-		   &(struct run){payload, bytes, segment_bytes, segments},
+		   &(struct run){payload, bytes, segment_bytes, segments, came_with},
 		   (struct hold){&ingress, slot});
 }
 
 static void add(unsigned output, uint32_t bytes)
 {
 	add_run(output, 1, bytes, bytes);
+}
+
+/* The TTL and TOS that a packet has come with. */
+static void assert_header(struct msghdr *message, const struct expectation *packet)
+{
+	unsigned fields = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		const uint8_t *value = CMSG_DATA(c);
+
+		fields++;
+		if (c->cmsg_type == IP_TTL)
+			assert_int_equal(*(const int *)(const void *)value, packet->ttl);
+		else if (c->cmsg_type == IP_TOS)
+			assert_int_equal(*value, packet->tos);
+		else
+			fail();
+	}
+	assert_int_equal(fields, 2);
 }
 
 /* The next packet that has arrived, which must be the next that was added. False if there is none,
@@ -264,9 +295,15 @@ static bool receive_one(unsigned output, int flags)
 	static uint8_t bytes[MAX_PAYLOAD + 1];
 	const struct expectation *packet = &expected[output][num_received[output]];
 	struct sockaddr_in from;
-	socklen_t size = sizeof(from);
-	ssize_t length = recvfrom(receivers[output], bytes, sizeof(bytes), flags,
-				  (struct sockaddr *)&from, &size);
+	char control[128] __attribute__((aligned(sizeof(size_t))));
+	struct iovec iov = {bytes, sizeof(bytes)};
+	struct msghdr message = {.msg_name = &from,
+				 .msg_namelen = sizeof(from),
+				 .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	ssize_t length = recvmsg(receivers[output], &message, flags);
 
 	if (length < 0) {
 		assert_int_equal(errno, EAGAIN);
@@ -278,6 +315,7 @@ static bool receive_one(unsigned output, int flags)
 	assert_int_equal(length, packet->bytes);
 	if (packet->bytes) /* no more than 65,507 bytes: memcmp is far faster than cmocka's */
 		assert_true(memcmp(bytes, packet->payload, packet->bytes) == 0);
+	assert_header(&message, packet);
 	return true;
 }
 
@@ -522,6 +560,91 @@ static void test_aggregates_apart(void **state)
 {
 	(void)state;
 	in_every_mode(aggregates_apart);
+}
+
+/* A number of packets that come with this TTL, to be one less, and this TOS. */
+static void add_marked(unsigned output, unsigned packets, unsigned ttl, unsigned tos)
+{
+	came_with = packet_marks(&(struct packet){.ttl = (uint8_t)ttl, .tos = (uint8_t)tos});
+	for (unsigned i = 0; i < packets; i++)
+		add(output, 100);
+}
+
+/* Output 0 takes over what packets come with, output 1 their DSCP, output 2 nothing. Neighbours
+ * that differ in what an output takes over leave it in sends of their own. */
+static void taken_over(void)
+{
+	static const struct {
+		uint8_t ttl, tos;
+	} comes[] = {{9, 0}, {9, 184}, {8, 184}, {8, 187}, {8, 0}, {255, 252}, {2, 3}};
+	const unsigned count_of_each = 5;
+
+	start(256, LO_MTU, gso);
+	outputs[0].marks = MARKS_TTL | MARKS_DSCP;
+	outputs[1].marks = MARKS_DSCP;
+	for (unsigned i = 0; i < sizeof(comes) / sizeof(comes[0]); i++)
+		for (unsigned output = 0; output < OUTPUTS; output++)
+			add_marked(output, count_of_each, comes[i].ttl, comes[i].tos);
+	for (unsigned output = 0; output < OUTPUTS; output++)
+		add_run(output, 40, 300, 7); /* an aggregate, as the last ones */
+	flush_and_receive();
+	if (mode == EGRESS_URING && gso == GSO_AUTO) /* 6, 5 and 1 sends, and the aggregates */
+		assert_int_equal(count(COUNTER_sqes), 6 + 5 + 1 + OUTPUTS);
+	assert_int_equal(count(COUNTER_drop_ttl), 0);
+}
+
+static void taken_over_apart(void)
+{
+	gso = GSO_OFF;
+	taken_over();
+}
+
+static void test_taken_over(void **state)
+{
+	(void)state;
+	in_every_mode(taken_over);
+	in_every_mode(taken_over_apart);
+}
+
+/* For the output that is to send on with one less, packets at the end of their TTL are not queued.
+ */
+static void ttl_at_its_end(void)
+{
+	start(64, LO_MTU, GSO_AUTO);
+	outputs[0].marks = MARKS_TTL;
+	for (unsigned ttl = 0; ttl < 4; ttl++)
+		add_marked(1, 10, ttl, 0);
+	for (unsigned ttl = 2; ttl < 4; ttl++)
+		add_marked(0, 10, ttl, 0);
+	flush_and_receive();
+	forget();
+	add_marked(0, 10, 1, 0);
+	add_marked(0, 10, 0, 0);
+	assert_int_equal(count(COUNTER_drop_ttl), 20);
+	assert_int_equal(released, 20);
+	forget();
+}
+
+static void test_ttl_at_its_end(void **state)
+{
+	(void)state;
+	in_every_mode(ttl_at_its_end);
+}
+
+/* Where the socket is told, packets bring nothing. */
+static void test_dscp_of_the_output(void **state)
+{
+	const struct config config = {.socket_sndbuf = 65536};
+
+	(void)state;
+	start(64, LO_MTU, GSO_AUTO);
+	close_output(0);
+	keys[0].dscp = 46;
+	keys[0].ttl = 7;
+	assert_int_equal(open_output(0, &config), 0);
+	add_marked(0, 10, 200, 8);
+	add_marked(1, 10, 200, 8);
+	flush_and_receive();
 }
 
 static void test_histogram(void **state)
@@ -941,6 +1064,29 @@ static void test_gso_refused_by_the_route(void **state)
 	in_every_mode(gso_refused_by_the_route);
 }
 
+/* What is repeated packet by packet says what the packets came with as well. */
+static void gso_refused_with_marks(void)
+{
+	start(8, LO_MTU, GSO_AUTO);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	outputs[0].marks = MARKS_TTL | MARKS_DSCP;
+	came_with = packet_marks(&(struct packet){.ttl = 77, .tos = 40});
+	for (unsigned i = 0; i < 10; i++)
+		add(0, 1400);
+	flush();
+	assert_int_equal(count(COUNTER_gso_refused), 1);
+	assert_int_equal(count(COUNTER_egress_sent), 10);
+	assert_ledger();
+	receive_all();
+}
+
+static void test_gso_refused_with_marks(void **state)
+{
+	(void)state;
+	in_every_mode(gso_refused_with_marks);
+}
+
 /* Several refused sends of one burst: all are repeated, one warning, one new limit. */
 static void test_gso_refused_twice(void **state)
 {
@@ -1185,6 +1331,9 @@ int main(void)
 		TEST(test_interleaved_outputs),
 		TEST(test_aggregates),
 		TEST(test_aggregates_apart),
+		TEST(test_taken_over),
+		TEST(test_ttl_at_its_end),
+		TEST(test_dscp_of_the_output),
 		TEST(test_histogram),
 		TEST(test_no_gso),
 		TEST(test_small_queue),
@@ -1200,6 +1349,7 @@ int main(void)
 		TEST(test_broken_uring),
 		cmocka_unit_test(test_what_refuses_gso),
 		TEST_IP(test_gso_refused_by_the_route),
+		TEST_IP(test_gso_refused_with_marks),
 		TEST_IP(test_gso_refused_twice),
 		TEST_IP(test_gso_on),
 		TEST_IP(test_gso_refused_on_trial),

@@ -52,6 +52,19 @@ static void drop(void *context, struct hold hold)
 	hold_drop(hold);
 }
 
+/* That of an IP header without options, over what is in its place. */
+static void put_checksum(uint8_t *frame)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = IP; i < UDP; i += 2)
+		sum += (unsigned)frame[i] << 8 | frame[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	frame[IP + 10] = (uint8_t)(~sum >> 8);
+	frame[IP + 11] = (uint8_t)~sum;
+}
+
 /* 4 payload bytes to 239.1.2.3:5000, UDP checksum not computed. */
 static void build_good(void)
 {
@@ -61,15 +74,10 @@ static void build_good(void)
 		10,   0,    0,	  1,	239, 1,	 2, 3,			  /* addresses */
 		0x0f, 0xa0, 0x13, 0x88, 0,   12, 0, 0,			  /* UDP */
 	};
-	unsigned sum = 0;
 
 	memset(good, 'x', sizeof(good));
 	memcpy(good, headers, sizeof(headers));
-	for (unsigned i = IP; i < UDP; i += 2)
-		sum += (unsigned)good[i] << 8 | good[i + 1];
-	sum = (sum & 0xffff) + (sum >> 16);
-	good[IP + 10] = (uint8_t)(~sum >> 8);
-	good[IP + 11] = (uint8_t)~sum;
+	put_checksum(good);
 }
 
 static int setup(void **state)
@@ -185,19 +193,13 @@ static void test_fragments(void **state)
 	(void)state;
 	routes[1] = (struct route){list, 1, &rule_counters[1]};
 	for (unsigned i = 0; i < 2; i++) {
-		unsigned sum = 0;
-
 		memcpy(halves[i], good, FRAME_BYTES);
 		memset(halves[i] + IP + 10, 0, 2);
 		halves[i][IP + 3] = i ? 24 : 28; /* 8 bytes, the UDP header, and 4 */
 		halves[i][IP + 6] = i ? 0 : 0x20;
 		halves[i][IP + 7] = i ? 1 : 0;
 		memmove(halves[i] + UDP, good + UDP + 8 * i, i ? 4 : 8);
-		for (unsigned at = IP; at < UDP; at += 2)
-			sum += (unsigned)halves[i][at] << 8 | halves[i][at + 1];
-		sum = (sum & 0xffff) + (sum >> 16);
-		halves[i][IP + 10] = (uint8_t)(~sum >> 8);
-		halves[i][IP + 11] = (uint8_t)~sum;
+		put_checksum(halves[i]);
 		frames[i] = frame_of(halves[i]);
 		frames[i].slot = i;
 	}
@@ -270,6 +272,42 @@ static void test_fan_out(void **state)
 	assert_int_equal(output_counters[2].errors[CAUSE_ENODEV], 4);
 }
 
+static void set_ttl(uint8_t ttl)
+{
+	build_good();
+	good[IP + 8] = ttl;
+	good[IP + 10] = good[IP + 11] = 0;
+	put_checksum(good);
+}
+
+/* What has come to the end of its TTL is not for outputs that send it on with one less; others get
+ * it. */
+static void test_ttl_at_its_end(void **state)
+{
+	struct frame frame = frame_of(good);
+
+	(void)state;
+	routes[1].outputs = output_list;
+	routes[1].num_outputs = OUTPUTS;
+	outputs[0].marks = MARKS_TTL;
+	outputs[1].marks = MARKS_TTL | MARKS_DSCP;
+	outputs[2].marks = MARKS_DSCP;
+	frame.segment_bytes = 1; /* 4 packets */
+	for (unsigned ttl = 0; ttl <= 3; ttl++) {
+		const unsigned outs = ttl <= 1 ? 1 : OUTPUTS;
+
+		memset(&counters, 0, sizeof(counters));
+		memset(released, 0, sizeof(released));
+		set_ttl((uint8_t)ttl);
+		forward_burst(&forwarder, &ingress, 3, &frame, 1);
+		assert_int_equal(counter_get(&counters, COUNTER_matched), 4);
+		assert_int_equal(counter_get(&counters, COUNTER_drop_ttl), 4 * (OUTPUTS - outs));
+		assert_int_equal(counter_get(&counters, COUNTER_egress_queued), 4 * outs);
+		assert_int_equal(released[0], 1);
+		assert_int_equal(holds[0], 0);
+	}
+}
+
 /* An aggregate stands for several packets, and leaves as those: the last one may be shorter. */
 static void test_aggregate(void **state)
 {
@@ -332,7 +370,6 @@ static void test_long_aggregate(void **state)
 				      .original = bytes,
 				      .segment_bytes = aggregates[i].segment_bytes,
 				      .checksum_good = true};
-		unsigned sum = 0;
 
 		memset(&counters, 0, sizeof(counters));
 		memset(released, 0, sizeof(released));
@@ -341,12 +378,7 @@ static void test_long_aggregate(void **state)
 		large[IP + 2] = (uint8_t)((bytes - IP) >> 8);
 		large[IP + 3] = (uint8_t)(bytes - IP);
 		large[IP + 10] = large[IP + 11] = 0;
-		for (unsigned j = IP; j < UDP; j += 2)
-			sum += (unsigned)large[j] << 8 | large[j + 1];
-		sum = (sum & 0xffff) + (sum >> 16);
-		sum = (sum & 0xffff) + (sum >> 16);
-		large[IP + 10] = (uint8_t)(~sum >> 8);
-		large[IP + 11] = (uint8_t)~sum;
+		put_checksum(large);
 		large[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
 		large[UDP + 5] = (uint8_t)(bytes - UDP);
 		forward_burst(&forwarder, &ingress, 3, &frame, 1);
@@ -365,7 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_matched),   TEST(test_no_match),	 TEST(test_drops),
 		TEST(test_burst),     TEST(test_fragments),	 TEST(test_fan_out),
-		TEST(test_aggregate), TEST(test_long_aggregate),
+		TEST(test_aggregate), TEST(test_long_aggregate), TEST(test_ttl_at_its_end),
 	};
 
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

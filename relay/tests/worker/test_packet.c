@@ -100,6 +100,7 @@ static void build(unsigned tags, unsigned options, uint32_t payload_bytes)
 
 	built.bytes[built.ip] = (uint8_t)(0x40 | header / 4);
 	put16(built.ip + 2, header + 8 + payload_bytes);
+	built.bytes[built.ip + 1] = 0xb9;
 	built.bytes[built.ip + 8] = 7;
 	built.bytes[built.ip + 9] = 17;
 	memcpy(&built.bytes[built.ip + 12], "\x0a\x00\x00\x01\xef\x01\x02\x03", 8);
@@ -150,6 +151,8 @@ static void assert_parsed(uint32_t payload_bytes)
 	assert_int_equal(parse(), PACKET_OK);
 	assert_int_equal(packet.group, inet_addr("239.1.2.3"));
 	assert_int_equal(packet.port, 5000);
+	assert_int_equal(packet.ttl, 7);
+	assert_int_equal(packet.tos, 0xb9);
 	assert_int_equal(packet.payload_bytes, payload_bytes);
 	assert_ptr_equal(packet.payload, frame.data + built.udp + 8);
 }
