@@ -79,8 +79,8 @@ $(BUILD)/mcrelay.8: relay/dist/mcrelay.8.in $(BUILD)/mcrelay
 $(BUILD)/mcrelayctl.8: relay/dist/mcrelayctl.8.in $(BUILD)/mcrelayctl
 	$(say) MAN $@
 	$(BUILD)/mcrelayctl --man-options >$@.options
-	$(BUILD)/mcrelayctl --socket-path - add --man-options >$@.add
-	$(BUILD)/mcrelayctl --socket-path - remove --man-options >$@.remove
+	$(BUILD)/mcrelayctl add --man-options >$@.add
+	$(BUILD)/mcrelayctl remove --man-options >$@.remove
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@ADD_OPTIONS@$$/{r $@.add' -e 'd}' \
 		-e '/^@REMOVE_OPTIONS@$$/{r $@.remove' -e 'd}' $< >$@
 	rm $@.options $@.add $@.remove

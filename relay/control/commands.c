@@ -6,8 +6,10 @@
 #include "control/commands.h"
 #include "common/log.h"
 #include "control/control.h"
+#include "supervisor/requester.h"
 #include "supervisor/rulefile.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -28,6 +30,17 @@ static size_t find_rule(json_t *list, const char *id)
 			break;
 	}
 	return i;
+}
+
+/* A trace of what was changed, and by whom. */
+static void log_change(const struct ucred *peer, const char *what, const struct rule *rule)
+{
+	char name[REQUESTER_BYTES], group[INET_ADDRSTRLEN];
+
+	log_info("Control", "rule \"%s\" %s by %s: %s:%u on %s to %u outputs", rule->id, what,
+		 requester_format(peer->pid, peer->uid, name),
+		 inet_ntop(AF_INET, &rule->input.group, group, sizeof(group)), rule->input.port,
+		 rule->input.interface, rule->num_outputs);
 }
 
 /* Puts the rules in the array `list` in force. */
@@ -69,20 +82,21 @@ static size_t find_unnamed(const struct provision *provision, json_t *list, json
 }
 
 /* {"command":"add","rule":{...}}: a rule with the id of one that exists replaces it. */
-static json_t *command_add(struct commands *commands, json_t *request)
+static json_t *command_add(struct commands *commands, const struct ucred *peer, json_t *request)
 {
 	json_t *list = rules_to_json(&commands->provision->rules);
 	json_t *rule = json_object_get(request, "rule");
 	const char *id = json_string_value(json_object_get(rule, "id"));
 	size_t place = id ? find_rule(list, id)
 			  : find_unnamed(commands->provision, list, json_object_get(rule, "input"));
+	const bool replaces = place < json_array_size(list);
 	json_t *answer;
 
 	if (!json_is_object(rule)) {
 		json_decref(list);
 		return control_error("rule: expected an object with input and outputs");
 	}
-	if (place < json_array_size(list))
+	if (replaces)
 		json_array_set(list, place, rule);
 	else
 		json_array_append(list, rule);
@@ -90,12 +104,14 @@ static json_t *command_add(struct commands *commands, json_t *request)
 	json_decref(list);
 	if (answer)
 		return answer;
+	log_change(peer, replaces ? "replaced" : "added", &commands->provision->rules.rule[place]);
 	return json_pack("{s:b, s:s}", "ok", 1, "id", commands->provision->rules.rule[place].id);
 }
 
-static json_t *command_remove(struct commands *commands, json_t *request)
+static json_t *command_remove(struct commands *commands, const struct ucred *peer, json_t *request)
 {
 	const char *id = json_string_value(json_object_get(request, "id"));
+	char name[REQUESTER_BYTES];
 	json_t *list, *answer;
 	size_t place;
 
@@ -110,37 +126,46 @@ static json_t *command_remove(struct commands *commands, json_t *request)
 	json_array_remove(list, place);
 	answer = set_rules(commands, list);
 	json_decref(list);
-	return answer ? answer : ok();
+	if (answer)
+		return answer;
+	log_info("Control", "rule \"%s\" removed by %s", id,
+		 requester_format(peer->pid, peer->uid, name));
+	return ok();
 }
 
-static json_t *command_list(struct commands *commands, json_t *request)
+static json_t *command_list(struct commands *commands, const struct ucred *peer, json_t *request)
 {
+	(void)peer;
 	(void)request;
 	return json_pack("{s:b, s:o}", "ok", 1, "rules",
 			 rules_to_json(&commands->provision->rules));
 }
 
-static json_t *command_list_workers(struct commands *commands, json_t *request)
+static json_t *command_list_workers(struct commands *commands, const struct ucred *peer,
+				    json_t *request)
 {
+	(void)peer;
 	(void)request;
 	return json_pack("{s:b, s:o}", "ok", 1, "workers", report_workers(commands->reporter));
 }
 
-static json_t *command_stats(struct commands *commands, json_t *request)
+static json_t *command_stats(struct commands *commands, const struct ucred *peer, json_t *request)
 {
+	(void)peer;
 	(void)request;
 	return json_pack("{s:b, s:o}", "ok", 1, "stats",
 			 report_build(commands->reporter, REPORT_SIGNAL));
 }
 
 /* {"command":"log-level"}, and "level" or "facility" and "level" to change it. */
-static json_t *command_log_level(struct commands *commands, json_t *request)
+static json_t *command_log_level(struct commands *commands, const struct ucred *peer,
+				 json_t *request)
 {
 	const char *level = json_string_value(json_object_get(request, "level"));
 	const char *facility = json_string_value(json_object_get(request, "facility"));
 	struct log_levels levels = *commands->levels;
+	char text[64], name[REQUESTER_BYTES];
 	const char *bad;
-	char text[64];
 
 	if ((json_object_get(request, "level") && !level) ||
 	    (json_object_get(request, "facility") && (!facility || !level)))
@@ -157,21 +182,23 @@ static json_t *command_log_level(struct commands *commands, json_t *request)
 				"Http) or none",
 				text);
 		commands->set_levels(commands->context, &levels);
-		log_notice("Supervisor", "log level set to %s", text);
+		log_notice("Supervisor", "log level set to %s by %s", text,
+			   requester_format(peer->pid, peer->uid, name));
 	}
 	return json_pack("{s:b, s:o}", "ok", 1, "levels", log_levels_to_json(commands->levels));
 }
 
-static json_t *command_ping(struct commands *commands, json_t *request)
+static json_t *command_ping(struct commands *commands, const struct ucred *peer, json_t *request)
 {
 	(void)commands;
+	(void)peer;
 	(void)request;
 	return ok();
 }
 
 static const struct {
 	const char *name;
-	json_t *(*answer)(struct commands *commands, json_t *request);
+	json_t *(*answer)(struct commands *commands, const struct ucred *peer, json_t *request);
 	const char *keys[2]; /* that it takes besides "command" */
 } table[] = {
 	{"add", command_add, {"rule"}},	  {"remove", command_remove, {"id"}},
@@ -196,7 +223,7 @@ static const char *unknown_key(json_t *request, const char *const allowed[2])
 	return NULL;
 }
 
-json_t *commands_answer(void *context, json_t *request)
+json_t *commands_answer(void *context, const struct ucred *peer, json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "command"));
 	const char *key;
@@ -208,7 +235,7 @@ json_t *commands_answer(void *context, json_t *request)
 		if (key)
 			return control_error("unknown key \"%.40s\" for command %s", key, name);
 		log_debug("Control", "%s", name);
-		return table[i].answer(context, request);
+		return table[i].answer(context, peer, request);
 	}
 	return control_error("command: found %s%.40s%s, expected one of add, remove, list, "
 			     "list-workers, stats, log-level, ping",

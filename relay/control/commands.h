@@ -11,6 +11,7 @@
 #include "supervisor/workers.h"
 
 #include <jansson.h>
+#include <sys/socket.h>
 
 struct commands {
 	struct provision *provision;
@@ -25,6 +26,6 @@ struct commands {
 };
 
 /* Answers a request; of the type control_answer, with a struct commands as context. */
-json_t *commands_answer(void *commands, json_t *request);
+json_t *commands_answer(void *commands, const struct ucred *peer, json_t *request);
 
 #endif

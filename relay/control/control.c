@@ -6,7 +6,6 @@
  */
 #include "control/control.h"
 #include "common/clock.h"
-#include "common/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { ACCEPT_PAUSE_MS = 100 };
@@ -35,88 +32,16 @@ json_t *control_error(const char *format, ...)
 	return answer ? answer : json_pack("{s:b, s:s}", "ok", 0, "error", "invalid request");
 }
 
-/* ------------------------------------------------------------------------- the socket */
-
-/* A socket that nobody answers on was left behind; one that is answered on is in use. */
-static int remove_stale(const struct sockaddr_un *address)
-{
-	/* one whose backlog is full would let us wait for ever, if we let it */
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat status;
-	int rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (lstat(address->sun_path, &status) < 0)
-		rc = errno == ENOENT ? 0 : -errno;
-	else if (!S_ISSOCK(status.st_mode))
-		rc = -EEXIST;
-	else if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-		 errno == EAGAIN)
-		rc = -EADDRINUSE;
-	else if (errno != ECONNREFUSED)
-		rc = -errno; /* another kind of socket, or another's */
-	else if (unlink(address->sun_path) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-static int bind_and_listen(struct control *control, const struct sockaddr_un *address, gid_t gid)
-{
-	const mode_t before = umask(0177);
-	int rc = bind(control->fd, (const struct sockaddr *)address, sizeof(*address));
-
-	umask(before);
-	if (rc == 0 && gid != (gid_t)-1)
-		rc = chown(address->sun_path, (uid_t)-1, gid) < 0 ||
-				     chmod(address->sun_path, 0660) < 0
-			     ? -1
-			     : 0;
-	if (rc == 0)
-		rc = listen(control->fd, CONTROL_CLIENTS_MAX);
-	if (rc == 0)
-		return 0;
-	rc = -errno;
-	if (rc != -EADDRINUSE)
-		unlink(address->sun_path);
-	return rc;
-}
-
 int control_open(struct control *control, const char *path, gid_t gid, control_answer answer,
 		 void *context)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int rc;
-
-	control->path = path;
+	control->listener = (struct listener){.fd = -1};
 	control->answer = answer;
 	control->context = context;
 	control->clock_ms = now_ms;
-	control->fd = -1;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
-	if (!path)
-		return 0;
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		rc = -ENAMETOOLONG;
-		goto fail;
-	}
-	strcpy(address.sun_path, path);
-	rc = remove_stale(&address);
-	if (rc < 0)
-		goto fail;
-	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	rc = control->fd < 0 ? -errno : bind_and_listen(control, &address, gid);
-	if (rc == 0)
-		return 0;
-fail:
-	log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc),
-		  rc == -EADDRINUSE ? "; another mcrelay uses it" : "");
-	if (control->fd >= 0)
-		close(control->fd);
-	control->fd = -1;
-	return rc;
+	return path ? listener_open(&control->listener, path, gid) : 0;
 }
 
 /* ------------------------------------------------------------------------- clients */
@@ -137,14 +62,12 @@ static void give_time(const struct control *control, struct control_client *clie
 
 void control_close(struct control *control)
 {
-	if (control->fd < 0)
+	if (control->listener.fd < 0)
 		return;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (control->clients[i].fd >= 0)
 			client_close(&control->clients[i]);
-	close(control->fd);
-	unlink(control->path);
-	control->fd = -1;
+	listener_close(&control->listener);
 }
 
 static struct control_client *free_place(struct control *control)
@@ -161,7 +84,8 @@ static void accept_clients(struct control *control)
 	struct control_client *client;
 
 	while ((client = free_place(control))) {
-		int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		socklen_t peer_bytes = sizeof(client->peer);
+		int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			/* without a descriptor the client keeps the socket readable: do not spin */
@@ -170,6 +94,7 @@ static void accept_clients(struct control *control)
 			return;
 		}
 		client->fd = fd;
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &peer_bytes);
 		client->input = malloc(CONTROL_REQUEST_BYTES);
 		give_time(control, client);
 		if (!client->input)
@@ -215,14 +140,15 @@ static void client_answer(const struct control *control, struct control_client *
 	client_send(control, client);
 }
 
-static json_t *answer_line(struct control *control, const char *line, size_t length)
+static json_t *answer_line(struct control *control, const struct control_client *client,
+			   const char *line, size_t length)
 {
 	json_error_t error;
 	json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
 	json_t *answer;
 
 	if (json_is_object(request))
-		answer = control->answer(control->context, request);
+		answer = control->answer(control->context, &client->peer, request);
 	else if (request)
 		answer = control_error("found %s, expected an object with the key command",
 				       json_is_array(request) ? "an array" : "a value");
@@ -232,20 +158,42 @@ static json_t *answer_line(struct control *control, const char *line, size_t len
 	return answer;
 }
 
-/* Answers the lines that are complete, as long as answers are taken. */
+static bool is_blank(const char *text, size_t length)
+{
+	while (length > 0 && strchr(" \t\r", text[length - 1]) && text[length - 1])
+		length--;
+	return length == 0;
+}
+
+/* Length of the next request, up to its newline or to the end of all that the client has sent; -1:
+ * it is not complete. */
+static ssize_t request_length(const struct control_client *client)
+{
+	const char *end = memchr(client->input, '\n', client->input_length);
+
+	if (end)
+		return end - client->input;
+	if (!client->at_end || is_blank(client->input, client->input_length))
+		return -1;
+	return (ssize_t)client->input_length;
+}
+
+/* Answers the requests that are complete, as long as answers are taken. */
 static void client_process(struct control *control, struct control_client *client)
 {
-	char *end;
+	ssize_t length;
 
-	while (client->fd >= 0 && !client->output &&
-	       (end = memchr(client->input, '\n', client->input_length))) {
-		size_t length = (size_t)(end - client->input);
-		json_t *answer = answer_line(control, client->input, length);
+	while (client->fd >= 0 && !client->output && (length = request_length(client)) >= 0) {
+		json_t *answer = answer_line(control, client, client->input, (size_t)length);
+		size_t used = (size_t)length;
 
-		client->input_length -= length + 1;
-		memmove(client->input, end + 1, client->input_length);
+		used += used < client->input_length; /* the newline */
+		client->input_length -= used;
+		memmove(client->input, client->input + used, client->input_length);
 		client_answer(control, client, answer);
 	}
+	if (client->fd >= 0 && client->at_end && !client->output)
+		client_close(client);
 }
 
 static void client_receive(struct control *control, struct control_client *client)
@@ -255,12 +203,13 @@ static void client_receive(struct control *control, struct control_client *clien
 
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (length <= 0) {
+	if (length < 0) {
 		client_close(client);
 		return;
 	}
 	if (client->input_length == 0)
 		give_time(control, client);
+	client->at_end = length == 0;
 	client->input_length += (size_t)length;
 	client_process(control, client);
 	if (client->fd >= 0 && !client->output && client->input_length == CONTROL_REQUEST_BYTES) {
@@ -278,7 +227,7 @@ unsigned control_poll(const struct control *control, struct pollfd *fds)
 {
 	bool room = false, paused;
 
-	if (control->fd < 0)
+	if (control->listener.fd < 0)
 		return 0;
 	paused = control->clock_ms() < control->accept_after_ms;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
@@ -288,7 +237,7 @@ unsigned control_poll(const struct control *control, struct pollfd *fds)
 		fds[i + 1] = (struct pollfd){.fd = client->fd,
 					     .events = client->output ? POLLOUT : POLLIN};
 	}
-	fds[0] = (struct pollfd){.fd = room ? control->fd : -1, .events = POLLIN};
+	fds[0] = (struct pollfd){.fd = room ? control->listener.fd : -1, .events = POLLIN};
 	return CONTROL_CLIENTS_MAX + 1;
 }
 
@@ -318,7 +267,7 @@ int64_t control_due_ms(const struct control *control)
 {
 	int64_t due = -1, now;
 
-	if (control->fd < 0)
+	if (control->listener.fd < 0)
 		return -1;
 	now = control->clock_ms();
 	if (now < control->accept_after_ms)

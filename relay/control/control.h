@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * control: the Unix socket for runtime control. One JSON object per line and request, one per
- * answer:
+ * answer; the last line may end without a newline:
  *
  *   {"command":"remove","id":"video"}     ->  {"ok":true}
  *   {"command":"remove","id":"vidoe"}     ->  {"ok":false,"error":"no rule \"vidoe\"; see 'list'"}
@@ -12,9 +12,13 @@
 #ifndef CONTROL_H
 #define CONTROL_H
 
+#include "control/listener.h"
+
 #include <jansson.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum {
@@ -23,21 +27,22 @@ enum {
 	CONTROL_PATIENCE_MS = 5000,
 };
 
-/* Answers one request (an object); returns a new reference. */
-typedef json_t *(*control_answer)(void *context, json_t *request);
+/* Answers one request (an object) of the process `peer`; returns a new reference. */
+typedef json_t *(*control_answer)(void *context, const struct ucred *peer, json_t *request);
 
 struct control_client {
-	int fd; /* -1: this place is free */
+	int fd;		   /* -1: this place is free */
+	struct ucred peer; /* as it connected */
 	char *input;
 	size_t input_length;
+	bool at_end;  /* it will send no more: what it has sent is its last request */
 	char *output; /* NULL: nothing to send */
 	size_t output_length, output_sent;
 	int64_t deadline_ms; /* until then its request has to be whole, its answer taken */
 };
 
 struct control {
-	int fd; /* -1: there is no socket */
-	const char *path;
+	struct listener listener;
 	control_answer answer;
 	void *context;
 	int64_t (*clock_ms)(void); /* now_ms, or a clock that a test sets */
@@ -45,9 +50,8 @@ struct control {
 	struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
-/* Listens on `path`, for its owner alone (mode 0600), or also for group `gid` (0660) unless that is
- * (gid_t)-1. A socket left behind by a dead process is replaced. 0 or negative errno after one line
- * in the log. */
+/* Listens on `path`, see listener.h; NULL: nowhere. 0 or negative errno after one line in the log.
+ */
 int control_open(struct control *control, const char *path, gid_t gid, control_answer answer,
 		 void *context);
 void control_close(struct control *control);

@@ -2,6 +2,9 @@
 /* services: see services.h. */
 #include "control/services.h"
 #include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
 
 /* Among the descriptors that the supervisor polls for. */
 enum { HTTP, FIRST_CONTROL };
@@ -37,7 +40,7 @@ static void services_handle(void *context, const struct pollfd *fds)
 {
 	struct services *services = context;
 
-	if (services->control.fd >= 0)
+	if (services->control.listener.fd >= 0)
 		control_handle(&services->control, &fds[FIRST_CONTROL]);
 	http_handle(&services->http);
 }
@@ -116,6 +119,20 @@ struct supervisor_calls services_calls(struct services *services)
 
 /* ------------------------------------------------------------------------- life */
 
+/* Nobody has asked for a socket in the usual place: where it cannot be made, for lack of rights or
+ * of the folder above, what the rule file says is relayed without it. */
+static int open_control(struct services *services, const struct config *config)
+{
+	int rc = control_open(&services->control, config->control_path, config->control_gid,
+			      commands_answer, &services->commands);
+
+	if (rc == 0 || rc == -EADDRINUSE || !config->rule_file || !config->control_unasked)
+		return rc;
+	log_warning("Control", "goes on without a control socket; --control-socket-path PATH names "
+			       "another place, none says that there shall be none");
+	return 0;
+}
+
 int services_open(struct services *services, struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
@@ -140,10 +157,9 @@ int services_open(struct services *services, struct supervisor *supervisor)
 				.set_levels = set_levels,
 				.context = supervisor,
 			},
-		.control.fd = -1,
+		.control.listener.fd = -1,
 	};
-	rc = control_open(&services->control, config->control_path, config->control_gid,
-			  commands_answer, &services->commands);
+	rc = open_control(services, config);
 	if (rc == 0)
 		rc = http_open(&services->http, &config->http_address, &services->reporter,
 			       &services->health);

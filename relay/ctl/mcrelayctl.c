@@ -4,6 +4,7 @@
  * the command line says is made into JSON here and checked by the relay.
  */
 #include "common/options.h"
+#include "contract/control_path.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -39,7 +40,7 @@ struct remove_settings {
 
 /* clang-format off */
 static const struct option_def options[] = {
-	{OPTION_STRING, "socket-path", "PATH", .required = true, FIELD(settings, socket_path),
+	{OPTION_STRING, "socket-path", "PATH", .preset = CONTROL_PATH_DEFAULT, FIELD(settings, socket_path),
 	 .help = "the relay's --control-socket-path"},
 	{OPTION_END},
 };
@@ -70,7 +71,7 @@ static const struct option_def no_options[] = {{OPTION_END}};
 
 static const struct program program = {
 	.name = "mcrelayctl",
-	.usage = "--socket-path PATH COMMAND [OPTION]...",
+	.usage = "[--socket-path PATH] COMMAND [OPTION]...",
 	.purpose = "Controls a running mcrelay. Every command but ping prints JSON.",
 	.closing = "Commands:\n"
 		   "  add --input-interface IF --input-group IP --input-port N --outputs "
@@ -235,7 +236,7 @@ static int request_plain(int argc, char **argv, json_t **request)
 {
 	const struct program plain = {
 		.name = "mcrelayctl",
-		.usage = "--socket-path PATH list|list-workers|stats|ping",
+		.usage = "[--socket-path PATH] list|list-workers|stats|ping",
 		.purpose = "Asks the relay.",
 		.options = no_options,
 	};

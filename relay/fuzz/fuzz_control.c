@@ -7,8 +7,8 @@
  *   below 128   all at once
  *   else        in pieces of 1 to 128 bytes
  *
- * Every line gets one answer, and every answer says whether it is ok; the rules in force keep the
- * promises of rules.h all the while.
+ * Every line gets one answer, what follows the last one too, and every answer says whether it is
+ * ok; the rules in force keep the promises of rules.h all the while.
  */
 #include "common/clock.h"
 #include "common/log.h"
@@ -195,8 +195,17 @@ static void send_all(struct peer *peer, const uint8_t *data, size_t size, size_t
 	}
 }
 
-/* Lines that fit; *too_long: there is one that does not, which ends it. */
-static unsigned count_lines(const uint8_t *data, size_t size, bool *too_long)
+static bool is_blank(const uint8_t *data, size_t size)
+{
+	while (size > 0 &&
+	       (data[size - 1] == ' ' || data[size - 1] == '\t' || data[size - 1] == '\r'))
+		size--;
+	return size == 0;
+}
+
+/* Lines that fit; *too_long: there is one that does not, which ends it; *rest: something follows
+ * the last one. */
+static unsigned count_lines(const uint8_t *data, size_t size, bool *too_long, bool *rest)
 {
 	unsigned count = 0;
 
@@ -206,6 +215,7 @@ static unsigned count_lines(const uint8_t *data, size_t size, bool *too_long)
 
 		*too_long =
 			length > CONTROL_REQUEST_BYTES || (!end && length == CONTROL_REQUEST_BYTES);
+		*rest = !end && !*too_long && !is_blank(data, size);
 		if (!end || *too_long)
 			return count;
 		count++;
@@ -242,7 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pollfd fds[CONTROL_CLIENTS_MAX + 1] = {0};
 	struct peer peer = {0};
 	unsigned lines;
-	bool too_long;
+	bool too_long, rest;
 	int pair[2];
 
 	if (size < 2 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -252,15 +262,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	*client = (struct control_client){
 		.fd = pair[1], .input = malloc(CONTROL_REQUEST_BYTES), .deadline_ms = INT64_MAX};
 	require(client->input != NULL);
-	lines = count_lines(data + 1, size - 1, &too_long);
+	lines = count_lines(data + 1, size - 1, &too_long, &rest);
 	send_all(&peer, data + 1, size - 1, data[0] < 128 ? size : data[0] - 127U);
 	require(peer.answers == lines + too_long);
 	require((client->fd < 0) == too_long);
-	check_rules(&provision.rules);
-	close(peer.fd);
+	shutdown(peer.fd, SHUT_WR);
 	fds[1].revents = POLLIN;
 	control_handle(&control, fds);
+	take_answers(&peer);
+	serve(&peer);
+	require(peer.answers == lines + too_long + rest);
 	require(client->fd < 0 && !client->input && !client->output);
+	check_rules(&provision.rules);
+	close(peer.fd);
 	require(peer.length == 0);
 	free(peer.line);
 	rules_free(&provision.rules);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* config: see config.h. Each option stands once, here. */
 #include "supervisor/config.h"
+#include "contract/control_path.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -8,18 +9,23 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIELD(member) .offset = offsetof(struct config, member)
+
+static const char control_preset[] = CONTROL_PATH_DEFAULT;
 
 /* clang-format off */
 static const struct option_def config_options[] = {
 	{OPTION_HEADING, .help = "Rules"},
 	{OPTION_STRING, "config", .arg = "FILE", FIELD(rule_file),
 	 .help = "rule file (JSON); may be left out when there is a control socket"},
-	{OPTION_STRING, "control-socket-path", .arg = "PATH", FIELD(control_path),
-	 .help = "Unix socket for mcrelayctl, mode 0600"},
+	{OPTION_STRING, "control-socket-path", .arg = "PATH|none", .preset = control_preset,
+	 FIELD(control_path),
+	 .help = "Unix socket for mcrelayctl, mode 0600; its folder is made if it is missing. One that another "
+		 "relay uses ends the start. none: there is no socket"},
 	{OPTION_STRING, "control-group", .arg = "GROUP", FIELD(control_group),
 	 .help = "group that may use the control socket as well (mode 0660)"},
 
@@ -31,8 +37,9 @@ static const struct option_def config_options[] = {
 	{OPTION_STRING, "fanout", .arg = "hash|cpu", .preset = "hash", FIELD(fanout),
 	 .help = "how several workers share an interface: hash keeps a flow and its order on one worker, "
 		 "cpu gives a packet to the worker of the CPU that received it"},
-	{OPTION_STRING, "user", .arg = "NAME", .preset = "nobody", FIELD(user),
-	 .help = "unprivileged user that the workers run as"},
+	{OPTION_STRING, "user", .arg = "USER[:GROUP]", .preset = "nobody", FIELD(user),
+	 .help = "unprivileged user that the workers run as, and group, if not the user's own: names or numbers; "
+		 "the group of a number that has no name on this host is the same number"},
 
 	{OPTION_STRING, "thread-model", .arg = SETTING_WORDS(THREAD_MODELS), .preset = "unified", FIELD(thread_model),
 	 .help = "one thread per worker, or one that receives and one that sends"},
@@ -141,7 +148,7 @@ static const struct option_def config_options[] = {
 
 const struct program config_program = {
 	.name = "mcrelay",
-	.usage = "--config FILE [OPTION]...",
+	.usage = "[--config FILE] [OPTION]...",
 	.purpose =
 		"Relays UDP multicast in userspace: receives it on interfaces with AF_PACKET, "
 		"matches it against the rules, and sends it on through others. Runs in the "
@@ -186,16 +193,68 @@ static int parse_cpus(struct config *config)
 	return 0;
 }
 
+/* A user's or group's number; the last one stands for "no change" in system calls. */
+static bool parse_id(const char *text, uint32_t *id)
+{
+	unsigned long long value;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	*id = (uint32_t)value;
+	return errno == 0 && *end == '\0' && value < UINT32_MAX;
+}
+
+/* `text` is a name, or a number whether it has a name or not. Leaves the user's own group in *gid.
+ */
+static int find_user_named(const char *text, uint32_t *uid, uint32_t *gid)
+{
+	const struct passwd *entry = getpwnam(text);
+
+	if (!entry && parse_id(text, uid)) {
+		*gid = *uid;
+		entry = getpwuid(*uid);
+		if (!entry)
+			return 0;
+	}
+	if (!entry)
+		return options_refuse(&config_program, "--user: no user '%s' on this host", text);
+	*uid = entry->pw_uid;
+	*gid = entry->pw_gid;
+	return 0;
+}
+
+/* A name, or a number whether it has a name or not. */
+static int find_group(const char *option, const char *text, uint32_t *gid)
+{
+	const struct group *entry = getgrnam(text);
+
+	if (entry)
+		*gid = entry->gr_gid;
+	else if (!parse_id(text, gid))
+		return options_refuse(&config_program, "--%s: no group '%s' on this host", option,
+				      text);
+	return 0;
+}
+
+/* USER or USER:GROUP */
 static int find_user(struct config *config)
 {
-	const struct passwd *entry = getpwnam(config->user);
+	const char *colon = strchr(config->user, ':');
+	char user[256];
+	int rc;
 
-	if (!entry)
+	if (snprintf(user, sizeof(user), "%.*s",
+		     colon ? (int)(colon - config->user) : (int)sizeof(user),
+		     config->user) >= (int)sizeof(user))
 		return options_refuse(&config_program, "--user: no user '%s' on this host",
 				      config->user);
-	config->uid = entry->pw_uid;
-	config->gid = entry->pw_gid;
-	return 0;
+	rc = find_user_named(user, &config->uid, &config->gid);
+	if (rc == 0 && colon)
+		rc = find_group("user", colon + 1, &config->gid);
+	return rc;
 }
 
 static int choose(const char *option, const char *text, const char *const *words, uint32_t *choice)
@@ -289,13 +348,22 @@ static int choose_log(struct config *config)
 
 static int find_control_group(struct config *config)
 {
-	const struct group *entry = config->control_group ? getgrnam(config->control_group) : NULL;
+	config->control_gid = (uint32_t)-1;
+	if (!config->control_group)
+		return 0;
+	return find_group("control-group", config->control_group, &config->control_gid);
+}
 
-	if (config->control_group && !entry)
+/* "none", and whether the path is the one that nobody has asked for. */
+static int place_control(struct config *config)
+{
+	config->control_unasked = config->control_path == control_preset;
+	if (strcmp(config->control_path, "none") == 0)
+		config->control_path = NULL;
+	if (!config->rule_file && !config->control_path)
 		return options_refuse(&config_program,
-				      "--control-group: no group '%s' on this host",
-				      config->control_group);
-	config->control_gid = entry ? entry->gr_gid : (uint32_t)-1;
+				      "--config FILE is missing, and --control-socket-path none "
+				      "leaves no way to give it rules");
 	return 0;
 }
 
@@ -326,12 +394,10 @@ int config_parse(int argc, char **argv, struct config *config)
 		rc = choose_log(config);
 	if (rc == 0)
 		rc = parse_http(config);
-	if (rc < 0)
-		return rc;
-	if (!config->rule_file && !config->control_path)
-		return options_refuse(&config_program,
-				      "--config FILE or --control-socket-path PATH is missing");
-	rc = find_control_group(config);
+	if (rc == 0)
+		rc = place_control(config);
+	if (rc == 0)
+		rc = find_control_group(config);
 	if (rc == 0)
 		rc = parse_cpus(config);
 	if (rc == 0)

@@ -44,6 +44,7 @@ struct config {
 
 	/* derived: */
 	struct worker_settings worker; /* but for index, cpu */
+	bool control_unasked;	       /* control_path is the default, and was not given */
 	uint32_t uid, gid;	       /* of `user` */
 	uint32_t control_gid;	       /* (uint32_t)-1: none */
 	int cpus[WORKERS_MAX];

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/notify.h"
+#include "supervisor/requester.h"
 #include "supervisor/rulefile.h"
 
 #include <errno.h>
@@ -38,10 +39,10 @@ void supervisor_set_levels(struct supervisor *supervisor, const struct log_level
 }
 
 /* The file's rules, and none but those, or all as before. */
-static void reload(struct supervisor *supervisor)
+static void reload(struct supervisor *supervisor, const struct signalfd_siginfo *info)
 {
 	const char *path = supervisor->config->rule_file;
-	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES];
+	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES], name[REQUESTER_BYTES];
 	struct rules next = {0};
 
 	if (!path) {
@@ -60,6 +61,8 @@ static void reload(struct supervisor *supervisor)
 	}
 	supervisor_rules_changed(supervisor);
 	log_info("Config", "%s read again: %u rules", path, supervisor->provision.rules.count);
+	log_info("Config", "SIGHUP came from %s",
+		 requester_format((pid_t)info->ssi_pid, info->ssi_uid, name));
 }
 
 /* ------------------------------------------------------------------------- events */
@@ -78,7 +81,7 @@ static void handle_signals(struct supervisor *supervisor)
 			break;
 		case SIGHUP:
 			if (!supervisor->stop)
-				reload(supervisor);
+				reload(supervisor, &info);
 			break;
 		default:
 			supervisor->stop = true;

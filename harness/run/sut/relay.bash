@@ -13,10 +13,15 @@ relay_rules() {
 		  outputs: [inputs | split("\t") | {interface: .[0], group: .[1], port: $port, ttl: 4}]}]}'
 }
 
+# relay_alone: options with which relays run beside each other. Builds from before there was a default socket have none.
+relay_alone() {
+	[[ $("$RELAY" --help) != *'--control-socket-path PATH|none'* ]] || printf '%s' '--control-socket-path none'
+}
+
 # relay_start HOP NUMBER RAW: its output goes to files in RAW.
 relay_start() {
 	local hop=$1 raw=$3 options
-	read -ra options <<<"$(profile_relay_options "$hop")"
+	read -ra options <<<"$(relay_alone) $(profile_relay_options "$hop")"
 	# shellcheck disable=SC2086 # a list of words
 	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
 	# shellcheck disable=SC2046 # a list of words

@@ -139,7 +139,7 @@ harness_setup() {
 	undo_open "$RUN_ID.test"
 	WORK=$BATS_TEST_TMPDIR/work # bats keeps files of its own beside it
 	mkdir "$WORK"
-	CONTROL=(--control-socket-path "$WORK/control")
+	CONTROL=(--control-socket-path "$WORK/control") NO_CONTROL=(--control-socket-path none)
 	declare -gA PROCESS=() EXIT=() RX_BEFORE=() SKEW=()
 	# one CPU each: a sender that changes its CPU can overtake its own packets
 	SEND_CPU=${CPUS[0]} RELAY_CPU=${CPUS[-1]}
@@ -310,7 +310,8 @@ rule_file() {
 }
 
 # relay_start RULES [OPTION]...: at r1; RULES is one or more of rule's JSON objects, or '' for no rule
-# file. Reports at the end and when asked. RELAY_WRAPPER: words to put before the command.
+# file. Reports at the end and when asked. Without a control socket, unless an option says where.
+# RELAY_WRAPPER: words to put before the command.
 relay_start() {
 	local config=()
 	if [[ -n $1 ]]; then
@@ -321,7 +322,7 @@ relay_start() {
 	SKEW[r1]=$(node_backlog r1)
 	# shellcheck disable=SC2086 # a list of words
 	spawn relay r1 taskset -c "$RELAY_CPU" ${RELAY_WRAPPER:-} "$RELAY" "${config[@]}" \
-		--stats-file "$WORK/relay.json" --stats-interval-ms 0 "${@:2}"
+		--stats-file "$WORK/relay.json" --stats-interval-ms 0 "${NO_CONTROL[@]}" "${@:2}"
 	ready relay '^\[INFO:[A-Za-z]*\] ready'
 }
 

@@ -116,7 +116,7 @@ assert_local_gets() {
 @test "--exclusive: two relays with different rules on one interface" {
 	relay_start "$RULE" --exclusive
 	rule other in0:239.255.1.2:5000 "out1:$GROUP_OUT:6000:8" | jq -s '{rules: .}' >"$WORK/second.rules"
-	spawn second r1 "$RELAY" --config "$WORK/second.rules" --exclusive --stats-interval-ms 0
+	spawn second r1 "$RELAY" --config "$WORK/second.rules" --exclusive --stats-interval-ms 0 "${NO_CONTROL[@]}"
 	ready second '^\[INFO:[A-Za-z]*\] ready'
 	receive_start sink0
 	receive_start sink1

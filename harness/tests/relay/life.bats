@@ -304,7 +304,7 @@ granted_sndbuf() {
 @test "two relays with the same rules both relay" {
 	relay_start "$RULE"
 	spawn second r1 "$RELAY" --config "$WORK/rules.json" --stats-interval-ms 0 \
-		--stats-file "$WORK/second.json"
+		--stats-file "$WORK/second.json" "${NO_CONTROL[@]}"
 	ready second '^\[INFO:[A-Za-z]*\] ready'
 	receive_start sink
 	send --size 100 --count 100 --verify

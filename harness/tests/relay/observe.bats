@@ -333,7 +333,7 @@ health() {
 	assert_equal "$(get /metrics --request POST --data x=1 --dump-header "$WORK/header")" 405
 	grep -qi '^allow: GET, HEAD' "$WORK/header"
 	assert_equal "$(get /health --request DELETE)" 405
-	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http "$HTTP" --stats-interval-ms 0
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http "$HTTP" --stats-interval-ms 0 "${NO_CONTROL[@]}"
 	assert_one_line "^\[ERROR:Http\] cannot listen on $HTTP: Address already in use$"
 	for wrong in 127.0.0.1 127.0.0.1:0 127.0.0.1:70000 nonsense:80 ::1:9464 '[::1]' '[::1]:0' '[::1%lo]:80'; do
 		run --separate-stderr -64 at r1 "$RELAY" --config "$WORK/rules.json" --http "$wrong"
@@ -357,10 +357,11 @@ status_at() {
 	relay_start "$RULE" --http '[::1]:9464'
 	assert_equal "$(status_at '[::1]:9464')" 200
 	assert_equal "$(status_at 127.0.0.1:9464)" 000
-	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[::1]:9464' --stats-interval-ms 0
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[::1]:9464' --stats-interval-ms 0 \
+		"${NO_CONTROL[@]}"
 	assert_one_line '^\[ERROR:Http\] cannot listen on \[::1\]:9464: Address already in use$'
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[2001:db8::1]:9464' \
-		--stats-interval-ms 0
+		--stats-interval-ms 0 "${NO_CONTROL[@]}"
 	assert_one_line '^\[ERROR:Http\] cannot listen on \[2001:db8::1\]:9464: Cannot assign requested address$'
 	relay_stop
 	relay_start "$RULE" --http '[::]:9464'

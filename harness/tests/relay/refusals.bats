@@ -34,7 +34,7 @@ files() (
 # refuses STATUS PATTERN [ARGUMENT]...: a relay with these arguments. WRAPPER: words to put before it.
 refuses() {
 	# shellcheck disable=SC2086 # a list of words
-	run --separate-stderr -"$1" at r1 ${WRAPPER:-} "$RELAY" "${@:3}"
+	run --separate-stderr -"$1" at r1 ${WRAPPER:-} "$RELAY" "${NO_CONTROL[@]}" "${@:3}"
 	assert_one_line "$2"
 	assert_output ''
 	assert_equal "$(files)" "$FILES"
@@ -74,7 +74,7 @@ refuses_edited() {
 	refuses 64 "unknown or ambiguous option '--nonsense'; see 'mcrelay --help'" "${good[@]}" --nonsense
 	refuses 64 "unknown or ambiguous option '--s'" "${good[@]}" --s 1
 	refuses 64 "unexpected argument 'eth0'" "${good[@]}" eth0
-	refuses 64 '--config FILE or --control-socket-path PATH is missing'
+	refuses 64 '--config FILE is missing, and --control-socket-path none leaves no way to give it rules'
 	refuses 64 '--config needs a value' --config
 	refuses 64 '--queue-depth needs a value' "${good[@]}" --queue-depth
 	refuses 64 "--config: expected FILE, found an empty string" --config ''

@@ -446,6 +446,6 @@ packet_lines() {
 	relay_stop
 	run --separate-stderr -64 at r1 "$RELAY" --config "$WORK/rules.json" --cpus 1-x
 	assert_one_line "^mcrelay: --cpus: '1-x' is not a list of CPUs"
-	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --cpus 1023
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --cpus 1023 "${NO_CONTROL[@]}"
 	assert_regex "$stderr" 'cannot pin the worker to its CPU: Invalid argument'
 }

@@ -43,13 +43,15 @@ static int64_t clock_ms(void)
 }
 
 /* Of the type control_answer: numbers its answers, and repeats the request in them. */
-static json_t *answer(void *context, json_t *request)
+static json_t *answer(void *context, const struct ucred *peer, json_t *request)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 	json_t *text;
 	char *large;
 
 	assert_ptr_equal(context, folder);
+	assert_int_equal(peer->pid, getpid());
+	assert_int_equal(peer->uid, getuid());
 	assert_true(json_is_object(request));
 	answered++;
 	if (command && strcmp(command, "nothing") == 0)
@@ -359,7 +361,7 @@ static void assert_not_opened(const char *where, int rc, mode_t kind)
 
 	close(lowest);
 	assert_int_equal(control_open(&other, where, (gid_t)-1, answer, folder), rc);
-	assert_int_equal(other.fd, -1);
+	assert_int_equal(other.listener.fd, -1);
 	control_close(&other); /* harmless */
 	then = dup(STDERR_FILENO);
 	close(then);
@@ -535,7 +537,6 @@ static void test_cut_anywhere(void **state)
 	}
 }
 
-/* What was asked for before the client has shut its side is still answered. */
 /* poll(2) may say that there is something to read where there is nothing. */
 static void test_nothing_to_read(void **state)
 {
@@ -555,6 +556,7 @@ static void test_nothing_to_read(void **state)
 	close(fd);
 }
 
+/* What was asked for before the client has shut its side is still answered. */
 static void test_half_closed(void **state)
 {
 	int fd = connected();
@@ -567,6 +569,58 @@ static void test_half_closed(void **state)
 	assert_int_equal(assert_ok(fd), 3);
 	assert_closed(fd);
 	assert_int_equal(answered, 3);
+	close(fd);
+}
+
+/* The last request may end where the client ends; blanks and an empty line are none. */
+static void test_end_without_a_newline(void **state)
+{
+	static const struct {
+		const char *text;
+		int answers;
+	} said[] = {
+		{"{\"command\":\"ping\"}", 1},
+		{PING "{\"command\":\"ping\"}", 2},
+		{PING "{\"command\":\"ping\"}\r", 2},
+		{LARGE PING "{\"command\":\"ping\"}", 3},
+		{PING, 1},
+		{PING " \t\r", 1},
+		{"", 0},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		int fd = connected();
+
+		answered = 0;
+		if (said[i].text[0])
+			say(fd, said[i].text);
+		assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		for (int j = 0; j < said[i].answers; j++) {
+			json_t *object = next_answer(fd);
+
+			assert_true(json_is_true(json_object_get(object, "ok")));
+			json_decref(object);
+		}
+		assert_closed(fd);
+		assert_int_equal(answered, said[i].answers);
+		assert_int_equal(clients(), 0);
+		close(fd);
+	}
+}
+
+/* Half a request at the end is refused, not forgotten. */
+static void test_end_in_a_request(void **state)
+{
+	int fd = connected();
+
+	(void)state;
+	say(fd, PING "{\"command\"");
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_int_equal(assert_ok(fd), 1);
+	assert_error(fd, "not valid JSON");
+	assert_closed(fd);
+	assert_int_equal(answered, 1);
 	close(fd);
 }
 
@@ -1033,6 +1087,8 @@ int main(void)
 		TEST(test_cut_anywhere),
 		TEST(test_nothing_to_read),
 		TEST(test_half_closed),
+		TEST(test_end_without_a_newline),
+		TEST(test_end_in_a_request),
 		TEST(test_longest_request),
 		TEST(test_too_long_request),
 		TEST(test_malformed),

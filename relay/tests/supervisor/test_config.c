@@ -58,7 +58,8 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_accepted(GIVEN("--config", "rules.json"));
 	assert_string_equal(config.rule_file, "rules.json");
-	assert_null(config.control_path);
+	assert_string_equal(config.control_path, "/run/mcrelay/control.sock");
+	assert_true(config.control_unasked);
 	assert_int_equal(config.control_gid, (uint32_t)-1);
 	assert_int_equal(config.num_workers, 1);
 	assert_int_equal(config.num_cpus, 0);
@@ -98,13 +99,22 @@ static void test_environment(void **state)
 static void test_rules_come_from_somewhere(void **state)
 {
 	(void)state;
-	assert_refused(GIVEN("--gro"), "mcrelay",
-		       "--config FILE or --control-socket-path PATH is missing");
+	assert_refused(GIVEN("--control-socket-path", "none"), "mcrelay",
+		       "--config FILE is missing, and --control-socket-path none leaves no way to "
+		       "give it rules");
+	assert_accepted(GIVEN("--gro"));
+	assert_null(config.rule_file);
+	assert_string_equal(config.control_path, "/run/mcrelay/control.sock");
 	assert_accepted(GIVEN("--control-socket-path", "/run/s"));
 	assert_null(config.rule_file);
 	assert_string_equal(config.control_path, "/run/s");
+	assert_false(config.control_unasked);
 	ACCEPTED("--control-socket-path", "/run/s");
 	assert_string_equal(config.rule_file, "f");
+	ACCEPTED("--control-socket-path", "none");
+	assert_null(config.control_path);
+	ACCEPTED("--control-socket-path", "/run/mcrelay/control.sock"); /* asked for, after all */
+	assert_false(config.control_unasked);
 }
 
 /* ------------------------------------------------------------------------- workers */
@@ -283,7 +293,50 @@ static void test_user(void **state)
 	assert_int_equal(config.uid, nobody->pw_uid);
 	assert_int_equal(config.gid, nobody->pw_gid);
 	REFUSED("--user: no user 'no such user' on this host", "--user", "no such user");
-	REFUSED("--user: no user '65534' on this host", "--user", "65534"); /* a name, no number */
+	REFUSED("--user: no group 'no such group' on this host", "--user", "nobody:no such group");
+}
+
+/* The group of a user that has a name is the user's own, unless one is given. */
+static void test_user_by_number(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		":",
+		":5",
+		"-1",
+		"+5",
+		" 5",
+		"5x",
+		"0x5",
+		"4294967295",
+		"4294967296",
+		"99999999999999999999",
+	};
+	const struct passwd *root = getpwuid(0);
+
+	(void)state;
+	ACCEPTED("--user", "4242424"); /* nobody's */
+	assert_int_equal(config.uid, 4242424);
+	assert_int_equal(config.gid, 4242424);
+	ACCEPTED("--user", "4242424:4343");
+	assert_int_equal(config.uid, 4242424);
+	assert_int_equal(config.gid, 4343);
+	ACCEPTED("--user", "4294967294:4294967294");
+	assert_int_equal(config.uid, 4294967294);
+	assert_int_equal(config.gid, 4294967294);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(GIVEN("--config", "f", "--user", wrong[i]), -EINVAL);
+	REFUSED("--user: no user '5x' on this host", "--user", "5x:5");
+	REFUSED("--user: no group '' on this host", "--user", "5:");
+	REFUSED("--user: no group '4294967295' on this host", "--user", "5:4294967295");
+	REFUSED("--user: no group '5:5' on this host", "--user", "5:5:5");
+	if (!root)
+		skip();
+	ACCEPTED("--user", "0");
+	assert_int_equal(config.uid, 0);
+	assert_int_equal(config.gid, root->pw_gid);
+	ACCEPTED("--user", "0:7");
+	assert_int_equal(config.gid, 7);
 }
 
 static void test_control_group(void **state)
@@ -381,6 +434,7 @@ int main(void)
 		TEST(test_modes),
 		TEST(test_worker_settings),
 		TEST(test_user),
+		TEST(test_user_by_number),
 		TEST(test_control_group),
 		TEST(test_ring),
 		TEST(test_largest_send_buffer),

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/* listener: see listener.h. */
+#include "control/listener.h"
+#include "common/log.h"
+#include "supervisor/requester.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 256, TRIES = 3 };
+
+/* ------------------------------------------------------------------------- its folder */
+
+/* The folder of a path that has a slash. */
+static bool folder_of(const char *path, char folder[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || slash == path)
+		return false;
+	snprintf(folder, PATH_MAX, "%.*s", (int)(slash - path), path);
+	return true;
+}
+
+/* Open to all, as the socket has its own mode. */
+static int make_folder(struct listener *listener)
+{
+	char folder[PATH_MAX];
+	mode_t before;
+	int rc;
+
+	if (!folder_of(listener->path, folder))
+		return 0;
+	before = umask(022);
+	rc = mkdir(folder, 0755) < 0 ? -errno : 0;
+	umask(before);
+	if (rc == 0)
+		listener->made_folder = true;
+	return rc == -EEXIST ? 0 : rc;
+}
+
+/* Only if nothing else is in it. */
+static void remove_folder(struct listener *listener)
+{
+	char folder[PATH_MAX];
+
+	if (listener->made_folder && folder_of(listener->path, folder))
+		rmdir(folder);
+	listener->made_folder = false;
+}
+
+/* ------------------------------------------------------------------------- the socket */
+
+/* The process that listens at the other end of `fd`; 0: unknown. */
+static pid_t listening_process(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ? 0 : peer.pid;
+}
+
+/* A socket that nobody answers on was left behind; one that is answered on is in use: *holder is
+ * the process, 0 if that is not known. */
+static int remove_stale(const struct sockaddr_un *address, pid_t *holder)
+{
+	/* one whose backlog is full would let us wait for ever, if we let it */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat status;
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (lstat(address->sun_path, &status) < 0) {
+		rc = errno == ENOENT ? 0 : -errno;
+	} else if (!S_ISSOCK(status.st_mode)) {
+		rc = -EEXIST;
+	} else if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0) {
+		rc = -EADDRINUSE;
+		*holder = listening_process(fd);
+	} else if (errno == EAGAIN) {
+		rc = -EADDRINUSE;
+	} else if (errno != ECONNREFUSED) {
+		rc = -errno; /* another kind of socket, or another's */
+	} else if (unlink(address->sun_path) < 0) {
+		rc = -errno;
+	}
+	close(fd);
+	return rc;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_un *address, gid_t gid)
+{
+	const mode_t before = umask(0177);
+	int rc = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+
+	umask(before);
+	if (rc < 0)
+		return -errno;
+	if (gid != (gid_t)-1 &&
+	    (chown(address->sun_path, (uid_t)-1, gid) < 0 || chmod(address->sun_path, 0660) < 0))
+		rc = -errno;
+	if (rc == 0 && listen(fd, BACKLOG) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(address->sun_path);
+	return rc;
+}
+
+/* The socket, or negative errno. */
+static int place_socket(struct listener *listener, const struct sockaddr_un *address, gid_t gid,
+			pid_t *holder)
+{
+	int fd, rc = make_folder(listener);
+
+	if (rc == 0)
+		rc = remove_stale(address, holder);
+	if (rc < 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	rc = bind_and_listen(fd, address, gid);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static void complain(const char *path, int rc, pid_t holder)
+{
+	char name[REQUESTER_BYTES];
+
+	if (rc == -EADDRINUSE && holder)
+		log_error("Control",
+			  "cannot listen on %s: %s uses it; end that one, or give this one another "
+			  "--control-socket-path, or none",
+			  path, process_format(holder, name));
+	else
+		log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc),
+			  rc == -EADDRINUSE ? "; another process uses it" : "");
+}
+
+/* ------------------------------------------------------------------------- life */
+
+int listener_open(struct listener *listener, const char *path, gid_t gid)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	pid_t holder = 0;
+	int rc = -ENAMETOOLONG;
+
+	*listener = (struct listener){.fd = -1, .path = path};
+	if (strlen(path) < sizeof(address.sun_path)) {
+		strcpy(address.sun_path, path);
+		/* a relay that ends may take the folder away in between */
+		for (int i = 0; i < TRIES && (i == 0 || rc == -ENOENT); i++)
+			rc = place_socket(listener, &address, gid, &holder);
+	}
+	if (rc < 0) {
+		complain(path, rc, holder);
+		remove_folder(listener);
+		return rc;
+	}
+	listener->fd = rc;
+	return 0;
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	close(listener->fd);
+	unlink(listener->path);
+	remove_folder(listener);
+	listener->fd = -1;
+}
