@@ -22,6 +22,7 @@ LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 # The folders show who runs what; ci/lint checks who may include whom.
 COMMON          := $(wildcard relay/common/*.c)
 RELAY           := $(wildcard $(addprefix relay/,contract/*.c worker/*.c supervisor/*.c control/*.c))
+CTL             := $(wildcard relay/ctl/*.c)
 TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c samples.c)
 TRAFFICGEN      := $(addprefix trafficgen/,main.c run.c batch.c send.c source.c sender.c send_report.c recv.c port.c receiver.c recv_report.c)
 
@@ -49,7 +50,7 @@ endif
 all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
-$(BUILD)/mcrelayctl: $(call objects,relay/ctl/mcrelayctl.c $(COMMON))
+$(BUILD)/mcrelayctl: $(call objects,$(CTL) $(COMMON))
 $(BUILD)/trafficgen: $(call objects,$(TRAFFICGEN) $(TRAFFICGEN_PURE) $(COMMON))
 $(PROGRAMS):
 	$(say) LD $@
@@ -81,9 +82,10 @@ $(BUILD)/mcrelayctl.8: relay/dist/mcrelayctl.8.in $(BUILD)/mcrelayctl
 	$(BUILD)/mcrelayctl --man-options >$@.options
 	$(BUILD)/mcrelayctl add --man-options >$@.add
 	$(BUILD)/mcrelayctl remove --man-options >$@.remove
+	$(BUILD)/mcrelayctl watch --man-options >$@.watch
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' -e '/^@ADD_OPTIONS@$$/{r $@.add' -e 'd}' \
-		-e '/^@REMOVE_OPTIONS@$$/{r $@.remove' -e 'd}' $< >$@
-	rm $@.options $@.add $@.remove
+		-e '/^@REMOVE_OPTIONS@$$/{r $@.remove' -e 'd}' -e '/^@WATCH_OPTIONS@$$/{r $@.watch' -e 'd}' $< >$@
+	rm $@.options $@.add $@.remove $@.watch
 
 $(BUILD)/mcrelay.service: relay/dist/mcrelay.service Makefile
 	@mkdir -p $(@D)
@@ -107,7 +109,7 @@ threaded-tests:
 	@printf '%s\n' $(THREADED)
 
 # Of the archives, the linker takes what a test needs and does not define itself.
-$(BUILD)/relay.a: $(call objects,$(RELAY) $(COMMON))
+$(BUILD)/relay.a: $(call objects,$(RELAY) $(COMMON) $(filter-out relay/ctl/mcrelayctl.c,$(CTL)))
 $(BUILD)/trafficgen.a: $(call objects,$(TRAFFICGEN_PURE))
 $(BUILD)/relay.a $(BUILD)/trafficgen.a:
 	$(say) AR $@

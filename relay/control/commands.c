@@ -141,6 +141,15 @@ static json_t *command_list(struct commands *commands, const struct ucred *peer,
 			 rules_to_json(&commands->provision->rules));
 }
 
+/* As a rule file has them, and nothing else. */
+static json_t *command_save(struct commands *commands, const struct ucred *peer, json_t *request)
+{
+	(void)peer;
+	(void)request;
+	return json_pack("{s:b, s:o}", "ok", 1, "rules",
+			 rules_to_json(&commands->provision->rules));
+}
+
 static json_t *command_list_workers(struct commands *commands, const struct ucred *peer,
 				    json_t *request)
 {
@@ -201,9 +210,13 @@ static const struct {
 	json_t *(*answer)(struct commands *commands, const struct ucred *peer, json_t *request);
 	const char *keys[2]; /* that it takes besides "command" */
 } table[] = {
-	{"add", command_add, {"rule"}},	  {"remove", command_remove, {"id"}},
-	{"list", command_list, {NULL}},	  {"list-workers", command_list_workers, {NULL}},
-	{"stats", command_stats, {NULL}}, {"log-level", command_log_level, {"level", "facility"}},
+	{"add", command_add, {"rule"}},
+	{"remove", command_remove, {"id"}},
+	{"list", command_list, {NULL}},
+	{"save", command_save, {NULL}},
+	{"list-workers", command_list_workers, {NULL}},
+	{"stats", command_stats, {NULL}},
+	{"log-level", command_log_level, {"level", "facility"}},
 	{"ping", command_ping, {NULL}},
 };
 
@@ -237,7 +250,7 @@ json_t *commands_answer(void *context, const struct ucred *peer, json_t *request
 		log_debug("Control", "%s", name);
 		return table[i].answer(context, peer, request);
 	}
-	return control_error("command: found %s%.40s%s, expected one of add, remove, list, "
+	return control_error("command: found %s%.40s%s, expected one of add, remove, list, save, "
 			     "list-workers, stats, log-level, ping",
 			     name ? "\"" : "", name ? name : "nothing", name ? "\"" : "");
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * mcrelayctl: client of the relay's control socket. One command, one request, one answer; what
- * the command line says is made into JSON here and checked by the relay.
+ * mcrelayctl: client of the relay's control socket. Most commands are one request and one answer:
+ * what the command line says is made into JSON here and checked by the relay. Others have files of
+ * their own.
  */
 #include "common/options.h"
 #include "contract/control_path.h"
+#include "ctl/conversation.h"
+#include "ctl/save.h"
+#include "ctl/watch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -13,12 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-enum { PATIENCE_S = 10 };
 
 #define OUTPUT "GROUP:PORT:IF[:TTL][:NAME=VALUE]..."
 
@@ -54,7 +53,8 @@ static const struct option_def add_options[] = {
 	 FIELD(add_settings, input_port), .help = "UDP port to receive"},
 	{OPTION_LIST, "outputs", OUTPUT "[,...]", FIELD(add_settings, outputs),
 	 .help = "where each packet goes, and more of what an output in a rule file may have, such as "
-		 "ttl=decrement or dscp=keep; may be given several times; none: receive and count"},
+		 "ttl=decrement or dscp=keep; may be given several times; none: receive and count. A comma that "
+		 "no further GROUP follows belongs to the interface's name"},
 	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
 	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},
 	{OPTION_END},
@@ -72,12 +72,15 @@ static const struct option_def no_options[] = {{OPTION_END}};
 static const struct program program = {
 	.name = "mcrelayctl",
 	.usage = "[--socket-path PATH] COMMAND [OPTION]...",
-	.purpose = "Controls a running mcrelay. Every command but ping prints JSON.",
+	.purpose = "Controls a running mcrelay. Every command but watch and ping prints JSON.",
 	.closing = "Commands:\n"
 		   "  add --input-interface IF --input-group IP --input-port N --outputs "
 		   "GROUP:PORT:IF[,...]\n      [--rule-id ID]\n"
 		   "  remove --rule-id ID\n"
 		   "  list             the rules in force\n"
+		   "  save FILE | -    the rules in force as a rule file\n"
+		   "  watch [--interval SECONDS]\n"
+		   "                   rates, drops and waiting rules, again and again\n"
 		   "  list-workers     the workers: process, restarts, CPU time, counters\n"
 		   "  stats            all counters\n"
 		   "  log-level get    the level of each facility\n"
@@ -175,6 +178,27 @@ static json_t *parse_output(const char *text)
 	return output;
 }
 
+/* Cuts the next output off a list of them, as strsep(3). What follows the comma between two is a
+ * group; any other comma belongs to the name of an interface. */
+static char *next_output(char **rest)
+{
+	char *text = *rest, *comma = text;
+	struct in_addr group;
+
+	while (comma && (comma = strchr(comma, ','))) {
+		char start[INET_ADDRSTRLEN] = "";
+
+		snprintf(start, sizeof(start), "%.*s", (int)strcspn(comma + 1, ":,"), comma + 1);
+		if (!comma[1] || inet_pton(AF_INET, start, &group) == 1)
+			break;
+		comma++;
+	}
+	if (comma)
+		*comma++ = '\0';
+	*rest = comma;
+	return text;
+}
+
 /* 0 or -EINVAL after one line on stderr. */
 static int parse_outputs(const struct option_list *list, json_t *outputs)
 {
@@ -182,7 +206,7 @@ static int parse_outputs(const struct option_list *list, json_t *outputs)
 		char *copy = strdup(list->item[i]), *rest = copy, *text;
 		int rc = copy ? 0 : -ENOMEM;
 
-		while (rc == 0 && (text = strsep(&rest, ","))) {
+		while (rc == 0 && (text = next_output(&rest))) {
 			json_t *output = parse_output(text);
 
 			if (output)
@@ -268,67 +292,24 @@ static int request_log_level(int argc, char **argv, json_t **request)
 	return 0;
 }
 
+/* A command is one request, or has a conversation of its own and an exit status. */
 static const struct {
 	const char *name;
 	int (*build)(int argc, char **argv, json_t **request);
+	int (*run)(const char *socket_path, int argc, char **argv);
 } commands[] = {
-	{"add", request_add},	  {"remove", request_remove},
-	{"list", request_plain},  {"list-workers", request_plain},
-	{"stats", request_plain}, {"log-level", request_log_level},
-	{"ping", request_plain},
+	{"add", .build = request_add},	   {"remove", .build = request_remove},
+	{"list", .build = request_plain},  {"save", .run = save_run},
+	{"watch", .run = watch_run},	   {"list-workers", .build = request_plain},
+	{"stats", .build = request_plain}, {"log-level", .build = request_log_level},
+	{"ping", .build = request_plain},
 };
 
-/* ------------------------------------------------------------------------- the conversation */
-
-static int connect_to(const char *path)
-{
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd, rc;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
-/* The answer, a new reference; NULL with errno when there is none. */
-static json_t *ask(int fd, json_t *request)
-{
-	FILE *stream = fdopen(fd, "r+");
-	json_t *answer = NULL;
-	char *line = NULL;
-	size_t size = 0;
-
-	if (!stream)
-		return NULL;
-	errno = 0;
-	if (json_dumpf(request, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF &&
-	    fflush(stream) == 0 && getline(&line, &size, stream) > 0)
-		answer = json_loads(line, 0, NULL);
-	free(line);
-	fclose(stream);
-	return answer;
-}
+/* ------------------------------------------------------------------------- the answer */
 
 /* The exit status. */
 static int show(const char *command, json_t *answer)
 {
-	const char *error = json_string_value(json_object_get(answer, "error"));
-
-	if (!json_is_true(json_object_get(answer, "ok"))) {
-		fprintf(stderr, "mcrelayctl: %s: %s\n", command, error ? error : "refused");
-		return EXIT_FAILURE;
-	}
 	if (strcmp(command, "ping") == 0) {
 		puts("pong");
 	} else {
@@ -339,20 +320,16 @@ static int show(const char *command, json_t *answer)
 	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int converse(const char *path, const char *command, json_t *request)
+/* The exit status. Takes over the reference. */
+static int ask(const char *socket_path, const char *command, json_t *request)
 {
-	json_t *answer;
-	int status, fd = connect_to(path);
+	char error[CONVERSATION_ERROR_BYTES];
+	json_t *answer = converse(socket_path, request, error);
+	int status;
 
-	if (fd < 0) {
-		fprintf(stderr, "mcrelayctl: cannot reach a relay at %s: %s\n", path,
-			strerror(-fd));
-		return EXIT_FAILURE;
-	}
-	answer = ask(fd, request);
+	json_decref(request);
 	if (!answer) {
-		fprintf(stderr, "mcrelayctl: no answer from the relay at %s: %s\n", path,
-			errno ? strerror(errno) : "it closed the connection");
+		fprintf(stderr, "mcrelayctl: %s\n", error);
 		return EXIT_FAILURE;
 	}
 	status = show(command, answer);
@@ -371,16 +348,15 @@ int main(int argc, char **argv)
 	argv += optind;
 	for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		json_t *request = NULL;
-		int status;
 
 		if (strcmp(argv[0], commands[i].name) != 0)
 			continue;
+		if (commands[i].run)
+			return commands[i].run(settings.socket_path, argc, argv);
 		rc = commands[i].build(argc, argv, &request);
 		if (rc != 0)
 			return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
-		status = converse(settings.socket_path, argv[0], request);
-		json_decref(request);
-		return status;
+		return ask(settings.socket_path, argv[0], request);
 	}
 	options_refuse(&program, argc > 0 ? "unknown command '%s'" : "a command is missing%s",
 		       argc > 0 ? argv[0] : "");

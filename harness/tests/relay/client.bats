@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Where relay and mcrelayctl meet, and what the relay says of who has changed what.
+# What people do with mcrelayctl beside changing rules: find the relay, watch it, save its rules; and what
+# the relay says of who has changed what.
 
 load ../lib/testbed
 
@@ -73,6 +74,102 @@ untold() {
 	grep -q '^\[WARNING:Control\] goes on without a control socket; ' "$WORK/untold.log"
 }
 
+# The rules, without what is only so at this moment.
+rules_listed() {
+	ctl list | jq -c '[.rules[] | del(.state, .reason)]'
+}
+
+@test "save: a relay that is started with the file has the same rules" {
+	local before
+	relay_start "$RULE" "${CONTROL[@]}"
+	ctl add --input-interface out0 --input-group 239.1.1.1 --input-port 7 \
+		--outputs 239.1.1.1:6001:out0,239.1.1.2:6002:out0:7,10.77.2.2:6003:out0 >/dev/null
+	ctl add --rule-id none --input-interface in0 --input-group 10.77.1.2 --input-port 8 >/dev/null
+	before=$(rules_listed)
+	run --separate-stderr ctl save "$WORK/saved.json"
+	assert_success
+	assert_equal "$(jq -c . <<<"$output") $stderr" '{"rules":3} '
+	run ctl save -
+	assert_success
+	assert_equal "$output" "$(<"$WORK/saved.json")"
+	assert_equal "$(jq -c .rules <<<"$output")" "$before"
+	relay_stop
+	relay_start "$(jq -c '.rules[]' "$WORK/saved.json")" "${CONTROL[@]}"
+	assert_equal "$(rules_listed)" "$before"
+	relay_stop
+}
+
+@test "save: an old file stays whole when the new one cannot be written" {
+	relay_start "$RULE" "${CONTROL[@]}"
+	mkdir "$WORK/folder"
+	run --separate-stderr -1 ctl save "$WORK/folder"
+	assert_one_line "^mcrelayctl: save: cannot write $WORK/folder: Is a directory$"
+	run --separate-stderr -1 ctl save "$WORK/nowhere/rules.json"
+	assert_one_line "^mcrelayctl: save: cannot write $WORK/nowhere/rules.json: No such file or directory$"
+	run --separate-stderr -1 bash -c '"$@" >/dev/full' - "$MCRELAYCTL" --socket-path "$WORK/control" save -
+	assert_one_line '^mcrelayctl: save: cannot write -: No space left on device$'
+	relay_stop
+	echo precious >"$WORK/saved.json"
+	run --separate-stderr -1 ctl save "$WORK/saved.json"
+	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: "
+	assert_equal "$(<"$WORK/saved.json")" precious
+}
+
+# pictures N: so many have been shown, and one more has begun.
+pictures() {
+	(($(grep -c '^mcrelay, process ' "$WORK/watch.out") > $1))
+}
+
+@test "watch: pictures until Ctrl-C, of the next relay too when one has gone" {
+	relay_start "$RULE" "${CONTROL[@]}"
+	spawn watch r1 "$MCRELAYCTL" --socket-path "$WORK/control" watch --interval 0.1
+	eventually pictures 1
+	send --count 300 --size 100
+	eventually grep -qE '^sent +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
+	eventually grep -qE '^one: 239.255.1.1:5000 on in0 +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
+	eventually grep -qE '^  to 239.255.2.2:6000 on out0 +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
+	send --count 7 --size 100 --port 5001
+	eventually grep -qE '^drop_no_match +[0-9]+ +7$' "$WORK/watch.out"
+	relay_stop
+	ready watch "^mcrelayctl: watch: cannot reach a relay at $WORK/control: .*; waiting for it$"
+	relay_start '' "${CONTROL[@]}"
+	eventually grep -q '^0 rules, 0 of them not running; 0 outputs, 1 workers$' "$WORK/watch.out"
+	stop watch INT
+	assert_equal "${EXIT[watch]}" 0
+	assert_equal "$(wc -l <"$WORK/watch.log")" 1
+	assert_equal "$(tail -n 1 "$WORK/watch.out")" ''
+	refute grep -q $'\e' "$WORK/watch.out"
+	relay_stop
+	run --separate-stderr -1 ctl watch
+	assert_one_line "^mcrelayctl: watch: cannot reach a relay at $WORK/control: "
+}
+
+# A terminal of 6 lines of 40 columns.
+TERMINAL='
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 6, 40, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+while seen.count(b"\x1b[J") < 2:
+    seen += os.read(fd, 65536)
+os.write(fd, b"\x03")
+print("ended with", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+for picture in seen.split(b"\x1b[J")[:2]:
+    head, *lines = picture.split(b"\x1b[H")[1].split(b"\x1b[K\r\n")
+    print(len(lines), max(len(line) for line in [head, *lines]))'
+
+@test "watch: on a terminal one picture replaces the other, cut to its size" {
+	relay_start "$RULE" "${CONTROL[@]}"
+	run at r1 /usr/bin/python3 -c "$TERMINAL" "$MCRELAYCTL" --socket-path "$WORK/control" watch --interval 0.1
+	assert_success
+	assert_output "ended with 0
+5 40
+5 40"
+	relay_stop
+}
+
 @test "a change of rules leaves a line in the log: what, and who" {
 	local asked
 	relay_start "$RULE" "${CONTROL[@]}"
@@ -91,5 +188,18 @@ untold() {
 	assert_equal "$(grep -c '^\[INFO:Control\]' "$WORK/relay.log")" 3
 	asked=$(bash -c 'echo $$; kill -HUP "$1"' - "$(pid_of relay)")
 	ready relay "^\\[INFO:Config\\] SIGHUP came from process $asked( \\(bash\\))?, user 0$"
+	relay_stop
+}
+
+@test "a comma in the name of an output's interface" {
+	undo_push ip -n "$(namespace r1)" link del out,1
+	ip_at r1 link add out,1 type veth peer name comma-peer
+	ip_at r1 addr add 10.77.8.1/24 dev out,1
+	ip_at r1 link set out,1 up
+	relay_start '' "${CONTROL[@]}"
+	ctl add --input-interface in0 --input-group "$GROUP_IN" --input-port 5000 \
+		--outputs 239.1.1.1:6001:out,1:9,239.1.1.2:6002:out0,239.1.1.3:6003:out,1 >/dev/null
+	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .interface, .port, .ttl]')" \
+		'["out,1",6001,9,"out0",6002,1,"out,1",6003,1]'
 	relay_stop
 }

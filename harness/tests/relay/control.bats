@@ -405,6 +405,11 @@ wrong() {
 	wrong 'rule-id ID is missing' "${at[@]}" remove
 	wrong 'expected get, or set' "${at[@]}" log-level
 	wrong 'expected get, or set' "${at[@]}" log-level set
+	wrong 'expected the name of one file, or -' "${at[@]}" save
+	wrong 'expected the name of one file, or -' "${at[@]}" save a b
+	wrong 'expected the name of one file, or -' "${at[@]}" save ''
+	wrong "'0.05' is not a time from 0.1 to " "${at[@]}" watch --interval 0.05
+	wrong "unexpected argument '5'" "${at[@]}" watch 5
 }
 
 @test "no relay there: exit status 1, one line" {
@@ -417,7 +422,7 @@ wrong() {
 
 @test "--help of mcrelayctl and of its commands: exit status 0" {
 	local command
-	for command in '' add remove list stats ping log-level; do
+	for command in '' add remove list save watch stats ping log-level; do
 		# shellcheck disable=SC2086 # none or one
 		run "$MCRELAYCTL" --socket-path x $command --help
 		assert_success
