@@ -265,7 +265,7 @@ refused() {
 		"${add[@]}" in0 --input-group 239.1.1 --input-port 5000
 	refused '\[1\]\.outputs\[0\]\.port: found 70000, expected a whole number from 1 to 65535$' \
 		"${add[@]}" in0 --input-group 239.1.1.1 --input-port 5000 --outputs 239.1.1.2:70000:out0
-	refused '\[1\]\.outputs\[0\]\.ttl: found 256, expected a whole number from 1 to 255$' \
+	refused '\[1\]\.outputs\[0\]\.ttl: found 256, expected a whole number from 1 to 255 or "decrement"$' \
 		"${add[@]}" in0 --input-group 239.1.1.1 --input-port 5000 --outputs 239.1.1.2:6000:out0:256
 	refused '\[1\]\.id: found "x+", expected a string of 1 to 64 characters$' \
 		add --rule-id "$(printf 'x%.0s' {1..65})" --input-interface in0 --input-group 239.1.1.1 --input-port 5000
