@@ -18,6 +18,7 @@ void rules_free(struct rules *rules)
 bool rule_output_same(const struct rule_output *a, const struct rule_output *b)
 {
 	return a->to.group.s_addr == b->to.group.s_addr && a->to.port == b->to.port &&
+	       a->source.s_addr == b->source.s_addr && a->source_port == b->source_port &&
 	       a->ttl == b->ttl && a->dscp == b->dscp &&
 	       strcmp(a->to.interface, b->to.interface) == 0;
 }

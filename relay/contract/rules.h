@@ -25,8 +25,10 @@ enum {
 
 struct rule_output {
 	struct endpoint to;
-	uint8_t ttl;  /* 1 to 255, or TTL_DECREMENT */
-	uint8_t dscp; /* 0 to 63, or DSCP_KEEP */
+	struct in_addr source; /* INADDR_ANY: the interface's primary address */
+	uint16_t source_port;  /* host order; 0: one that is free */
+	uint8_t ttl;	       /* 1 to 255, or TTL_DECREMENT */
+	uint8_t dscp;	       /* 0 to 63, or DSCP_KEEP */
 };
 
 /* The same place and the same way to send there. */

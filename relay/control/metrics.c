@@ -194,6 +194,8 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 /* All that tells outputs apart; what few have only where there is any. */
 static void output_labels(FILE *page, const char *name, const struct rule_output *key)
 {
+	char source[INET_ADDRSTRLEN];
+
 	fputs(name, page);
 	endpoint_labels(page, '{', &key->to);
 	if (key->ttl == TTL_DECREMENT)
@@ -204,6 +206,11 @@ static void output_labels(FILE *page, const char *name, const struct rule_output
 		label(page, ',', "dscp", "keep");
 	else if (key->dscp)
 		fprintf(page, ",dscp=\"%u\"", key->dscp);
+	if (key->source.s_addr != INADDR_ANY)
+		label(page, ',', "source",
+		      inet_ntop(AF_INET, &key->source, source, sizeof(source)));
+	if (key->source_port)
+		fprintf(page, ",source_port=\"%u\"", key->source_port);
 }
 
 static void write_outputs(FILE *page, const struct reporter *reporter, const char *name,

@@ -53,7 +53,7 @@ static const struct option_def add_options[] = {
 	 FIELD(add_settings, input_port), .help = "UDP port to receive"},
 	{OPTION_LIST, "outputs", OUTPUT "[,...]", FIELD(add_settings, outputs),
 	 .help = "where each packet goes, and more of what an output in a rule file may have, such as "
-		 "ttl=decrement or dscp=keep; may be given several times; none: receive and count. A comma that "
+		 "ttl=decrement, dscp=keep or source_port=5004; may be given several times; none: receive and count. A comma that "
 		 "no further GROUP follows belongs to the interface's name"},
 	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
 	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},

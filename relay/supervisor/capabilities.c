@@ -40,8 +40,8 @@ int capabilities_check(const struct config *config)
 /* Of what is permitted; all else is cleared, inheritable and ambient sets included. */
 static void select_needed(const struct config *config)
 {
-	static const unsigned needed[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_KILL, CAP_SETUID,
-					  CAP_SETGID};
+	static const unsigned needed[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE,
+					  CAP_KILL,    CAP_SETUID,    CAP_SETGID};
 	bool kept[sizeof(needed) / sizeof(needed[0])];
 	bool bpf = config->exclusive && have(CAPNG_PERMITTED, CAP_BPF);
 

@@ -5,6 +5,7 @@
  *
  *   CAP_NET_RAW             packet sockets, for interfaces that come back and rules that are added
  *   CAP_NET_ADMIN           socket buffers beyond net.core.wmem_max; --exclusive attaches a program
+ *   CAP_NET_BIND_SERVICE    a source_port below 1024 of an output
  *   CAP_BPF                 loads it; kept with --exclusive only
  *   CAP_SETUID, CAP_SETGID  a worker gives up root for --user
  *   CAP_KILL                ends a worker, which is another user's process by then, and lets the

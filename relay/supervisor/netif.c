@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -119,6 +120,74 @@ bool netif_exists(const char *name, void *unused)
 {
 	(void)unused;
 	return if_nametoindex(name) != 0;
+}
+
+/* Whether an address is among those that are listed, of one interface. */
+struct search {
+	int index;
+	struct in_addr address;
+	bool found;
+};
+
+static int compare_address(const struct nlattr *attribute, void *data)
+{
+	struct search *search = data;
+
+	if (mnl_attr_get_type(attribute) == IFA_LOCAL &&
+	    mnl_attr_get_payload_len(attribute) >= sizeof(search->address))
+		search->found |= mnl_attr_get_u32(attribute) == search->address.s_addr;
+	return MNL_CB_OK;
+}
+
+static int compare_addresses(const struct nlmsghdr *message, void *data)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
+	struct search *search = data;
+
+	if ((int)info->ifa_index != search->index)
+		return MNL_CB_OK;
+	return mnl_attr_parse(message, sizeof(*info), compare_address, search);
+}
+
+static void list_addresses(struct mnl_socket *socket, struct search *search)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ifaddrmsg *info;
+	ssize_t length;
+	int rc = MNL_CB_OK;
+
+	request->nlmsg_type = RTM_GETADDR;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = 1;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifa_family = AF_INET;
+	info->ifa_index = (uint32_t)search->index;
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return;
+	while (rc > MNL_CB_STOP) {
+		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		if (length <= 0)
+			return;
+		rc = mnl_cb_run(buffer, (size_t)length, 1, mnl_socket_get_portid(socket),
+				compare_addresses, search);
+	}
+}
+
+bool netif_has_address(const struct netif *netif, struct in_addr address)
+{
+	struct search search = {netif->index, address, false};
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	const int on = 1;
+
+	if (!socket)
+		return false;
+	/* only those of this interface, not all of the host, where the kernel can do that */
+	mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, (void *)&on, sizeof(on));
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0)
+		list_addresses(socket, &search);
+	mnl_socket_close(socket);
+	return search.found;
 }
 
 bool netif_replaced(const struct netif *then, const struct netif *now)

@@ -28,6 +28,9 @@ int netif_query(const char *name, struct netif *netif);
 /* Is there such an interface now? Of the type rulefile_interface_exists. */
 bool netif_exists(const char *name, void *unused);
 
+/* Is this one of its IPv4 addresses now? */
+bool netif_has_address(const struct netif *netif, struct in_addr address);
+
 /* True when sockets bound to `then` have to be opened anew: another index, address or MTU. */
 bool netif_replaced(const struct netif *then, const struct netif *now);
 

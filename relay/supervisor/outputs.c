@@ -62,10 +62,19 @@ static int open_sockets(struct outputs *outputs, struct provision_output *output
 	return 0;
 }
 
-static const char *hint(int error)
+static const char *hint(const struct rule_output *key, int error)
 {
 	switch (error) {
+	case EADDRINUSE:
+		return "; another program has the source_port for itself alone";
+	case EACCES:
+		return key->source_port && key->source_port < IPPORT_RESERVED
+			       ? "; a source_port below 1024 needs CAP_NET_BIND_SERVICE"
+			       : "";
 	case EADDRNOTAVAIL:
+		if (key->source.s_addr != INADDR_ANY)
+			return "; the source is no address of it: ip addr add ADDRESS/LEN dev "
+			       "INTERFACE";
 		return "; give it an IPv4 address: ip addr add ADDRESS/LEN dev INTERFACE";
 	case ENETUNREACH:
 	case ENETDOWN:
@@ -92,7 +101,7 @@ int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *
 		rc = open_sockets(outputs, output);
 	if (rc < 0)
 		return refusal_explain(error, rc, "cannot send through %s: %s%s", key->to.interface,
-				       strerror(-rc), hint(-rc));
+				       strerror(-rc), hint(key, -rc));
 	output->used = true;
 	output->since_ms = now_ms();
 	for (unsigned i = 0; i < outputs->workers->count; i++)

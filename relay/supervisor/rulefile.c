@@ -233,16 +233,47 @@ static int read_input(struct reader *r, json_t *rule, struct endpoint *input)
 	return rc;
 }
 
+/* "source", if it is there. */
+static int read_source(struct reader *r, json_t *object, struct in_addr *source)
+{
+	json_t *value = json_object_get(object, "source");
+	const char *text = json_string_value(value);
+	size_t here = enter(r, ".source");
+	uint32_t net;
+
+	if (value) {
+		if (!text || inet_pton(AF_INET, text, source) != 1)
+			return expected(r, value, "an IPv4 address of the interface");
+		net = ntohl(source->s_addr) >> 24;
+		if (net == 0 || net >= 224)
+			return expected(r, value, "an IPv4 address of the interface");
+	}
+	leave(r, here);
+	return 0;
+}
+
+static int read_source_port(struct reader *r, json_t *object, uint16_t *port)
+{
+	json_int_t value = 0;
+	int rc = 0;
+
+	if (json_object_get(object, "source_port"))
+		rc = read_integer(r, object, "source_port", 1, 65535, &value);
+	*port = (uint16_t)value;
+	return rc;
+}
+
 static int read_output(struct reader *r, json_t *value, const struct rule *rule,
 		       struct rule_output *output)
 {
-	static const char *const keys[] = {"interface", "group", "port", "ttl", "dscp", NULL};
+	static const char *const keys[] = {"interface", "group",  "port",	 "ttl",
+					   "dscp",	"source", "source_port", NULL};
 	int rc;
 
 	if (!json_is_object(value))
 		return expected(r, value, "an object with group, port, interface and ttl");
 	*output = (struct rule_output){.ttl = 1};
-	rc = check_keys(r, value, keys, "group, port, interface, ttl or dscp");
+	rc = check_keys(r, value, keys, "group, port, interface, ttl, dscp, source or source_port");
 	if (rc == 0)
 		rc = read_endpoint(r, value, &output->to);
 	if (rc == 0)
@@ -250,6 +281,10 @@ static int read_output(struct reader *r, json_t *value, const struct rule *rule,
 					 &output->ttl);
 	if (rc == 0)
 		rc = read_number_or_word(r, value, "dscp", 0, 63, "keep", DSCP_KEEP, &output->dscp);
+	if (rc == 0)
+		rc = read_source(r, value, &output->source);
+	if (rc == 0)
+		rc = read_source_port(r, value, &output->source_port);
 	if (rc < 0)
 		return rc;
 	if (same_endpoint(&output->to, &rule->input))
@@ -473,13 +508,17 @@ int rulefile_parse(const char *name, const char *text, size_t length,
 	return build_parsed(name, document, &json_error, exists, context, rules, error);
 }
 
+static json_t *address_to_json(struct in_addr address)
+{
+	char text[INET_ADDRSTRLEN];
+
+	return json_string(inet_ntop(AF_INET, &address, text, sizeof(text)));
+}
+
 static json_t *endpoint_to_json(const struct endpoint *endpoint)
 {
-	char group[INET_ADDRSTRLEN];
-
-	inet_ntop(AF_INET, &endpoint->group, group, sizeof(group));
-	return json_pack("{s:s, s:s, s:i}", "interface", endpoint->interface, "group", group,
-			 "port", (int)endpoint->port);
+	return json_pack("{s:s, s:o, s:i}", "interface", endpoint->interface, "group",
+			 address_to_json(endpoint->group), "port", (int)endpoint->port);
 }
 
 json_t *rule_output_to_json(const struct rule_output *output)
@@ -493,6 +532,10 @@ json_t *rule_output_to_json(const struct rule_output *output)
 		json_object_set_new(object, "dscp",
 				    output->dscp == DSCP_KEEP ? json_string("keep")
 							      : json_integer(output->dscp));
+	if (output->source.s_addr != INADDR_ANY)
+		json_object_set_new(object, "source", address_to_json(output->source));
+	if (output->source_port)
+		json_object_set_new(object, "source_port", json_integer(output->source_port));
 	return object;
 }
 

@@ -7,8 +7,9 @@
  *              "outputs":[{"group":"239.2.2.2","port":6000,"interface":"eth1","ttl":8}]}]}
  *
  * "group" may be a unicast address as well. "id" and "ttl" may be left out (a hash of the input;
- * 1). "outputs": [] receives and counts. An output may have "dscp", too (0). "ttl":"decrement" and
- * "dscp":"keep" take from each packet what it came with.
+ * 1). "outputs": [] receives and counts. An output may have "dscp" (0), "source" (the interface's
+ * primary address) and "source_port" (one that is free), too. "ttl":"decrement" and "dscp":"keep"
+ * take from each packet what it came with.
  */
 #ifndef RULEFILE_H
 #define RULEFILE_H

@@ -286,10 +286,15 @@ static int set_dscp(int fd, const struct rule_output *key)
 	return setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)) < 0 ? -errno : 0;
 }
 
+static struct in_addr source_of(const struct rule_output *key, const struct netif *netif)
+{
+	return key->source.s_addr == INADDR_ANY ? netif->address : key->source;
+}
+
 static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
 {
 	const struct ip_mreqn interface = {
-		.imr_address = netif->address,
+		.imr_address = source_of(key, netif),
 		.imr_ifindex = netif->index,
 	};
 	const int ttl = socket_ttl(key), off = 0;
@@ -313,11 +318,15 @@ static int set_unicast_options(int fd, const struct rule_output *key)
 	return 0;
 }
 
+/* A port of the rule's may be that of several outputs, each with a socket per worker. They are
+ * connected to different places, or send only: none takes from another what it is to receive. */
 static int bind_and_connect(int fd, const struct rule_output *key, const struct netif *netif)
 {
+	const int on = 1;
 	const struct sockaddr_in from = {
 		.sin_family = AF_INET,
-		.sin_addr = netif->address,
+		.sin_addr = source_of(key, netif),
+		.sin_port = htons(key->source_port),
 	};
 	const struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -325,6 +334,8 @@ static int bind_and_connect(int fd, const struct rule_output *key, const struct 
 		.sin_port = htons(key->to.port),
 	};
 
+	if (key->source_port && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
 	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
 	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
@@ -338,7 +349,8 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 
 	if (netif->index == 0)
 		return -ENODEV;
-	if (netif->address.s_addr == INADDR_ANY)
+	if (source_of(key, netif).s_addr == INADDR_ANY ||
+	    (key->source.s_addr && !netif_has_address(netif, key->source)))
 		return -EADDRNOTAVAIL;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -39,8 +39,8 @@ void sockets_quiesce_input(int fd);
 /* Frames dropped since the last call because there was no free slot. */
 uint64_t sockets_take_drops(int fd);
 
-/* A UDP socket bound to the interface's address and connected to the destination. Returns the
- * descriptor or negative errno. */
+/* A UDP socket bound to the interface's address, or the output's own, and connected to the
+ * destination. Returns the descriptor or negative errno: EADDRINUSE, EACCES for its own port. */
 int sockets_open_output(const struct rule_output *key, const struct netif *netif,
 			const struct config *config);
 

@@ -154,6 +154,45 @@ came() {
 	assert_counters '.outputs[1].dscp=46' '.outputs[2].dscp=keep'
 }
 
+@test "\"source_port\": one for all outputs and workers, the same after a restart" {
+	local rules
+	rules=$(rule one "$IN" "$OUT" "out0:239.255.2.3:6000:8" "out1:$GROUP_OUT:6000:8" |
+		jq -c '.outputs[].source_port = 319')
+	listen_start sink0 sink0 capture in0
+	listen_start sink1 sink1 capture in0
+	relay_start "$rules" --num-workers 2
+	send --size 100 --count 20 --flows 10
+	relay_finish
+	relay_start "$rules" --num-workers 2
+	send --size 100 --count 20 --flows 10
+	relay_finish
+	listen_end sink0 sink0
+	listen_end sink1 sink1
+	run came sink0 destination from_port
+	assert_output $'40 239.255.2.2 319\n40 239.255.2.3 319'
+	run came sink1 from_port
+	assert_output '40 319'
+	assert_counters egress_errors=0 '.outputs[0].source_port=319'
+}
+
+@test "\"source\": another address of the output's interface, which it has to have" {
+	local rules
+	rules=$(rule one "$IN" "$OUT" "out1:$GROUP_OUT:6000:8" |
+		jq -c '.outputs[0].source = "10.77.2.66" | .outputs[1].source = "10.77.3.66"')
+	ip_at r1 addr add 10.77.2.66/24 dev out0
+	undo_push ip -n "$(namespace r1)" addr del 10.77.2.66/24 dev out0
+	rule_file "$rules" >"$WORK/rules.json"
+	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --stats-interval-ms 0
+	assert_one_line 'cannot send through out1: Cannot assign requested address; the source is no address of it'
+	listen_start sink0 sink0 capture in0
+	relay_start "$(jq -c 'del(.outputs[1])' <<<"$rules")"
+	send --size 100 --count 20
+	relay_finish
+	listen_end sink0 sink0
+	run came sink0 source
+	assert_output '20 10.77.2.66'
+}
+
 @test "fan-out: each of three outputs gets each packet once" {
 	local sink
 	relay_start "$(rule three "$IN" "$OUT" "out1:$GROUP_OUT:6000:8" "out2:$GROUP_OUT:6000:8")"

@@ -481,11 +481,11 @@ static void test_outputs(void **state)
 /* Outputs that differ in nothing but how they send are different series. */
 static void test_ways_to_send(void **state)
 {
-	struct rule_output *keys[4];
+	struct rule_output *keys[6];
 
 	(void)state;
 	make_up(1);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		const unsigned index = make_up_output(endpoint("out0", "239.2.2.2", 65535), 1);
 
 		keys[i] = &relay.provision.outputs.output[index].key;
@@ -494,12 +494,16 @@ static void test_ways_to_send(void **state)
 	keys[1]->ttl = TTL_DECREMENT;
 	keys[2]->dscp = 46;
 	keys[3]->dscp = DSCP_KEEP;
+	keys[4]->source.s_addr = inet_addr("10.0.0.5");
+	keys[5]->source_port = 5004;
 	scrape();
 	assert_names();
 	assert_series("mcrelay_output_packets_total" OUT0 "\"1\"}", "1");
 	assert_series("mcrelay_output_packets_total" OUT0 "\"decrement\"}", "2");
 	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",dscp=\"46\"}", "3");
 	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",dscp=\"keep\"}", "4");
+	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",source=\"10.0.0.5\"}", "5");
+	assert_series("mcrelay_output_packets_total" OUT0 "\"1\",source_port=\"5004\"}", "6");
 }
 
 /* As many as there can be. */

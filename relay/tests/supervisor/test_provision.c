@@ -155,6 +155,12 @@ static void test_find_output(void **state)
 	other.dscp = DSCP_KEEP;
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = key;
+	other.source.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
+	other = key;
+	other.source_port = 5004;
+	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
+	other = key;
 	other.to.port++;
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = key;
@@ -167,6 +173,28 @@ static void test_find_output(void **state)
 	outputs_release_unneeded(&provision.outputs, &(struct rules){0}, true);
 	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
 	assert_int_equal(open_descriptors(), at_rest);
+}
+
+/* The reason, and what to do, of a port that cannot be had. */
+static void test_source_port_refused(void **state)
+{
+	struct sockaddr_in taken = {.sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(taken);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct rule_output key = output("lo", 6000);
+
+	(void)state;
+	need_address();
+	assert_int_equal(bind(fd, (struct sockaddr *)&taken, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&taken, &size), 0);
+	key.source_port = ntohs(taken.sin_port);
+	assert_int_equal(outputs_claim(&provision.outputs, &key, error), -EADDRINUSE);
+	assert_string_equal(error,
+			    "cannot send through lo: Address already in use; another program "
+			    "has the source_port for itself alone");
+	close(fd);
+	assert_true(outputs_claim(&provision.outputs, &key, error) >= 0);
 }
 
 /* A place that is used again counts from zero, for all workers. */
@@ -563,6 +591,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_source_port_refused),
 		TEST(test_find_output),
 		TEST(test_output_place_reused),
 		TEST(test_too_many_outputs),

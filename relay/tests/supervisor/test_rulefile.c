@@ -147,6 +147,12 @@ static void test_words_of_an_output(void **state)
 	assert_accepted(WITH_OUTPUTS(WORDS("\"ttl\":\"decrement\",\"dscp\":\"keep\"")));
 	assert_int_equal(rules.rule[0].outputs[0].ttl, TTL_DECREMENT);
 	assert_int_equal(rules.rule[0].outputs[0].dscp, DSCP_KEEP);
+	assert_int_equal(rules.rule[0].outputs[0].source.s_addr, INADDR_ANY);
+	assert_int_equal(rules.rule[0].outputs[0].source_port, 0);
+	rules_free(&rules);
+	assert_accepted(WITH_OUTPUTS(WORDS("\"source\":\"10.0.0.5\",\"source_port\":65535")));
+	assert_int_equal(rules.rule[0].outputs[0].source.s_addr, inet_addr("10.0.0.5"));
+	assert_int_equal(rules.rule[0].outputs[0].source_port, 65535);
 	rules_free(&rules);
 	assert_accepted(WITH_OUTPUTS(WORDS("\"dscp\":63")));
 	assert_int_equal(rules.rule[0].outputs[0].ttl, 1);
@@ -370,7 +376,22 @@ static void test_outputs(void **state)
 		{WITH_OUTPUTS("{\"group\":\"239.2.2.2\",\"port\":1,\"interface\":\"eth1\","
 			      "\"id\":1}"),
 		 "f: $.rules[0].outputs[0]: unknown key \"id\", expected group, port, interface, "
-		 "ttl or dscp"},
+		 "ttl, dscp, source or source_port"},
+		{WITH_OUTPUTS(WORDS("\"source_port\":0")),
+		 "f: $.rules[0].outputs[0].source_port: found 0, expected a whole number from 1 to "
+		 "65535"},
+		{WITH_OUTPUTS(WORDS("\"source\":\"239.1.1.1\"")),
+		 "f: $.rules[0].outputs[0].source: found \"239.1.1.1\", expected an IPv4 address "
+		 "of the interface"},
+		{WITH_OUTPUTS(WORDS("\"source\":\"0.0.0.0\"")),
+		 "f: $.rules[0].outputs[0].source: found \"0.0.0.0\", expected an IPv4 address of "
+		 "the interface"},
+		{WITH_OUTPUTS(WORDS("\"source\":\"eth1\"")),
+		 "f: $.rules[0].outputs[0].source: found \"eth1\", expected an IPv4 address of the "
+		 "interface"},
+		{WITH_OUTPUTS(WORDS("\"source\":5004")),
+		 "f: $.rules[0].outputs[0].source: found 5004, expected an IPv4 address of the "
+		 "interface"},
 		{WITH_OUTPUTS(WORDS("\"dscp\":64")),
 		 "f: $.rules[0].outputs[0].dscp: found 64, expected a whole number from 0 to 63 or "
 		 "\"keep\""},
@@ -713,6 +734,7 @@ static void test_round_trip(void **state)
 		WITH_OUTPUTS(WORDS("\"ttl\":\"decrement\"") "," OUTPUT("239.2.2.3", "1", "eth1")));
 	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":\"keep\"")));
 	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":46")));
+	assert_round_trip(WITH_OUTPUTS(WORDS("\"source\":\"10.0.0.5\",\"source_port\":1")));
 	text = many_rules(300);
 	assert_round_trip(text);
 	free(text);

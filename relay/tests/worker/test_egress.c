@@ -647,6 +647,56 @@ static void test_dscp_of_the_output(void **state)
 	flush_and_receive();
 }
 
+/* A port that nobody has. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in address;
+
+	close(open_socket(&address));
+	return ntohs(address.sin_port);
+}
+
+/* Several outputs, and several sockets of one, may send from one port. */
+static void test_source_port(void **state)
+{
+	const struct config config = {.socket_sndbuf = 65536};
+	const uint16_t port = free_port();
+	int another_worker;
+
+	(void)state;
+	start(64, LO_MTU, GSO_AUTO);
+	for (unsigned i = 0; i < 2; i++) {
+		close_output(i);
+		keys[i].source_port = port;
+		keys[i].source.s_addr = htonl(INADDR_LOOPBACK);
+		assert_int_equal(open_output(i, &config), 0);
+		assert_int_equal(ntohs(address_of(outputs[i].fd).sin_port), port);
+		assert_int_equal(address_of(outputs[i].fd).sin_addr.s_addr, keys[i].source.s_addr);
+	}
+	another_worker = sockets_open_output(&keys[0], &netifs[0], &config);
+	assert_true(another_worker >= 0);
+	for (unsigned i = 0; i < 30; i++)
+		add(i % 3, 100);
+	flush_and_receive();
+	close(another_worker);
+}
+
+/* A program that does not share its port keeps it. */
+static void test_source_port_taken(void **state)
+{
+	const struct config config = {.socket_sndbuf = 65536};
+	struct sockaddr_in taken;
+	int fd = open_socket(&taken);
+
+	(void)state;
+	start(64, LO_MTU, GSO_AUTO);
+	close_output(0);
+	keys[0].source_port = ntohs(taken.sin_port);
+	assert_int_equal(open_output(0, &config), -EADDRINUSE);
+	close(fd);
+	assert_int_equal(open_output(0, &config), 0);
+}
+
 static void test_histogram(void **state)
 {
 	static const uint32_t sizes[] = {1, 1, 2, 3, 4, 7, 8, 63, 64};
@@ -1334,6 +1384,8 @@ int main(void)
 		TEST(test_taken_over),
 		TEST(test_ttl_at_its_end),
 		TEST(test_dscp_of_the_output),
+		TEST(test_source_port),
+		TEST(test_source_port_taken),
 		TEST(test_histogram),
 		TEST(test_no_gso),
 		TEST(test_small_queue),
