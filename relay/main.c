@@ -3,6 +3,7 @@
  * supervisor, and the services that answer what is asked of it. */
 #include "common/json_file.h"
 #include "common/log.h"
+#include "common/standard_fds.h"
 #include "contract/counters.h"
 #include "control/services.h"
 #include "supervisor/capabilities.h"
@@ -43,7 +44,7 @@ static int check_stats_files(const struct config *config)
 	}
 	if (rc < 0)
 		log_error("Stats", "cannot write %s: %s; name a file in a writable folder", path,
-			  strerror(-rc));
+			  json_file_reason(rc));
 	return rc;
 }
 
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
 	struct rules rules = {0};
 	int rc;
 
+	standard_fds_open();
 	if (argc == 2 && strcmp(argv[1], "--man-counters") == 0)
 		return print_man_counters();
 	if (argc == 2 && strcmp(argv[1], "--worker") == 0) /* started by the supervisor */

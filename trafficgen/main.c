@@ -5,6 +5,7 @@
  * what they share.
  */
 #include "common/options.h"
+#include "common/standard_fds.h"
 #include "common/version.h"
 #include "trafficgen.h"
 
@@ -35,6 +36,7 @@ static int help(void)
 
 static int dispatch(int argc, char **argv)
 {
+	const struct program program = {.name = "trafficgen"};
 	const char *name = argc > 1 ? argv[1] : "";
 
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
@@ -46,15 +48,16 @@ static int dispatch(int argc, char **argv)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].main(argc - 1, argv + 1);
-	fprintf(stderr, "trafficgen: %s%s%s; see 'trafficgen --help'\n",
-		*name ? "unknown command '" : "expected a command", name, *name ? "'" : "");
+	options_refuse(&program, *name ? "unknown command '%s'" : "expected a command%s", name);
 	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-	int status = dispatch(argc, argv);
+	int status;
 
+	standard_fds_open();
+	status = dispatch(argc, argv);
 	/* the report is the product: a full disk or a closed pipe behind stdout is a failure */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_SUCCESS) {
 		fprintf(stderr, "trafficgen: cannot write to standard output: %s\n",

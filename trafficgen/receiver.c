@@ -194,7 +194,7 @@ int receiver_run(struct receiver *receiver)
 	run_finish(&receiver->run, now, receiver->flows.received);
 	run_progress_end(&receiver->run);
 	if (rc < 0)
-		complain(&receiver->run, "receiving broke off: %s%s", strerror(-rc),
+		complain(&receiver->run, "cannot receive any more: %s%s", strerror(-rc),
 			 rc == -ENOMEM ? "; each flow takes 8 KiB" : "");
 	return rc;
 }

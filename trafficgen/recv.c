@@ -4,6 +4,7 @@
  * are its options and its set-up.
  */
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "payload.h"
 #include "recv.h"
 
@@ -97,7 +98,8 @@ static int open_ports(struct receiver *receiver)
 		receiver->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 		if (receiver->epoll_fd < 0) {
 			rc = -errno;
-			complain(&receiver->run, "cannot wait on several ports: %s", strerror(-rc));
+			complain(&receiver->run, "cannot wait on several ports: %s%s",
+				 strerror(-rc), reason_of_shortage(rc));
 		}
 	}
 	for (unsigned i = 0; i < settings->ports && rc == 0; i++)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* run: see run.h. */
 #include "run.h"
+#include "common/errno_reason.h"
 #include "common/json_file.h"
+#include "common/printable.h"
+#include "common/pump.h"
 #include "common/version.h"
 
 #include <arpa/inet.h>
@@ -18,15 +21,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { STDERR_PATIENCE_MS = 500 };
+
 void complain(const struct run *run, const char *format, ...)
 {
+	char text[1024];
 	va_list args;
 
-	fprintf(stderr, "trafficgen %s: ", run->job->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	printable_make(text);
+	fprintf(stderr, "trafficgen %s: %s\n", run->job->name, text); /* one write(2) */
 }
 
 atomic_bool stop_requested;
@@ -116,7 +122,7 @@ bool run_observe(struct run *run, uint64_t at_ns, uint64_t total)
 
 bool run_progress_due(struct run *run, uint64_t at_ns)
 {
-	if (run->settings->quiet || at_ns < run->next_progress_ns || !isatty(STDERR_FILENO))
+	if (!run->progress_wanted || at_ns < run->next_progress_ns)
 		return false;
 	run->next_progress_ns = at_ns + NS_PER_SECOND;
 	return true;
@@ -124,13 +130,13 @@ bool run_progress_due(struct run *run, uint64_t at_ns)
 
 void run_progress(struct run *run, const char *format, ...)
 {
+	char text[128];
 	va_list args;
 
-	fputc('\r', stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputs("\033[K", stderr);
+	fprintf(stderr, "\r%s\033[K", text);
 	run->progress_shown = true;
 }
 
@@ -184,7 +190,7 @@ int run_report(const struct run *run, json_t *figures, json_t *flows)
 	json_decref(figures);
 	json_decref(flows);
 	if (rc < 0)
-		complain(run, "cannot write the report %s: %s", path, strerror(-rc));
+		complain(run, "cannot write the report %s: %s", path, json_file_reason(rc));
 	return rc;
 }
 
@@ -200,14 +206,17 @@ static int run_open(struct run *run)
 
 	rc = settings->json ? json_file_check(settings->json) : 0;
 	if (rc < 0) {
-		complain(run, "cannot write the report %s: %s", settings->json, strerror(-rc));
+		complain(run, "cannot write the report %s: %s", settings->json,
+			 json_file_reason(rc));
 		return rc;
 	}
 	rc = interface_mtu(settings->interface, &mtu);
 	if (rc < 0) {
 		inet_ntop(AF_INET, &settings->interface, address, sizeof(address));
-		complain(run, "cannot %s %s: no interface has this address; see 'ip -4 addr'",
-			 run->job->where, address);
+		complain(run, "cannot %s %s: %s%s", run->job->where, address,
+			 rc == -EADDRNOTAVAIL ? "no interface has this address; see 'ip -4 addr'"
+					      : strerror(-rc),
+			 reason_of_shortage(rc));
 		return rc;
 	}
 	rc = samples_init(&run->samples, settings->sample_ms * NS_PER_MS);
@@ -218,8 +227,16 @@ static int run_open(struct run *run)
 	return run->job->open(run, mtu);
 }
 
+/* Complaints and progress keep no packet waiting: without, they do. */
+static void start_pump(struct pump *pump)
+{
+	if (pump_open(pump) == 0 && pump_start(pump, NULL, NULL) < 0)
+		pump_finish(pump, 0);
+}
+
 int run_main(struct run *run, int argc, char **argv)
 {
+	struct pump pump;
 	int status = EXIT_FAILURE;
 	int rc = options_parse(run->job->program, argc, argv, run->settings);
 
@@ -228,9 +245,12 @@ int run_main(struct run *run, int argc, char **argv)
 	if (run->job->check(run) < 0)
 		return EXIT_USAGE;
 	catch_stop_signals();
+	run->progress_wanted = !run->settings->quiet && isatty(STDERR_FILENO);
+	start_pump(&pump);
 	if (run_open(run) == 0)
 		status = run->job->work(run);
 	run->job->close(run);
 	samples_exit(&run->samples);
+	pump_finish(&pump, STDERR_PATIENCE_MS);
 	return status;
 }

@@ -67,7 +67,7 @@ struct run {
 	struct samples samples;
 	uint64_t start_ns, end_ns;
 	uint64_t next_progress_ns;
-	bool progress_shown;
+	bool progress_wanted, progress_shown;
 };
 
 /* `run` holds job and settings. The exit status. */

@@ -4,6 +4,7 @@
  * its options, what follows from them, and the main thread.
  */
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "payload.h"
 #include "send.h"
 
@@ -277,8 +278,8 @@ static int start_senders(struct generator *generator, unsigned *started)
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc < 0) {
-		complain(&generator->run, "cannot start thread %u: %s; use fewer --threads",
-			 *started, strerror(-rc));
+		complain(&generator->run, "cannot start thread %u: %s%s; use fewer --threads",
+			 *started, strerror(-rc), reason_of_shortage(rc));
 		atomic_store_explicit(&stop_requested, true, memory_order_relaxed);
 	}
 	return rc;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* send_report: what 'trafficgen send' says at its end, to people and as JSON. */
+#include "common/errno_reason.h"
 #include "send.h"
 
 #include <arpa/inet.h>
@@ -60,17 +61,21 @@ static double throughput_gbps(const struct generator *generator)
 		       : 0;
 }
 
+static const char *error_name(int error)
+{
+	const char *name = error ? strerrorname_np(error) : NULL;
+
+	return name ? name : "OTHER";
+}
+
 static json_t *refused_to_json(const struct generator *generator)
 {
 	json_t *object = json_object();
 
-	for (int error = 0; error < ERRNO_COUNT; error++) {
-		const char *name = error ? strerrorname_np(error) : "OTHER";
-
+	for (int error = 0; error < ERRNO_COUNT; error++)
 		if (generator->refused[error])
-			json_object_set_new(object, name ? name : "OTHER",
+			json_object_set_new(object, error_name(error),
 					    json_integer((json_int_t)generator->refused[error]));
-	}
 	return object;
 }
 
@@ -139,9 +144,9 @@ int send_report(struct generator *generator)
 	sum_up(generator);
 	for (int error = 0; error < ERRNO_COUNT; error++)
 		if (generator->refused[error])
-			complain(&generator->run, "the kernel refused %llu packets: %s",
-				 (unsigned long long)generator->refused[error],
-				 error ? strerror(error) : "unknown error");
+			complain(&generator->run, "the kernel refused %llu packets: %s (%s)",
+				 (unsigned long long)generator->refused[error], error_name(error),
+				 error ? reason_of_send(error) : "unknown error");
 	if (generator->sent == 0 && generator->refused_total > 0) {
 		complain(&generator->run,
 			 "no packet was sent; check the interface and 'ip route get' for "

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* source: the socket of one flow; see send.h. */
+#include "common/errno_reason.h"
 #include "send.h"
 
 #include <arpa/inet.h>
@@ -8,23 +9,29 @@
 #include <string.h>
 #include <unistd.h>
 
-static int source_configure(const struct source *source, const struct send_settings *settings)
+/* `step` tells the caller what was being tried when it fails. */
+static int source_configure(const struct source *source, const struct send_settings *settings,
+			    const char **step)
 {
 	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = settings->common.interface};
 	struct ip_mreqn interface = {.imr_address = settings->common.interface};
 	struct timeval patience = {.tv_usec = STOP_CHECK_NS / NS_PER_US};
 	int fd = source->fd, rc;
 
+	*step = "send from";
 	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
-	    /* a queue that stays full shows up as EAGAIN instead of a thread that never ends */
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0)
+		return -errno;
+	*step = "set the options of a socket on";
+	/* a queue that stays full shows up as EAGAIN instead of a thread that never ends */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	if ((rc = set_option(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0)) < 0 ||
 	    (rc = set_option(fd, IPPROTO_IP, IP_MULTICAST_TTL, (int)settings->ttl)) < 0 ||
 	    (rc = set_option(fd, IPPROTO_IP, IP_TTL, (int)settings->ttl)) < 0 ||
 	    (rc = set_option(fd, SOL_SOCKET, SO_BROADCAST, 1)) < 0)
 		return rc;
+	*step = "set the send buffer of a socket on";
 	/* beyond net.core.wmem_max with CAP_NET_ADMIN, up to it without */
 	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)settings->sndbuf) < 0 &&
 	    (rc = set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)settings->sndbuf)) < 0)
@@ -36,6 +43,7 @@ int source_open(struct generator *generator, unsigned flow)
 {
 	const struct send_settings *settings = &generator->settings;
 	struct source *source = &generator->sources[flow];
+	const char *step;
 	int rc;
 
 	source->flow = (uint16_t)flow;
@@ -45,20 +53,21 @@ int source_open(struct generator *generator, unsigned flow)
 	source->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (source->fd < 0) {
 		rc = -errno;
-		complain(&generator->run, "cannot open the socket of flow %u: %s; %s", flow,
-			 strerror(-rc),
-			 rc == -EMFILE ? "use fewer --flows or raise 'ulimit -Hn'"
-				       : "check the system's limits");
+		complain(&generator->run, "cannot open the socket of flow %u: %s%s%s", flow,
+			 strerror(-rc), reason_of_shortage(rc),
+			 rc == -EMFILE ? ", or use fewer --flows" : "");
 		return rc;
 	}
-	rc = source_configure(source, settings);
+	rc = source_configure(source, settings, &step);
 	if (rc < 0) {
 		char from[INET_ADDRSTRLEN];
 
 		inet_ntop(AF_INET, &settings->common.interface, from, sizeof(from));
-		complain(&generator->run,
-			 "cannot set up the socket of flow %u on %s: %s; see 'ip -4 addr'", flow,
-			 from, strerror(-rc));
+		complain(&generator->run, "cannot %s %s for flow %u: %s%s", step, from, flow,
+			 strerror(-rc),
+			 rc == -EADDRNOTAVAIL ? "; it is not an address of this host, see "
+						"'ip -4 addr'"
+					      : reason_of_shortage(rc));
 	}
 	return rc;
 }

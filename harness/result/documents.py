@@ -42,6 +42,8 @@ def validate(document, schema: str, label: str) -> None:
 def read(path: Path, schema: str, label: str = "") -> dict:
     """`label`: the file's name in messages, if not its path."""
     label = label or str(path)
+    if path.exists() and not path.is_file():
+        raise Faulty(f"{label}: cannot be read: it is a folder, a FIFO or a device, not a file")
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
     except (OSError, ValueError) as error:

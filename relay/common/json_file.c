@@ -1,86 +1,298 @@
 // SPDX-License-Identifier: MIT
 /* json_file: see json_file.h. */
 #include "common/json_file.h"
+#include "common/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the bytes go, and the name they get at the end. */
-struct target {
-	char temporary[PATH_MAX]; /* empty: `path` is a device, a pipe or the like */
-	char path[PATH_MAX];
-};
+/* What is no file may keep a writer waiting for so long without progress, a reader in all: whoever
+ * writes or reads here has others to answer to within a second. */
+enum { WRITE_PATIENCE_MS = 250, READ_PATIENCE_MS = 700 };
 
-/* Renaming replaces what has the name: fine for a file, fatal for /dev/null. A symbolic link stays
- * and its file is replaced. */
-static int target_init(struct target *target, const char *path)
+/* What `path` is. Until it is opened, somebody may put something else there: all that follows holds
+ * against that, too. */
+enum kind { FILE_OR_NOTHING, DEVICE, SYSTEM_LINK };
+
+static bool is_system_path(const char *path)
 {
-	struct stat status;
-	int length;
-
-	*target = (struct target){0};
-	if (strlen(path) >= sizeof(target->path))
-		return -ENAMETOOLONG;
-	if (!realpath(path, target->path))
-		strcpy(target->path, path);
-	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-		strcpy(target->path, path); /* a pipe behind /dev/stdout has no other name */
-		return 0;
-	}
-	length = snprintf(target->temporary, sizeof(target->temporary), "%s.tmp.%d", target->path,
-			  (int)getpid());
-	return length < 0 || (size_t)length >= sizeof(target->temporary) ? -ENAMETOOLONG : 0;
+	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
 
-static FILE *target_open(const struct target *target)
+static int find_kind(const char *path, enum kind *kind)
 {
-	return fopen(target->temporary[0] ? target->temporary : target->path, "we");
+	struct stat status;
+
+	*kind = FILE_OR_NOTHING;
+	if (lstat(path, &status) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	switch (status.st_mode & S_IFMT) {
+	case S_IFREG:
+		return 0;
+	case S_IFDIR:
+		return -EISDIR;
+	case S_IFCHR:
+	case S_IFBLK:
+		*kind = DEVICE;
+		return 0;
+	case S_IFLNK:
+		*kind = SYSTEM_LINK;
+		return is_system_path(path) ? 0 : -ELOOP;
+	default:
+		return -ENXIO;
+	}
+}
+
+/* As it is, and never waiting for a reader. */
+static int open_as_it_is(const char *path, enum kind kind)
+{
+	const int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, kind == SYSTEM_LINK ? flags : flags | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* ------------------------------------------------------------------------- writing */
+
+/* Waits for a slow reader, but not for one that sleeps. */
+static int write_all(int fd, const char *text, size_t length)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+
+		if (written >= 0) {
+			text += written;
+			length -= (size_t)written;
+		} else if (errno == EAGAIN) {
+			if (poll(&room, 1, WRITE_PATIENCE_MS) == 0)
+				return -ETIMEDOUT;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* One that was left behind under that name, or planted, goes. */
+static int open_temporary(const char *path, char temporary[PATH_MAX])
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd, length = snprintf(temporary, PATH_MAX, "%s.tmp.%d", path, (int)getpid());
+
+	if (length < 0 || length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	fd = open(temporary, flags, 0666);
+	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0)
+		fd = open(temporary, flags, 0666);
+	return fd < 0 ? -errno : fd;
+}
+
+static int replace(const char *path, const char *text, size_t length)
+{
+	char temporary[PATH_MAX];
+	int fd = open_temporary(path, temporary), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = write_all(fd, text, length);
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && rename(temporary, path) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(temporary);
+	return rc;
+}
+
+static int write_as_it_is(const char *path, enum kind kind, const char *text, size_t length)
+{
+	int fd = open_as_it_is(path, kind), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = write_all(fd, text, length);
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
+/* A new string with a line break at its end, which jansson does not write. */
+static char *dump(const json_t *value, size_t flags, size_t *length)
+{
+	char *text = json_dumps(value, flags);
+
+	if (!text)
+		return NULL;
+	*length = strlen(text) + 1;
+	text[*length - 1] = '\n'; /* in place of the terminating 0 */
+	return text;
 }
 
 int json_file_write(const char *path, const json_t *value)
 {
-	struct target target;
-	FILE *file;
-	int rc = target_init(&target, path);
+	enum kind kind;
+	int rc = find_kind(path, &kind);
+	size_t length;
+	char *text;
 
 	if (rc < 0)
 		return rc;
-	file = target_open(&target);
-	if (!file)
-		return -errno;
-	/* jansson hides errno of a failed write; stdio keeps the error flag, fclose the errno */
-	errno = 0;
-	if (json_dumpf(value, file, JSON_INDENT(1)) < 0 || fputc('\n', file) == EOF)
-		rc = errno ? -errno : -EIO;
-	if (fclose(file) != 0 && rc == 0)
-		rc = -errno;
-	if (!target.temporary[0])
-		return rc;
-	if (rc == 0 && rename(target.temporary, target.path) != 0)
-		rc = -errno;
-	if (rc < 0)
-		unlink(target.temporary);
+	text = dump(value, JSON_INDENT(1), &length);
+	if (!text)
+		return -EIO;
+	rc = kind == FILE_OR_NOTHING ? replace(path, text, length)
+				     : write_as_it_is(path, kind, text, length);
+	free(text);
 	return rc;
 }
 
 int json_file_check(const char *path)
 {
-	struct target target;
-	FILE *file;
-	int rc = target_init(&target, path);
+	char temporary[PATH_MAX];
+	enum kind kind;
+	int fd, rc = find_kind(path, &kind);
 
 	if (rc < 0)
 		return rc;
-	file = target_open(&target);
-	if (!file)
-		return -errno;
-	fclose(file);
-	if (target.temporary[0])
-		unlink(target.temporary);
+	fd = kind == FILE_OR_NOTHING ? open_temporary(path, temporary) : open_as_it_is(path, kind);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	if (kind == FILE_OR_NOTHING)
+		unlink(temporary);
 	return 0;
+}
+
+/* ------------------------------------------------------------------------- appending */
+
+/* A FIFO that somebody reads can be opened. */
+static int open_series(const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	struct stat status;
+	int fd = open(path, flags, 0644);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		return fd;
+	close(fd);
+	return -ENXIO;
+}
+
+static int append_whole(int fd, const char *text, size_t length)
+{
+	ssize_t written = write(fd, text, length);
+
+	if (written == (ssize_t)length)
+		return 0;
+	if (written < 0)
+		return -errno;
+	return ftruncate(fd, lseek(fd, 0, SEEK_CUR) - written) < 0 ? -errno : -ENOSPC;
+}
+
+static int append(const char *path, enum kind kind, const char *text, size_t length)
+{
+	int fd, rc;
+
+	if (kind != FILE_OR_NOTHING)
+		return write_as_it_is(path, kind, text, length);
+	fd = open_series(path);
+	if (fd < 0)
+		return fd;
+	rc = append_whole(fd, text, length);
+	close(fd);
+	return rc;
+}
+
+int json_file_append(const char *path, const json_t *value)
+{
+	enum kind kind;
+	int rc = find_kind(path, &kind);
+	size_t length;
+	char *text;
+
+	if (rc < 0)
+		return rc;
+	text = dump(value, JSON_COMPACT | JSON_REAL_PRECISION(15), &length);
+	if (!text)
+		return -EIO;
+	rc = append(path, kind, text, length);
+	free(text);
+	return rc;
+}
+
+/* ------------------------------------------------------------------------- reading */
+
+struct source {
+	int fd, rc;
+	int64_t deadline_ms;
+};
+
+/* Of the type json_load_callback_t. A file has something to read at any time. */
+static size_t read_some(void *buffer, size_t size, void *data)
+{
+	struct source *source = data;
+	struct pollfd some = {.fd = source->fd, .events = POLLIN};
+
+	for (;;) {
+		int64_t left = source->deadline_ms - now_ms();
+		ssize_t length = -1;
+		int ready = poll(&some, 1, left > 0 ? (int)left : 0);
+
+		if (ready > 0)
+			length = read(source->fd, buffer, size);
+		if (length >= 0)
+			return (size_t)length;
+		if (ready == 0)
+			source->rc = -ETIMEDOUT;
+		else if (errno != EAGAIN && errno != EINTR)
+			source->rc = -errno;
+		if (source->rc < 0)
+			return (size_t)-1;
+	}
+}
+
+json_t *json_file_read(const char *path, size_t flags, json_error_t *error, int *rc)
+{
+	struct source source = {
+		.fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+		.deadline_ms = now_ms() + READ_PATIENCE_MS,
+	};
+	json_t *value;
+
+	*rc = source.fd < 0 ? -errno : 0;
+	if (*rc < 0)
+		return NULL;
+	value = json_load_callback(read_some, &source, flags, error);
+	close(source.fd);
+	*rc = source.rc;
+	if (*rc == 0)
+		return value;
+	json_decref(value);
+	return NULL;
+}
+
+const char *json_file_reason(int rc)
+{
+	switch (rc) {
+	case -ELOOP:
+		return "it is a symbolic link, which may lead to another's file";
+	case -ENXIO:
+		return "it is a FIFO or a socket, not a file";
+	case -ETIMEDOUT:
+		return "it is not a file, and nobody at its other end does anything";
+	default:
+		return strerror(-rc);
+	}
 }

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* log: see log.h. One fwrite per line to a stream without a buffer is one write(2), so that lines
- * of several processes and threads stay whole. */
+/* log: see log.h. Each line is one write(2), so that lines of several processes and threads stay
+ * whole; to a pipe it is all or nothing, as no line is longer than PIPE_BUF. */
 #include "common/log.h"
+#include "common/printable.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { TEXT_BYTES = 1024, LINE_BYTES = 2 * TEXT_BYTES + 128 };
+_Static_assert(LINE_BYTES <= PIPE_BUF, "a line is written whole");
 
 static const char *const level_name[LEVEL_COUNT] = {
 #define LEVEL_NAME(name) #name,
@@ -33,6 +37,8 @@ static const struct log_levels preset = {
 };
 
 static const struct log_levels *levels_in_use = &preset;
+
+static uint32_t lost_here, *lost_lines = &lost_here;
 
 static int find_facility(const char *name, size_t length)
 {
@@ -120,30 +126,6 @@ json_t *log_levels_to_json(const struct log_levels *levels)
 
 /* ------------------------------------------------------------------------- lines */
 
-/* Bytes of the well-formed UTF-8 sequence at `c`, of more than one; 0: none. */
-static int sequence_bytes(const unsigned char *c)
-{
-	int bytes = *c < 0xc2 || *c > 0xf4 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
-
-	for (int i = 1; i < bytes; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	return bytes;
-}
-
-/* Names of files and interfaces may contain anything; a log line must not: neither a terminal nor a
- * JSON parser shall choke on it. */
-static void make_printable(char *text)
-{
-	for (unsigned char *c = (unsigned char *)text; *c;) {
-		int bytes = *c < 0x80 ? 0 : sequence_bytes(c);
-
-		if (bytes == 0 && (*c < ' ' || *c >= 0x7f))
-			*c = '?';
-		c += bytes ? bytes : 1;
-	}
-}
-
 static size_t format_utc(char *text, size_t size)
 {
 	struct timespec now;
@@ -177,20 +159,56 @@ static size_t format_json(enum log_level level, const char *facility, const char
 }
 
 /* `text` is at most TEXT_BYTES long and is made printable. */
+static size_t format_line(enum log_level level, const char *facility, char *text, bool bare,
+			  char line[LINE_BYTES])
+{
+	printable_make(text);
+	if (__atomic_load_n(&levels_in_use->json, __ATOMIC_RELAXED))
+		return format_json(level, facility, text, line);
+	if (bare)
+		return (size_t)snprintf(line, LINE_BYTES, "%s\n", text);
+	return (size_t)snprintf(line, LINE_BYTES, "[%s:%s] %s\n", level_name[level], facility,
+				text);
+}
+
+static bool write_whole(const char *line, size_t length)
+{
+	return write(STDERR_FILENO, line, length) == (ssize_t)length;
+}
+
+/* Whoever makes room between the first attempt and the count looks for it before that: so there is
+ * another attempt. */
 static void write_line(enum log_level level, const char *facility, char *text, bool bare)
 {
 	char line[LINE_BYTES];
-	size_t length;
+	const size_t length = format_line(level, facility, text, bare, line);
 
-	make_printable(text);
-	if (__atomic_load_n(&levels_in_use->json, __ATOMIC_RELAXED))
-		length = format_json(level, facility, text, line);
-	else if (bare)
-		length = (size_t)snprintf(line, sizeof(line), "%s\n", text);
-	else
-		length = (size_t)snprintf(line, sizeof(line), "[%s:%s] %s\n", level_name[level],
-					  facility, text);
-	fwrite(line, 1, length, stderr);
+	if (write_whole(line, length))
+		return;
+	__atomic_add_fetch(lost_lines, 1, __ATOMIC_SEQ_CST);
+	if (write_whole(line, length))
+		__atomic_sub_fetch(lost_lines, 1, __ATOMIC_SEQ_CST);
+}
+
+void log_count_lost(uint32_t *lost)
+{
+	lost_lines = lost;
+}
+
+uint32_t log_lost(void)
+{
+	return __atomic_load_n(lost_lines, __ATOMIC_SEQ_CST);
+}
+
+size_t log_format_lost(uint32_t lost, char *line, size_t size)
+{
+	char text[TEXT_BYTES];
+
+	if (size < LINE_BYTES)
+		return 0;
+	snprintf(text, sizeof(text), "%u %s lost: standard error was not read in time", lost,
+		 lost == 1 ? "line was" : "lines were");
+	return format_line(LEVEL_WARNING, "Supervisor", text, false, line);
 }
 
 void log_line(enum log_level level, const char *facility, const char *format, ...)
@@ -206,31 +224,39 @@ void log_line(enum log_level level, const char *facility, const char *format, ..
 	write_line(level, facility, text, false);
 }
 
+/* Whether there may be another line now; else it is counted. */
+static bool is_due(struct log_limit *limit)
+{
+	const unsigned lines = limit->lines ? limit->lines : LOG_PER_SECOND;
+	const unsigned seconds = limit->lines ? limit->seconds : 1;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (limit->written == 0 || (uint64_t)now.tv_sec >= limit->since_s + seconds) {
+		limit->since_s = (uint64_t)now.tv_sec;
+		limit->written = 0;
+	}
+	limit->held_back += limit->written >= lines;
+	return limit->written < lines;
+}
+
 void log_limited(struct log_limit *limit, enum log_level level, const char *facility,
 		 const char *format, ...)
 {
 	char text[TEXT_BYTES];
-	struct timespec now;
 	va_list args;
 	int length;
 
-	if (!is_written(level, facility))
+	if (!is_due(limit) || !is_written(level, facility))
 		return;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if ((uint64_t)now.tv_sec != limit->second)
-		limit->lines = 0;
-	limit->second = (uint64_t)now.tv_sec;
-	if (limit->lines++ >= LOG_PER_SECOND) {
-		limit->suppressed++;
-		return;
-	}
 	va_start(args, format);
 	length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (limit->suppressed && length >= 0 && (size_t)length < sizeof(text))
+	if (limit->held_back && length >= 0 && (size_t)length < sizeof(text))
 		snprintf(text + length, sizeof(text) - (size_t)length,
-			 " (and %u more lines like this)", limit->suppressed);
-	limit->suppressed = 0;
+			 " (and %u more lines like this)", limit->held_back);
+	limit->held_back = 0;
+	limit->written++;
 	write_line(level, facility, text, false);
 }
 

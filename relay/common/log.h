@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* As syslog(3) has them, and one more. */
@@ -52,13 +53,15 @@ struct log_levels {
 void log_line(enum log_level level, const char *facility, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* At most LOG_PER_SECOND lines a second from one place, which keeps the limit, zeroed at first, and
- * does not share it with another thread. The first line after a silence says how many there would
- * have been. */
+/* At most so many lines in so many seconds from one place, which keeps the limit and does not share
+ * it with another thread: for each thing and cause, not for each of a thousand outputs that have
+ * both. The first line after a silence says how many were held back. All zero at first, or `lines`
+ * and `seconds` set. */
 enum { LOG_PER_SECOND = 5 };
 struct log_limit {
-	uint64_t second;
-	unsigned lines, suppressed;
+	uint32_t lines, seconds; /* 0, 0: LOG_PER_SECOND in one */
+	uint64_t since_s;
+	uint32_t written, held_back; /* since then; since the last line */
 };
 
 void log_limited(struct log_limit *limit, enum log_level level, const char *facility,
@@ -71,6 +74,15 @@ void log_packet(uint32_t group, uint16_t port, uint32_t bytes);
 
 /* The lines of a report, level info, facility Stats: as they are in text format. */
 void log_report(const char *lines);
+
+/* A line that cannot be written at once is lost (pump.h): it is counted, in *lost from now on,
+ * which may be shared memory, and stays the caller's. How many so far. */
+void log_count_lost(uint32_t *lost);
+uint32_t log_lost(void);
+
+/* A whole line that says that so many were lost. Returns its bytes; 0 if `size` is less than
+ * PIPE_BUF. */
+size_t log_format_lost(uint32_t lost, char *line, size_t size);
 
 /* From now on these levels count, and what is written to them later; they stay the caller's. To be
  * called before the system calls of the process are restricted. */

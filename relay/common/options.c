@@ -4,6 +4,7 @@
  * and knows nothing of environment variables, ranges or man pages.
  */
 #include "common/options.h"
+#include "common/printable.h"
 #include "common/version.h"
 
 #include <arpa/inet.h>
@@ -24,13 +25,14 @@ static bool is_option(const struct option_def *def)
 
 int options_refuse(const struct program *program, const char *format, ...)
 {
+	char text[1024];
 	va_list args;
 
-	fprintf(stderr, "%s: ", program->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "; see '%s --help'\n", program->name);
+	printable_make(text);
+	fprintf(stderr, "%s: %s; see '%s --help'\n", program->name, text, program->name);
 	return -EINVAL;
 }
 

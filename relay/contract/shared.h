@@ -39,6 +39,7 @@ struct shared {
 	struct rule_counters rules[RULES_MAX];	     /* by the rule's number */
 	struct output_counters outputs[OUTPUTS_MAX]; /* by the output's number */
 	struct log_levels levels;		     /* written by the supervisor */
+	uint32_t lines_lost;			     /* of the worker's log: see log_count_lost() */
 };
 
 /* New shared memory, all zero. Returns its descriptor, *shared mapped; or negative errno. */

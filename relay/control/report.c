@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -258,40 +257,11 @@ static json_t *build(const struct reporter *reporter, enum report_kind kind,
 	return object;
 }
 
-/* One write(2), so that a reader never sees half a line of ours; a disk that took half of it gives
- * it back, so that the next line does not continue it. */
-static int append_line(const char *path, const json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
-	size_t length;
-	ssize_t written;
-	int fd, rc = 0;
-
-	if (!text)
-		return -ENOMEM;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		rc = -errno;
-		goto out;
-	}
-	length = strlen(text);
-	text[length] = '\n'; /* in place of the terminating 0 */
-	written = write(fd, text, length + 1);
-	if (written != (ssize_t)length + 1)
-		rc = written < 0 ? -errno : -ENOSPC;
-	if (written > 0 && rc < 0 && ftruncate(fd, lseek(fd, 0, SEEK_CUR) - written) < 0)
-		rc = -errno;
-	close(fd);
-out:
-	free(text);
-	return rc;
-}
-
 static void complain_once(bool *said, const char *path, int rc)
 {
 	if (rc < 0 && !*said)
 		log_error("Stats", "cannot write %s: %s; statistics go to stderr only", path,
-			  strerror(-rc));
+			  json_file_reason(rc));
 	*said = rc < 0;
 }
 
@@ -324,7 +294,7 @@ static void write_files(struct reporter *reporter, enum report_kind kind,
 			      json_file_write(config->stats_file, value));
 	if (config->stats_series)
 		complain_once(&reporter->series_failed, config->stats_series,
-			      append_line(config->stats_series, value));
+			      json_file_append(config->stats_series, value));
 	json_decref(value);
 }
 

@@ -5,6 +5,7 @@
  * their own.
  */
 #include "common/options.h"
+#include "common/standard_fds.h"
 #include "contract/control_path.h"
 #include "ctl/conversation.h"
 #include "ctl/save.h"
@@ -340,8 +341,10 @@ static int ask(const char *socket_path, const char *command, json_t *request)
 int main(int argc, char **argv)
 {
 	struct settings settings = {0};
-	int rc = options_parse(&program, argc, argv, &settings);
+	int rc;
 
+	standard_fds_open();
+	rc = options_parse(&program, argc, argv, &settings);
 	if (rc != 0)
 		return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	argc -= optind;

@@ -2,6 +2,7 @@
 /* inputs: see inputs.h. */
 #include "supervisor/inputs.h"
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "common/log.h"
 #include "supervisor/refusal.h"
 #include "supervisor/sockets.h"
@@ -134,9 +135,9 @@ static int open_rings(struct inputs *inputs, int index, char *error)
 	if (rc == 0)
 		return 0;
 	close_sockets(inputs, input);
-	return refusal_explain(error, rc, "cannot receive on %s: %s%s", input->netif.name,
-			       strerror(-rc),
-			       rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
+	return refusal_explain(
+		error, rc, "cannot receive on %s: %s%s", input->netif.name, strerror(-rc),
+		rc == -EPERM ? "; run as root or with CAP_NET_RAW" : reason_of_shortage(rc));
 }
 
 /* `shared`: workers have its sockets, too. */
@@ -189,8 +190,9 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 		if (strcmp(from->interface, input->netif.name) == 0)
 			rc = membership_join(&membership, input->netif.index, from->group);
 		if (rc < 0)
-			refusal_explain(error, rc, "cannot join the group of rule %s on %s: %s",
-					rules->rule[i].id, from->interface, strerror(-rc));
+			refusal_explain(error, rc, "cannot join the group of rule %s on %s: %s%s",
+					rules->rule[i].id, from->interface, strerror(-rc),
+					reason_of_shortage(rc));
 	}
 	if (rc == 0 && inputs->config->exclusive) {
 		rc = exclusive_open(&exclusive, rules, input->netif.name, input->netif.index);

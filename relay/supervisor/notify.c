@@ -27,7 +27,9 @@ static int send_to(const char *path, const char *text)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+	/* a manager that does not read is not waited for */
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+		   (const struct sockaddr *)&address,
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
 		rc = -errno;
 	close(fd);
@@ -36,6 +38,7 @@ static int send_to(const char *path, const char *text)
 
 void notify(const char *format, ...)
 {
+	static struct log_limit complaints;
 	const char *path = getenv("NOTIFY_SOCKET");
 	char text[256];
 	va_list args;
@@ -48,6 +51,7 @@ void notify(const char *format, ...)
 	va_end(args);
 	rc = send_to(path, text);
 	if (rc < 0)
-		log_warning("Supervisor", "cannot tell the service manager at %s: %s", path,
-			    strerror(-rc));
+		log_limited(&complaints, LEVEL_WARNING, "Supervisor",
+			    "cannot tell the service manager at %s: %s", path,
+			    rc == -EAGAIN ? "it does not take what it is told" : strerror(-rc));
 }

@@ -2,6 +2,7 @@
 /* outputs: see outputs.h. */
 #include "supervisor/outputs.h"
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "supervisor/deferred_close.h"
 #include "supervisor/refusal.h"
 #include "supervisor/sockets.h"
@@ -79,8 +80,10 @@ static const char *hint(const struct rule_output *key, int error)
 	case ENETUNREACH:
 	case ENETDOWN:
 		return "; set it up: ip link set INTERFACE up";
+	case EACCES:
+		return "; its route is prohibited: ip route get ADDRESS";
 	default:
-		return "";
+		return reason_of_shortage(-error);
 	}
 }
 

@@ -4,6 +4,8 @@
  * and carries the path of where it is ($.rules[0].outputs[1].port) so that a refusal can name it.
  */
 #include "supervisor/rulefile.h"
+#include "common/json_file.h"
+#include "common/printable.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -408,39 +410,13 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 	return 0;
 }
 
-/* Bytes of the printable character at `c`: ASCII or well-formed UTF-8; 0 if there is none. */
-static int character_bytes(const unsigned char *c)
-{
-	int bytes = *c < 0x80 ? 1 : *c < 0xc0 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
-
-	if (iscntrl(*c) || (c[0] == 0xc2 && c[1] < 0xa0)) /* C0 and C1 controls */
-		return 0;
-	for (int i = 1; i < bytes; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	return bytes;
-}
-
-/* A message quotes the file, which must not forge log lines or drive a terminal; where a quotation
- * was cut, half a character may be left. */
-static void make_printable(char *text)
-{
-	while (*text) {
-		int bytes = character_bytes((const unsigned char *)text);
-
-		if (bytes == 0)
-			*text = '?';
-		text += bytes ? bytes : 1;
-	}
-}
-
 static int build(struct reader *r, json_t *document, struct rules *rules)
 {
 	int rc = read_document(r, document, rules);
 
 	if (rc < 0) {
 		rules_free(rules);
-		make_printable(r->error);
+		printable_make(r->error);
 	}
 	return rc;
 }
@@ -460,7 +436,7 @@ static int build_parsed(const char *name, json_t *document, const json_error_t *
 	} else {
 		snprintf(error, RULEFILE_ERROR_BYTES, "%s:%d:%d: not valid JSON: %s", name,
 			 json_error->line, json_error->column, json_error->text);
-		make_printable(error);
+		printable_make(error);
 	}
 	return rc;
 }
@@ -478,24 +454,15 @@ int rulefile_load(const char *path, rulefile_interface_exists exists, void *cont
 		  struct rules *rules, char error[RULEFILE_ERROR_BYTES])
 {
 	json_error_t json_error;
-	FILE *file = fopen(path, "re");
-	json_t *document = NULL;
-	int rc = 0;
+	int rc;
+	json_t *document = json_file_read(path, JSON_REJECT_DUPLICATES, &json_error, &rc);
 
 	*rules = (struct rules){0};
-	if (file)
-		document = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
-	if (!file || ferror(file)) { /* a folder, for one, can be opened but not read */
-		rc = -errno;
-		snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot read the rule file: %s", path,
-			 strerror(-rc));
-		json_decref(document);
-	}
-	if (file)
-		fclose(file);
-	if (rc < 0)
-		return rc;
-	return build_parsed(path, document, &json_error, exists, context, rules, error);
+	if (rc == 0)
+		return build_parsed(path, document, &json_error, exists, context, rules, error);
+	snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot read the rule file: %s", path,
+		 json_file_reason(rc));
+	return rc;
 }
 
 int rulefile_parse(const char *name, const char *text, size_t length,

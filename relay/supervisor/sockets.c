@@ -246,8 +246,10 @@ uint64_t sockets_take_drops(int fd)
 
 /* ------------------------------------------------------------------------- outputs */
 
+/* Said once a minute: the cause is one setting of the host, there may be thousands of outputs. */
 static void set_send_buffer(int fd, const char *interface, uint64_t wanted)
 {
+	static struct log_limit warnings = {.lines = 1, .seconds = 60};
 	int value = (int)wanted, got = 0;
 	socklen_t size = sizeof(got);
 
@@ -257,7 +259,7 @@ static void set_send_buffer(int fd, const char *interface, uint64_t wanted)
 	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &size);
 	/* the kernel doubles what it was asked for, to allow for its own overhead */
 	if (got / 2 < value)
-		log_warning("Egress",
+		log_limited(&warnings, LEVEL_WARNING, "Egress",
 			    "SO_SNDBUF on %s is %d bytes instead of %d; raise net.core.wmem_max",
 			    interface, got / 2, value);
 }
@@ -306,13 +308,15 @@ static int set_multicast_options(int fd, const struct rule_output *key, const st
 	return 0;
 }
 
-/* The route is looked up on this interface only, as the rule says. */
+/* The route is looked up on this interface only, as the rule says. The address may be the broadcast
+ * address of its network, which a socket has to be allowed to send to. */
 static int set_unicast_options(int fd, const struct rule_output *key)
 {
-	const int ttl = socket_ttl(key);
+	const int ttl = socket_ttl(key), on = 1;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, key->to.interface,
 		       (socklen_t)strlen(key->to.interface)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)) < 0)
 		return -errno;
 	return 0;

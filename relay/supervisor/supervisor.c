@@ -5,6 +5,7 @@
  */
 #include "supervisor/supervisor.h"
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "common/log.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/notify.h"
@@ -105,8 +106,8 @@ static void restart_workers(struct supervisor *supervisor)
 
 		if (!worker->restart_at_ms || worker->restart_at_ms > now_ms())
 			continue;
-		log_info("Supervisor", "starting worker %u again (restart %u)", i,
-			 worker->restarts);
+		log_limited(&workers->starts, LEVEL_INFO, "Supervisor",
+			    "starting worker %u again (restart %u)", i, worker->restarts);
 		if (workers_start(workers, worker) < 0)
 			worker->restart_at_ms = now_ms() + STOP_MS;
 		else
@@ -203,6 +204,8 @@ int supervisor_start(struct supervisor *supervisor, struct rules *rules,
 	int rc = capabilities_limit(supervisor->config);
 
 	supervisor->calls = *calls;
+	if (rc == 0)
+		rc = log_output_start(&supervisor->log, workers);
 	for (unsigned i = 0; i < workers->count && rc == 0; i++)
 		rc = workers_start(workers, &workers->worker[i]);
 	if (rc < 0)
@@ -288,8 +291,8 @@ static int open_events(struct supervisor *supervisor)
 	supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	rc = supervisor->signal_fd < 0 ? -errno : netif_monitor_open();
 	if (rc < 0) {
-		log_error("Supervisor", "cannot listen for signals and interface changes: %s",
-			  strerror(-rc));
+		log_error("Supervisor", "cannot listen for signals and interface changes: %s%s",
+			  strerror(-rc), reason_of_shortage(rc));
 		return rc;
 	}
 	supervisor->monitor_fd = rc;
@@ -306,6 +309,7 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 		.provision.plan_fd = -1,
 		.signal_fd = -1,
 		.monitor_fd = -1,
+		.log.pump.out = -1,
 		.fds = calloc(FDS_MAX, sizeof(struct pollfd)),
 		.open_fds = calloc(FDS_MAX, sizeof(struct pollfd)),
 	};
@@ -315,7 +319,9 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 		return -ENOMEM;
 	}
 	raise_file_limit();
-	rc = open_events(supervisor);
+	rc = log_output_open(&supervisor->log);
+	if (rc == 0)
+		rc = open_events(supervisor);
 	if (rc == 0)
 		rc = workers_init(&supervisor->workers, config);
 	if (rc == 0)
@@ -328,6 +334,7 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 void supervisor_exit(struct supervisor *supervisor)
 {
 	provision_exit(&supervisor->provision);
+	log_output_close(&supervisor->log);
 	workers_exit(&supervisor->workers);
 	interfaces_exit(&supervisor->interfaces);
 	free(supervisor->fds);

@@ -12,6 +12,7 @@
 
 #include "supervisor/config.h"
 #include "supervisor/interfaces.h"
+#include "supervisor/log_output.h"
 #include "supervisor/provision.h"
 #include "supervisor/workers.h"
 
@@ -50,6 +51,7 @@ struct supervisor {
 	/* signals, interfaces, workers, those of calls; and those that are open */
 	struct pollfd *fds, *open_fds;
 	bool stop; /* asked to */
+	struct log_output log;
 };
 
 /* Ready for signals, memory for workers; nothing runs. 0; or a negative errno after one line in the

@@ -2,6 +2,7 @@
 /* workers: see workers.h. */
 #include "supervisor/workers.h"
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -20,7 +21,8 @@
 enum {
 	BACKOFF_FIRST_MS = 10,
 	BACKOFF_MAX_MS = 5000,
-	STABLE_MS = 10000, /* one that lived that long starts anew without back-off */
+	LINES_A_MINUTE = 20, /* about workers that die, again and again */
+	STABLE_MS = 10000,   /* one that lived that long starts anew without back-off */
 	/* A channel holds some thousand messages, hundreds without CAP_NET_ADMIN, and a worker that
 	 * has just been started is sent all outputs: it has that long to make room for the next. */
 	SEND_PATIENCE_MS = 2000,
@@ -40,6 +42,7 @@ static bool yield_to_workers(void)
 int workers_init(struct workers *workers, const struct config *config)
 {
 	workers->config = config;
+	workers->deaths = workers->starts = (struct log_limit){LINES_A_MINUTE, 60};
 	workers->yielding = yield_to_workers();
 	workers->worker = calloc(config->num_workers, sizeof(*workers->worker));
 	if (!workers->worker) {
@@ -56,8 +59,8 @@ int workers_init(struct workers *workers, const struct config *config)
 		if (worker->shared_fd < 0) {
 			int rc = worker->shared_fd;
 
-			log_error("Supervisor", "cannot make shared memory for a worker: %s",
-				  strerror(-rc));
+			log_error("Supervisor", "cannot make shared memory for worker %u: %s%s", i,
+				  strerror(-rc), reason_of_shortage(rc));
 			return rc;
 		}
 		workers->count++;
@@ -131,7 +134,9 @@ int workers_start(struct workers *workers, struct worker_handle *worker)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
 		int rc = -errno;
 
-		log_error("Supervisor", "cannot make a channel: %s", strerror(-rc));
+		log_limited(&workers->deaths, LEVEL_ERROR, "Supervisor",
+			    "cannot make a channel for worker %u: %s%s", worker->index,
+			    strerror(-rc), reason_of_shortage(rc));
 		return rc;
 	}
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
@@ -144,7 +149,9 @@ int workers_start(struct workers *workers, struct worker_handle *worker)
 
 		worker->pid = 0;
 		close(pair[0]);
-		log_error("Supervisor", "cannot start a worker: %s", strerror(-rc));
+		log_limited(&workers->deaths, LEVEL_ERROR, "Supervisor",
+			    "cannot start worker %u: %s%s", worker->index, strerror(-rc),
+			    reason_of_shortage(rc));
 		return rc;
 	}
 	worker->channel = pair[0];
@@ -220,20 +227,22 @@ void workers_receive(struct worker_handle *worker)
 		give_up(worker);
 }
 
-static void log_death(const struct worker_handle *worker, int status)
+static void log_death(struct workers *workers, const struct worker_handle *worker, int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("Supervisor", "worker %u was killed by signal %d (%s)%s", worker->index,
-			  WTERMSIG(status), strsignal(WTERMSIG(status)),
-			  WTERMSIG(status) == SIGSYS ? ": its sandbox does not allow what it called"
-						     : "");
+		log_limited(&workers->deaths, LEVEL_ERROR, "Supervisor",
+			    "worker %u was killed by signal %d (%s)%s", worker->index,
+			    WTERMSIG(status), strsignal(WTERMSIG(status)),
+			    WTERMSIG(status) == SIGSYS
+				    ? ": its sandbox does not allow what it called"
+				    : "");
 	else
-		log_error("Supervisor", "worker %u ended with status %d", worker->index,
-			  WEXITSTATUS(status));
+		log_limited(&workers->deaths, LEVEL_ERROR, "Supervisor",
+			    "worker %u ended with status %d", worker->index, WEXITSTATUS(status));
 }
 
-static void note_end(struct worker_handle *worker, int status, const struct rusage *usage,
-		     bool stopping)
+static void note_end(struct workers *workers, struct worker_handle *worker, int status,
+		     const struct rusage *usage, bool stopping)
 {
 	const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
 	int64_t now = worker->clock_ms(), pause = BACKOFF_FIRST_MS;
@@ -246,7 +255,7 @@ static void note_end(struct worker_handle *worker, int status, const struct rusa
 				 (uint64_t)(user->tv_usec + system->tv_usec) * 1000U;
 	if (stopping && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
-	log_death(worker, status);
+	log_death(workers, worker, status);
 	if (stopping)
 		return;
 	worker->failures = now - worker->started_ms < STABLE_MS ? worker->failures + 1 : 1;
@@ -265,7 +274,7 @@ void workers_reap(struct workers *workers, bool stopping)
 	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
 		for (unsigned i = 0; i < workers->count; i++)
 			if (workers->worker[i].pid == pid)
-				note_end(&workers->worker[i], status, &usage, stopping);
+				note_end(workers, &workers->worker[i], status, &usage, stopping);
 }
 
 int64_t workers_restart_due_ms(const struct workers *workers)

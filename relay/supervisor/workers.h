@@ -35,7 +35,8 @@ struct workers {
 	const struct config *config;
 	struct worker_handle *worker; /* [count] */
 	unsigned count;
-	bool yielding; /* the supervisor gives way to workers on its core */
+	struct log_limit deaths, starts; /* said of all of them */
+	bool yielding;			 /* the supervisor gives way to workers on its core */
 };
 
 /* Shared memory for config->num_workers workers; starts none. The calling process, the supervisor,

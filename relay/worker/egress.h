@@ -13,8 +13,9 @@
 #ifndef EGRESS_H
 #define EGRESS_H
 
-#include "contract/settings.h"
 #include "contract/counters.h"
+#include "contract/settings.h"
+#include "worker/egress_notes.h"
 #include "worker/send_op.h"
 
 #include <liburing.h>
@@ -31,11 +32,10 @@ struct output {
 	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
 	uint32_t gso_proven;	 /* the largest packets that the kernel has segmented */
 	bool gso_on_trial;	 /* a GSO send of larger ones is under way */
-	bool gso_refused;	 /* it has been logged that the kernel refused a GSO send */
 	uint16_t marks;		 /* of each packet, what it takes over: MARKS_TTL, MARKS_DSCP */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */
 	struct output_counters *counters;
-	uint32_t logged_s[CAUSE_COUNT]; /* when it was last logged that sends fail; 0: never */
+	struct egress_notes *notes; /* of its interface; NULL: nothing is said of it */
 };
 
 /* Drops a hold once its send is over: directly, or by way of another thread. */

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: MIT
 /* egress_account: every packet handed to egress is counted once more: as sent, or by why it failed.
  */
+#include "common/errno_reason.h"
 #include "common/log.h"
 #include "worker/egress_parts.h"
 
-#include <string.h>
-#include <time.h>
-
-enum { LOG_AGAIN_S = 60 }; /* that sends of an output fail, by cause */
-
-/* Rarely: what traffic, or an interface for hours, can cause must not fill the log. */
+/* What traffic, or an interface for hours, can cause must not fill the log. */
 static void log_failure(struct output *output, int error)
 {
-	uint32_t *logged_s = &output->logged_s[send_cause(error)];
-	struct timespec now;
+	enum send_cause cause = send_cause(error);
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (*logged_s && now.tv_sec - *logged_s < LOG_AGAIN_S)
-		return;
-	*logged_s = (uint32_t)now.tv_sec + !now.tv_sec;
-	log_warning("Egress", "sends through %s fail: %s (%s); their packets are counted",
-		    output->interface, send_cause_name[send_cause(error)], strerror(error));
+	if (output->notes)
+		log_limited(&output->notes->failed[cause], LEVEL_WARNING, "Egress",
+			    "sends through %s fail: %s (%s); their packets are counted",
+			    output->interface, send_cause_name[cause], reason_of_send(error));
 }
 
 void egress_count_errors(struct egress *egress, struct output *output, int error, unsigned packets)

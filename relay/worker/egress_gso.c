@@ -59,12 +59,11 @@ void egress_gso_resend(struct egress *egress, struct send_op *op)
 
 	if (egress->gso == GSO_AUTO && output->gso_limit >= op->segment_bytes)
 		output->gso_limit = op->result == -EIO ? 0 : op->segment_bytes - 1;
-	if (!output->gso_refused)
-		log_warning(
-			"Egress",
+	if (output->notes)
+		log_limited(
+			&output->notes->gso_refused, LEVEL_WARNING, "Egress",
 			"%s refuses UDP_SEGMENT for %u-byte packets (%s); sending them one by one",
 			output->interface, op->segment_bytes, strerror(-op->result));
-	output->gso_refused = true;
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
 	for (unsigned i = 0; i < op->parts; i++) {
 		const uint8_t *payload = op->iov[i].iov_base;

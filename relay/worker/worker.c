@@ -41,6 +41,7 @@ struct worker {
 	struct input inputs[INPUTS_MAX]; /* by their numbers */
 	unsigned num_inputs;		 /* highest index in use, plus one */
 	struct output outputs[OUTPUTS_MAX];
+	struct egress_notes notes[OUTPUTS_MAX];
 	struct forwarder forwarder;
 	struct reassembly reassembly;
 	struct egress egress;	      /* unified thread model */
@@ -155,6 +156,8 @@ static void output_close(struct worker *worker, unsigned index)
 	if (output->fd >= 0)
 		close(output->fd);
 	output->fd = -1;
+	egress_notes_put(output->notes);
+	output->notes = NULL;
 }
 
 static void output_open(struct worker *worker, const struct message *message, int fd)
@@ -172,6 +175,7 @@ static void output_open(struct worker *worker, const struct message *message, in
 		.marks = (message->output.decrement_ttl ? MARKS_TTL : 0) |
 			 (message->output.keep_dscp ? MARKS_DSCP : 0),
 		.counters = &worker->shared->outputs[message->index],
+		.notes = egress_notes_get(worker->notes, message->output.interface),
 	};
 	if (message->output.fresh)
 		memset(output->counters, 0, sizeof(*output->counters));
@@ -443,8 +447,10 @@ static int receive_setup(struct worker *worker)
 	worker->settings = message.settings;
 	worker->shared = shared_map(passed);
 	rc = worker->shared ? 0 : -errno;
-	if (rc == 0)
+	if (rc == 0) {
 		log_use_levels(&worker->shared->levels);
+		log_count_lost(&worker->shared->lines_lost);
+	}
 	close(passed);
 	return rc;
 }

@@ -1,6 +1,7 @@
 """waivers.py: which losses pass for a time; and in compare.py, what a verdict becomes."""
 
 import json
+import os
 import tempfile
 import unittest
 from datetime import date, timedelta
@@ -72,6 +73,11 @@ class Files(Scratch):
                 self.file.write_text(text)
                 with self.assertRaisesRegex(Faulty, words):
                     waivers.load(self.file)
+
+    def test_a_fifo_is_not_waited_for(self):
+        os.mkfifo(self.file)
+        with self.assertRaisesRegex(Faulty, "cannot be read: .*not a file"):
+            waivers.load(self.file)
 
 
 class Judging(unittest.TestCase):

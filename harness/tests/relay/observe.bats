@@ -490,9 +490,9 @@ print("served")'
 
 # ---- unicast ------------------------------------------------------------------------------------
 
-@test "unicast in and unicast out: every byte as it was, between multicast and unicast in all ways" {
+@test "unicast in and unicast or broadcast out: every byte as it was, between multicast and those in all ways" {
 	local way from to
-	for way in "10.77.1.2 10.77.2.2" "10.77.1.2 $GROUP_OUT" "$GROUP_IN 10.77.2.2"; do
+	for way in "10.77.1.2 10.77.2.2" "10.77.1.2 $GROUP_OUT" "$GROUP_IN 10.77.2.2" "$GROUP_IN 10.77.2.255"; do
 		read -r from to <<<"$way"
 		printf 'from %s to %s\n' "$from" "$to"
 		relay_start "$(rule one "in0:$from:5000" "out0:$to:6000:7")"

@@ -116,6 +116,10 @@ refuses_edited() {
 	refuses 1 "$WORK: .*(directory|JSON)" --config "$WORK"
 	refuses 1 '/dev/null.*JSON' --config /dev/null
 	refuses 1 '/dev/zero.*JSON' --config /dev/zero
+	mkfifo "$WORK/fifo"
+	FILES=$(files)
+	refuses 1 "^\[ERROR:Config\] $WORK/fifo: cannot read the rule file: it is not a file, and nobody at its other end" \
+		--config "$WORK/fifo"
 }
 
 @test "a rule file that is not JSON: line and column" {
@@ -174,6 +178,19 @@ refuses_edited() {
 	refuses 1 "^\[ERROR:Stats\] cannot write $WORK/no/: " --config "$WORK/rules.json" --stats-file "$WORK/no/"
 	refuses 1 "^\[ERROR:Stats\] cannot write $WORK: Is a directory" --config "$WORK/rules.json" --stats-file "$WORK"
 	refuses 1 "^\[ERROR:Stats\] cannot write $WORK: Is a directory" --config "$WORK/rules.json" --stats-series "$WORK"
+}
+
+@test "statistics in the place of a symbolic link or a FIFO, which anybody may have put there" {
+	local option
+	ln -s other "$WORK/link"
+	mkfifo "$WORK/fifo"
+	FILES=$(files)
+	for option in --stats-file --stats-series; do
+		refuses 1 "^\[ERROR:Stats\] cannot write $WORK/link: it is a symbolic link, .*; name a file in a writable folder$" \
+			--config "$WORK/rules.json" "$option" "$WORK/link"
+		refuses 1 "^\[ERROR:Stats\] cannot write $WORK/fifo: it is a FIFO or a socket, not a file; name a file" \
+			--config "$WORK/rules.json" "$option" "$WORK/fifo"
+	done
 }
 
 @test "without privileges" {

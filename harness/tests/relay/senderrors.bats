@@ -118,6 +118,27 @@ refuses() {
 	assert_errors 200 "$1"
 }
 
+# ---- what is said ------------------------------------------------------------------------------
+
+@test "an interface with many outputs: its failing sends are said once for each cause" {
+	local i outputs=()
+	for i in {1..40}; do
+		outputs+=("out1:239.255.3.$i:6000")
+	done
+	relay_start "$(rule many "$IN" "out0:$GROUP_OUT:6000" "${outputs[@]}")"
+	receive_start sink0
+	ip_at r1 link set out1 down
+	relay_burst --size 1000 --count 50 --verify
+	eventually relay_counts egress_errors 2000
+	receive_end sink0
+	assert_intact sink0 50
+	relay_stop
+	run grep -oE 'sends through out1 fail: [A-Z]+' "$WORK/relay.log"
+	assert_success
+	assert_equal "$(sort -u <<<"$output")" "$(sort <<<"$output")"
+	assert_ledger_closed
+}
+
 # ---- EPERM --------------------------------------------------------------------------------------
 
 # The shell's own cgroup, and with it that of the relay that it starts.

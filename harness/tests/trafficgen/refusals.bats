@@ -126,6 +126,19 @@ mount_small() {
 	assert_equal "$(tx_packets gen out0)" "$before"
 }
 
+@test "a report in the place of a symbolic link or a FIFO is refused" {
+	local before name
+	before=$(tx_packets gen out0)
+	ln -s other "$WORK/link"
+	mkfifo "$WORK/fifo"
+	for name in link fifo; do
+		run --separate-stderr -1 at gen "$TRAFFICGEN" "${SEND[@]}" --count 1 --json "$WORK/$name"
+		assert_one_line "^trafficgen send: cannot write the report $WORK/$name: it is a (symbolic link|FIFO)"
+	done
+	[[ ! -e $WORK/other ]] || fail "the link was followed"
+	assert_equal "$(tx_packets gen out0)" "$before"
+}
+
 @test "a disk that is full at the end: one line, exit status 1, the summary is printed" {
 	mount_small
 	run --separate-stderr -1 at gen "$TRAFFICGEN" "${SEND[@]}" --count 5 --json "$WORK/small/send.json"

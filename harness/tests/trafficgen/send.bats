@@ -307,11 +307,9 @@ udp_received() {
 	mknod "$WORK/null" c 1 3
 	send --size 100 --count 5 --json "$WORK/null"
 	assert_equal "$(stat -c '%F' "$WORK/null")" 'character special file'
-	ln -s /proc/self/fd/1 "$WORK/stdout"
 	run --separate-stderr at gen "$TRAFFICGEN" send --interface 10.77.1.1 --group "$GROUP_IN" \
-		--port 5000 --rate 1000 --count 5 --quiet --json "$WORK/stdout"
+		--port 5000 --rate 1000 --count 5 --quiet --json /dev/stdout
 	assert_success
 	assert_output --partial '"packets_sent": 5,'
 	assert_output --partial 'Total packets sent: 5'
-	[[ -L $WORK/stdout ]]
 }

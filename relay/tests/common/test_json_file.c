@@ -184,21 +184,160 @@ static void test_full_disk_at_close(void **state)
 	json_decref(value);
 }
 
-/* The file that a link names is replaced; the link stays. */
+/* Writing, appending and the check before them. */
+static void assert_refused(int rc)
+{
+	assert_int_equal(json_file_write(path, small), rc);
+	assert_int_equal(json_file_append(path, small), rc);
+	assert_int_equal(json_file_check(path), rc);
+}
+
+/* Whoever may write to the folder may have put it there. */
 static void test_symbolic_link(void **state)
 {
-	char link[128], target[128];
+	char other[128], target[128];
 
 	(void)state;
-	snprintf(link, sizeof(link), "%s/link", folder);
-	assert_int_equal(symlink("stats.json", link), 0);
+	snprintf(other, sizeof(other), "%s/other", folder);
+	assert_int_equal(symlink("other", path), 0);
+	assert_refused(-ELOOP); /* to nothing */
+	assert_int_equal(access(other, F_OK), -1);
+	assert_int_equal(json_file_write(other, small), 0);
+	assert_refused(-ELOOP);
+	assert_non_null(strstr(json_file_reason(-ELOOP), "symbolic link"));
+	assert_int_equal(readlink(path, target, sizeof(target)), strlen("other"));
+	unlink(other);
+}
+
+/* At the name that the file has until it is complete. */
+static void test_planted_temporary(void **state)
+{
+	char planted[128], other[128];
+
+	(void)state;
+	snprintf(planted, sizeof(planted), "%s.tmp.%d", path, (int)getpid());
+	snprintf(other, sizeof(other), "%s/other", folder);
+	assert_int_equal(symlink("other", planted), 0);
+	assert_int_equal(json_file_check(path), 0);
+	assert_int_equal(symlink("other", planted), 0);
 	assert_int_equal(json_file_write(path, small), 0);
-	assert_int_equal(json_file_check(link), 0);
-	assert_int_equal(json_file_write(link, small), 0);
+	assert_int_equal(mkfifo(planted, 0666), 0);
+	assert_int_equal(json_file_write(path, small), 0);
 	assert_answer(42);
-	assert_int_equal(files_in_folder(), 2);
-	assert_int_equal(readlink(link, target, sizeof(target)), strlen("stats.json"));
-	unlink(link);
+	assert_int_equal(access(other, F_OK), -1);
+	assert_int_equal(files_in_folder(), 1);
+}
+
+/* Not waited for, whether anybody is at its other end or not. */
+static void test_fifo(void **state)
+{
+	int reader;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_refused(-ENXIO);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	assert_refused(-ENXIO);
+	assert_non_null(strstr(json_file_reason(-ENXIO), "FIFO"));
+	close(reader);
+}
+
+/* What /dev/stdout and the like are: here a pipe. */
+static void test_open_descriptor(void **state)
+{
+	const char *expected = "{\n \"answer\": 42\n}\n{\"answer\":42}\n";
+	char name[64], text[64] = "", byte = 'x';
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	snprintf(name, sizeof(name), "/dev/fd/%d", ends[1]);
+	assert_int_equal(json_file_check(name), 0);
+	assert_int_equal(json_file_write(name, small), 0);
+	assert_int_equal(json_file_append(name, small), 0);
+	assert_int_equal(read(ends[0], text, sizeof(text) - 1), strlen(expected));
+	assert_string_equal(text, expected);
+	/* full, and nobody reads */
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(ends[1], &byte, 1) == 1)
+		;
+	assert_int_equal(json_file_write(name, small), -ETIMEDOUT);
+	assert_int_equal(json_file_append(name, small), -ETIMEDOUT);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_append(void **state)
+{
+	char text[64] = "";
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(json_file_append(path, small), 0);
+	assert_int_equal(json_file_append(path, small), 0);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	assert_string_equal(text, "{\"answer\":42}\n{\"answer\":42}\n");
+}
+
+static void write_text(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void test_read(void **state)
+{
+	json_error_t error;
+	json_t *found;
+	int rc;
+
+	(void)state;
+	assert_null(json_file_read(path, 0, &error, &rc));
+	assert_int_equal(rc, -ENOENT);
+	assert_null(json_file_read(folder, 0, &error, &rc));
+	assert_int_equal(rc, -EISDIR);
+	write_text("{\"answer\":\n 42}");
+	found = json_file_read(path, 0, &error, &rc);
+	assert_int_equal(rc, 0);
+	assert_true(json_equal(found, small));
+	json_decref(found);
+	write_text("{\"answer\":\n oops}");
+	assert_null(json_file_read(path, 0, &error, &rc));
+	assert_int_equal(rc, 0);
+	assert_int_equal(error.line, 2);
+}
+
+/* A pipe that has it is read, one that nobody writes to is not waited for. */
+static void test_read_pipe(void **state)
+{
+	const char *text = "{\"answer\":42}";
+	json_error_t error;
+	char name[64];
+	int ends[2], rc;
+	json_t *found;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_null(json_file_read(path, 0, &error, &rc));
+	assert_int_equal(rc, -ETIMEDOUT);
+	assert_int_equal(pipe(ends), 0);
+	snprintf(name, sizeof(name), "/dev/fd/%d", ends[0]);
+	assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
+	assert_null(json_file_read(name, 0, &error, &rc)); /* there may be more */
+	assert_int_equal(rc, -ETIMEDOUT);
+	assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
+	close(ends[1]);
+	found = json_file_read(name, 0, &error, &rc);
+	assert_int_equal(rc, 0);
+	assert_true(json_equal(found, small));
+	json_decref(found);
+	close(ends[0]);
 }
 
 /* What is no regular file is written to as it is, and never removed. */
@@ -264,12 +403,24 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_file),	     TEST(test_replaced_whole),
-		TEST(test_no_such_folder),   TEST(test_unwritable_folder),
-		TEST(test_full_disk),	     TEST(test_full_disk_at_close),
-		TEST(test_symbolic_link),    TEST(test_devices),
-		TEST(test_path_is_a_folder), TEST(test_path_too_long),
-		TEST(test_not_a_document),   TEST(test_check),
+		TEST(test_new_file),
+		TEST(test_replaced_whole),
+		TEST(test_no_such_folder),
+		TEST(test_unwritable_folder),
+		TEST(test_full_disk),
+		TEST(test_full_disk_at_close),
+		TEST(test_symbolic_link),
+		TEST(test_planted_temporary),
+		TEST(test_fifo),
+		TEST(test_open_descriptor),
+		TEST(test_append),
+		TEST(test_read),
+		TEST(test_read_pipe),
+		TEST(test_devices),
+		TEST(test_path_is_a_folder),
+		TEST(test_path_too_long),
+		TEST(test_not_a_document),
+		TEST(test_check),
 	};
 
 	return cmocka_run_group_tests_name("json_file", tests, NULL, NULL);

@@ -274,7 +274,9 @@ static void test_output_half_open(void **state)
 	setrlimit(RLIMIT_NOFILE, &before);
 	workers.count = WORKERS;
 	assert_int_equal(rc, -EMFILE);
-	assert_string_equal(error, "cannot send through lo: Too many open files");
+	assert_string_equal(error,
+			    "cannot send through lo: Too many open files; raise the limit of "
+			    "open files: ulimit -Hn, LimitNOFILE= of the service");
 	assert_int_equal(open_descriptors(), at_rest);
 }
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/* standard_fds: whichever of the three are closed, they are /dev/null afterwards, and what is
+ * opened next is none of them. */
+#include "common/standard_fds.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static bool is_null(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) &&
+	       status.st_rdev == makedev(1, 3);
+}
+
+/* In a child: those whose bits are set are closed, the others something else than /dev/null. */
+static bool holds(unsigned closed)
+{
+	int ends[2], next;
+
+	if (pipe(ends) < 0)
+		return false;
+	for (int fd = 0; fd < 3; fd++)
+		if (closed & 1U << fd)
+			close(fd);
+		else
+			dup2(ends[1], fd);
+	standard_fds_open();
+	for (int fd = 0; fd < 3; fd++)
+		if (is_null(fd) != !!(closed & 1U << fd) || fcntl(fd, F_GETFD) != 0)
+			return false;
+	next = dup(ends[1]);
+	return next == ends[1] + 1; /* nothing else stays open */
+}
+
+static void test_each_of_them(void **state)
+{
+	(void)state;
+	for (unsigned closed = 0; closed < 8; closed++) {
+		int status;
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(holds(closed) ? EXIT_SUCCESS : EXIT_FAILURE);
+		assert_true(child > 0);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), EXIT_SUCCESS);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_of_them),
+	};
+
+	return cmocka_run_group_tests_name("standard_fds", tests, NULL, NULL);
+}
