@@ -71,7 +71,7 @@ static const char *hint(const struct rule_output *key, int error)
 	case EACCES:
 		return key->source_port && key->source_port < IPPORT_RESERVED
 			       ? "; a source_port below 1024 needs CAP_NET_BIND_SERVICE"
-			       : "";
+			       : "; its route is prohibited: ip route get ADDRESS";
 	case EADDRNOTAVAIL:
 		if (key->source.s_addr != INADDR_ANY)
 			return "; the source is no address of it: ip addr add ADDRESS/LEN dev "
@@ -80,8 +80,6 @@ static const char *hint(const struct rule_output *key, int error)
 	case ENETUNREACH:
 	case ENETDOWN:
 		return "; set it up: ip link set INTERFACE up";
-	case EACCES:
-		return "; its route is prohibited: ip route get ADDRESS";
 	default:
 		return reason_of_shortage(-error);
 	}
