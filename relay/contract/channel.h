@@ -40,6 +40,7 @@ struct message {
 			uint32_t slots, slot_bytes; /* of its ring; slots 0: it has none */
 			uint32_t ring;		    /* its number: no other ring had it before */
 			uint32_t frame_bytes;	    /* the longest IP packet, or aggregate */
+			bool bare;		    /* its link is not Ethernet */
 		} input;
 		struct {
 			char interface[IFNAMSIZ];

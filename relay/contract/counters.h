@@ -29,7 +29,7 @@
 	X(drop_truncated,   "packets", "frames longer than a ring slot") \
 	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
 	X(drop_worker_died, "packets", "packets that a worker was working on when it died") \
-	X(drop_no_match,    "packets", "UDP packets that no rule asks for") \
+	X(drop_no_match,    "packets", "UDP packets that no rule asks for; nearly all of these the kernel keeps out") \
 	X(matched,          "packets", "packets that matched a rule") \
 	X(drop_handoff,     "packets", "packets per output lost between the threads: the queue was full (split)") \
 	X(drop_ttl,         "packets", "packets per output that came with a TTL of 1 or 0 and were to leave with one less (\"ttl\": \"decrement\")") \

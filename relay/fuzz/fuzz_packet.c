@@ -4,7 +4,8 @@
  *
  *   bit 0     the kernel vouches for the UDP checksum
  *   bit 1     make the checksums right, which a mutation seldom is
- *   bits 2-7  bytes that the frame had on the wire beyond those captured
+ *   bit 2     of a link that is not Ethernet
+ *   bits 3-7  bytes that the frame had on the wire beyond those captured
  *
  * The frame is copied, so that ASan sees a read beyond its last byte.
  */
@@ -27,11 +28,12 @@ static void put_sum(uint8_t *at, uint32_t sum, const uint8_t *bytes, uint32_t le
 }
 
 /* Where an untagged or tagged packet without surprises has its checksums. */
-static void repair_checksums(uint8_t *frame, uint32_t length)
+static void repair_checksums(uint8_t *frame, uint32_t length, bool bare)
 {
-	uint32_t ip = 14, header, udp_bytes;
+	uint32_t ip = bare ? 0 : 14, header, udp_bytes;
 
-	while (ip < 22 && ip + 20 <= length && (frame[ip - 2] == 0x81 || frame[ip - 2] == 0x88))
+	while (ip >= 14 && ip < 22 && ip + 20 <= length &&
+	       (frame[ip - 2] == 0x81 || frame[ip - 2] == 0x88))
 		ip += 4;
 	if (ip + 20 > length)
 		return;
@@ -62,15 +64,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(copy, data + 1, size - 1);
 	if (data[0] & 2)
-		repair_checksums(copy, (uint32_t)size - 1);
+		repair_checksums(copy, (uint32_t)size - 1, data[0] & 4);
 	frame = (struct frame){
 		.data = copy,
 		.captured = (uint32_t)size - 1,
-		.original = (uint32_t)size - 1 + (data[0] >> 2),
+		.original = (uint32_t)size - 1 + (data[0] >> 3),
 		.checksum_good = data[0] & 1,
+		.bare = data[0] & 4,
 	};
 	if (packet_parse(&frame, &packet) == PACKET_OK) {
-		if (packet.payload < frame.data + 42 || packet.payload_bytes > 65507 ||
+		if (packet.payload < frame.data + (frame.bare ? 28 : 42) ||
+		    packet.payload_bytes > 65507 ||
 		    packet.payload + packet.payload_bytes > frame.data + frame.captured)
 			abort();
 		for (uint32_t i = 0; i < packet.payload_bytes; i++)

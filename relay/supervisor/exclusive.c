@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * exclusive: see exclusive.h. The program is assembled by hand: twenty instructions do not warrant
+ * exclusive: see exclusive.h. The program is assembled by hand: forty instructions do not warrant
  * a BPF compiler in everybody's build. It uses the LD_ABS loads, which end the program with 0
  * (TC_ACT_OK, go on) by themselves where a frame is too short.
  */
@@ -8,9 +8,11 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <asm/byteorder.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,8 +21,12 @@ enum {
 	ATTACH_TCX_INGRESS = 46, /* BPF_TCX_INGRESS, not yet in the headers of Linux 6.1 */
 	TCX_NEXT = -1,
 	TCX_DROP = 2,
+	SKB_PROTOCOL = offsetof(struct __sk_buff, protocol), /* network order */
 	SKB_VLAN_PRESENT = offsetof(struct __sk_buff, vlan_present),
+	SKB_VLAN_TCI = offsetof(struct __sk_buff, vlan_tci),
+	VLAN_BITS = 0x0fff,
 	KEY_ON_STACK = -8,
+	TO_NEXT = 0x7fff, /* a jump to where the packet is left to others, until that is known */
 };
 
 struct key {
@@ -29,51 +35,98 @@ struct key {
 
 /* clang-format off */
 #define LOAD(size, offset)    {.code = BPF_LD | (size) | BPF_ABS, .imm = (offset)}
+#define LOAD_AT(size, reg, o) {.code = BPF_LD | (size) | BPF_IND, .src_reg = (reg), .imm = (o)}
 #define COPY(dst, src)        {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = (dst), .src_reg = (src)}
-#define SET(dst, value)       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = (dst), .imm = (value)}
-#define ADD(dst, value)       {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = (dst), .imm = (value)}
+#define PLUS(dst, src)        {.code = BPF_ALU64 | BPF_ADD | BPF_X, .dst_reg = (dst), .src_reg = (src)}
+#define SET(dst, value)       ALU(BPF_MOV, dst, value)
+#define ALU(op, dst, value)   {.code = BPF_ALU64 | (op) | BPF_K, .dst_reg = (dst), .imm = (value)}
 #define FIELD(dst, src, o)    {.code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = (dst), .src_reg = (src), .off = (o)}
 #define STORE(o, src)         {.code = BPF_STX | BPF_W | BPF_MEM, .dst_reg = BPF_REG_10, .src_reg = (src), .off = (o)}
 #define JUMP(op, value, o)    {.code = BPF_JMP | (op) | BPF_K, .dst_reg = BPF_REG_0, .imm = (value), .off = (o)}
 #define CALL(function)        {.code = BPF_JMP | BPF_CALL, .imm = (function)}
 #define EXIT                  {.code = BPF_JMP | BPF_EXIT}
 
-static int load_program(int map_fd)
-{
-	const struct bpf_insn program[] = {
-		/*  0 */ COPY(BPF_REG_6, BPF_REG_1), /* LD_ABS wants the packet in r6 */
-		/*  1 */ FIELD(BPF_REG_0, BPF_REG_6, SKB_VLAN_PRESENT),
-		/*  2 */ JUMP(BPF_JNE, 0, 20), /* a VLAN's packets are another interface's */
-		/*  3 */ LOAD(BPF_H, 12), /* EtherType */
-		/*  4 */ JUMP(BPF_JNE, ETH_P_IP, 18),
-		/*  5 */ LOAD(BPF_B, 14), /* version and header length: no options */
-		/*  6 */ JUMP(BPF_JNE, 0x45, 16),
-		/*  7 */ LOAD(BPF_B, 23), /* protocol */
-		/*  8 */ JUMP(BPF_JNE, IPPROTO_UDP, 14),
-		/*  9 */ LOAD(BPF_H, 20), /* more fragments, fragment offset */
-		/* 10 */ JUMP(BPF_JSET, 0x3fff, 12),
-		/* 11 */ LOAD(BPF_W, 30), /* destination address */
-		/* 12 */ STORE(KEY_ON_STACK, BPF_REG_0),
-		/* 13 */ LOAD(BPF_H, 36), /* destination port */
-		/* 14 */ STORE(KEY_ON_STACK + 4, BPF_REG_0),
-		/* 15 */ COPY(BPF_REG_2, BPF_REG_10),
-		/* 16 */ ADD(BPF_REG_2, KEY_ON_STACK),
-		/* 17, 18: one 64-bit load of the map's address */
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1,
-		 .src_reg = BPF_PSEUDO_MAP_FD, .imm = map_fd},
-		{0},
-		/* 19 */ CALL(BPF_FUNC_map_lookup_elem),
-		/* 20 */ JUMP(BPF_JEQ, 0, 2),
-		/* 21 */ SET(BPF_REG_0, TCX_DROP),
-		/* 22 */ EXIT,
-		/* 23 */ SET(BPF_REG_0, TCX_NEXT),
-		/* 24 */ EXIT,
-	};
+/* Behind priority tags, as in input_filter.c; the kernel keeps the first tag beside the frame. */
+static const struct bpf_insn find_ip_ethernet[] = {
+	/*  0 */ COPY(BPF_REG_6, BPF_REG_1), /* these loads want the packet in r6 */
+	/*  1 */ FIELD(BPF_REG_0, BPF_REG_6, SKB_VLAN_PRESENT),
+	/*  2 */ JUMP(BPF_JEQ, 0, 2),
+	/*  3 */ FIELD(BPF_REG_0, BPF_REG_6, SKB_VLAN_TCI),
+	/*  4 */ JUMP(BPF_JSET, VLAN_BITS, TO_NEXT),
+	/*  5 */ SET(BPF_REG_7, 14),
+	/*  6 */ LOAD(BPF_H, 12),
+	/*  7 */ JUMP(BPF_JEQ, ETH_P_IP, 14),
+	/*  8 */ JUMP(BPF_JEQ, ETH_P_8021Q, 1),
+	/*  9 */ JUMP(BPF_JNE, ETH_P_8021AD, TO_NEXT),
+	/* 10 */ LOAD(BPF_H, 14),
+	/* 11 */ JUMP(BPF_JSET, VLAN_BITS, TO_NEXT),
+	/* 12 */ SET(BPF_REG_7, 18),
+	/* 13 */ LOAD(BPF_H, 16),
+	/* 14 */ JUMP(BPF_JEQ, ETH_P_IP, 7),
+	/* 15 */ JUMP(BPF_JEQ, ETH_P_8021Q, 1),
+	/* 16 */ JUMP(BPF_JNE, ETH_P_8021AD, TO_NEXT),
+	/* 17 */ LOAD(BPF_H, 18),
+	/* 18 */ JUMP(BPF_JSET, VLAN_BITS, TO_NEXT),
+	/* 19 */ SET(BPF_REG_7, 22),
+	/* 20 */ LOAD(BPF_H, 20),
+	/* 21 */ JUMP(BPF_JNE, ETH_P_IP, TO_NEXT),
+};
 
-	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "mcrelay_take", "MIT", program,
-			     sizeof(program) / sizeof(program[0]), NULL);
-}
+/* Whatever comes before it, the kernel knows where it is. */
+static const struct bpf_insn find_ip_bare[] = {
+	COPY(BPF_REG_6, BPF_REG_1),
+	FIELD(BPF_REG_0, BPF_REG_6, SKB_PROTOCOL),
+	JUMP(BPF_JNE, __constant_htons(ETH_P_IP), TO_NEXT),
+	SET(BPF_REG_7, SKF_NET_OFF),
+};
+
+/* Of a datagram in fragments only the first one has the port. The host can make nothing of the
+ * others. */
+static const struct bpf_insn drop_ours[] = {
+	LOAD_AT(BPF_B, BPF_REG_7, 9),
+	JUMP(BPF_JNE, IPPROTO_UDP, TO_NEXT),
+	LOAD_AT(BPF_H, BPF_REG_7, 6),
+	JUMP(BPF_JSET, 0x1fff, TO_NEXT),
+	LOAD_AT(BPF_W, BPF_REG_7, 16),
+	STORE(KEY_ON_STACK, BPF_REG_0),
+	LOAD_AT(BPF_B, BPF_REG_7, 0), /* header length, in words */
+	ALU(BPF_AND, BPF_REG_0, 0x0f),
+	ALU(BPF_LSH, BPF_REG_0, 2),
+	PLUS(BPF_REG_7, BPF_REG_0),
+	LOAD_AT(BPF_H, BPF_REG_7, 2),
+	STORE(KEY_ON_STACK + 4, BPF_REG_0),
+	COPY(BPF_REG_2, BPF_REG_10),
+	ALU(BPF_ADD, BPF_REG_2, KEY_ON_STACK),
+	/* one 64-bit load of the map's address */
+	{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1, .src_reg = BPF_PSEUDO_MAP_FD},
+	{0},
+	CALL(BPF_FUNC_map_lookup_elem),
+	JUMP(BPF_JEQ, 0, TO_NEXT),
+	SET(BPF_REG_0, TCX_DROP),
+	EXIT,
+	SET(BPF_REG_0, TCX_NEXT),
+	EXIT,
+};
 /* clang-format on */
+
+static int load_program(int map_fd, bool bare)
+{
+	enum { OURS = sizeof(drop_ours) / sizeof(drop_ours[0]) };
+	struct bpf_insn program[sizeof(find_ip_ethernet) / sizeof(find_ip_ethernet[0]) + OURS];
+	const size_t find_bytes = bare ? sizeof(find_ip_bare) : sizeof(find_ip_ethernet);
+	const size_t found = find_bytes / sizeof(program[0]), length = found + OURS;
+
+	memcpy(program, bare ? find_ip_bare : find_ip_ethernet, find_bytes);
+	memcpy(&program[found], drop_ours, sizeof(drop_ours));
+	for (size_t i = 0; i < length; i++) {
+		if (program[i].off == TO_NEXT)
+			program[i].off = (int16_t)(length - 2 - 1 - i);
+		if (program[i].src_reg == BPF_PSEUDO_MAP_FD &&
+		    program[i].code == (BPF_LD | BPF_DW | BPF_IMM))
+			program[i].imm = map_fd;
+	}
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "mcrelay_take", "MIT", program, length, NULL);
+}
 
 static int fill_map(int map_fd, const struct rules *rules, const char *interface)
 {
@@ -90,8 +143,8 @@ static int fill_map(int map_fd, const struct rules *rules, const char *interface
 	return 0;
 }
 
-int exclusive_open(struct exclusive *exclusive, const struct rules *rules, const char *interface,
-		   int ifindex)
+int exclusive_open(struct exclusive *exclusive, const struct rules *rules,
+		   const struct netif *netif)
 {
 	int rc;
 
@@ -100,12 +153,13 @@ int exclusive_open(struct exclusive *exclusive, const struct rules *rules, const
 		bpf_map_create(BPF_MAP_TYPE_HASH, "mcrelay_rules", sizeof(struct key),
 			       sizeof(uint8_t), RULES_MAX, NULL);
 	if (rc >= 0)
-		rc = fill_map(exclusive->map_fd, rules, interface);
+		rc = fill_map(exclusive->map_fd, rules, netif->name);
 	if (rc >= 0)
-		rc = exclusive->program_fd = load_program(exclusive->map_fd);
+		rc = exclusive->program_fd =
+			load_program(exclusive->map_fd, netif_frames(netif) == NETIF_BARE);
 	if (rc >= 0)
 		rc = exclusive->link_fd =
-			bpf_link_create(exclusive->program_fd, ifindex,
+			bpf_link_create(exclusive->program_fd, netif->index,
 					(enum bpf_attach_type)ATTACH_TCX_INGRESS, NULL);
 	if (rc >= 0)
 		return 0;

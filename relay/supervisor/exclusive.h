@@ -6,6 +6,7 @@
  * routing and UDP, to find that no socket wants it. That costs the receiving core more than the
  * ring does. With --exclusive a small BPF program on the interface's tcx ingress hook, which comes
  * right behind packet sockets, drops UDP for the (group, port) pairs of the rules; all else passes.
+ * What belongs to the interface at all: see input_filter.h.
  * Its price: no other program of this host receives those pairs on that interface meanwhile.
  *
  * The kernel removes the program when its descriptor is closed, however the relay ends.
@@ -15,14 +16,15 @@
 #define EXCLUSIVE_H
 
 #include "contract/rules.h"
+#include "supervisor/netif.h"
 
 struct exclusive {
 	int map_fd, program_fd, link_fd; /* 0: none */
 };
 
-/* Takes the inputs of those rules that receive on `interface`. 0 or negative errno. */
-int exclusive_open(struct exclusive *exclusive, const struct rules *rules, const char *interface,
-		   int ifindex);
+/* Takes the inputs of those rules that receive on that interface. 0 or negative errno. */
+int exclusive_open(struct exclusive *exclusive, const struct rules *rules,
+		   const struct netif *netif);
 void exclusive_close(struct exclusive *exclusive);
 
 #endif

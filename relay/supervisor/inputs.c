@@ -66,6 +66,16 @@ static int join_fanout(const struct inputs *inputs, const int *fds, unsigned mem
 		       : 0;
 }
 
+static int check_link(const struct provision_input *input, char *error)
+{
+	if (netif_frames(&input->netif) != NETIF_OTHER)
+		return 0;
+	return refusal_explain(error, -EPROTONOSUPPORT,
+			       "cannot receive on %s: its link (type %u) carries neither Ethernet "
+			       "frames nor IP packets",
+			       input->netif.name, input->netif.type);
+}
+
 /* With --gro. */
 static int start_aggregation(struct inputs *inputs, struct provision_input *input, char *error)
 {
@@ -106,17 +116,47 @@ static int open_class(struct inputs *inputs, struct provision_input *input, enum
 	return rc;
 }
 
-/* The sockets have been deaf so far: one that had not joined its group yet would have received what
- * is for others. */
+/* Before the first time, the sockets have been deaf: one that had not joined its group yet would
+ * have received what is for others. */
 static int listen_all(struct inputs *inputs, struct provision_input *input)
 {
 	int rc = 0;
 
 	for (int class = 0; class < FRAME_CLASSES; class ++)
 		for (unsigned i = 0; i < inputs->workers->count && rc == 0; i++)
-			if (input->fds[class][i] >= 0)
-				rc = sockets_listen(input->fds[class][i], input->shapes,
-						    (enum frame_class) class);
+			if (input->fds[class][i] >= 0 && !inputs->quiesced)
+				rc = sockets_listen(input->fds[class][i], &input->netif,
+						    input->shapes, (enum frame_class) class,
+						    &input->keys);
+	return rc;
+}
+
+static void ask_for(struct filter_keys *keys, const struct provision_input *input,
+		    const struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct endpoint *from = &rules->rule[i].input;
+
+		if (strcmp(from->interface, input->netif.name) == 0)
+			filter_keys_add(keys, from->group, from->port);
+	}
+}
+
+/* 0; or negative errno, and all is as before, unless the kernel refuses that, too. */
+static int let_in(struct inputs *inputs, struct provision_input *input,
+		  const struct filter_keys *keys)
+{
+	const struct filter_keys before = input->keys;
+	int rc;
+
+	if (filter_keys_equal(keys, &before))
+		return 0;
+	input->keys = *keys;
+	rc = listen_all(inputs, input);
+	if (rc < 0) {
+		input->keys = before;
+		listen_all(inputs, input);
+	}
 	return rc;
 }
 
@@ -130,7 +170,7 @@ static int open_rings(struct inputs *inputs, int index, char *error)
 	rc = open_class(inputs, input, FRAMES_SMALL);
 	if (rc == 0 && input->shapes[FRAMES_LARGE].slots)
 		rc = open_class(inputs, input, FRAMES_LARGE);
-	if (rc == 0 && !inputs->quiesced)
+	if (rc == 0)
 		rc = listen_all(inputs, input);
 	if (rc == 0)
 		return 0;
@@ -149,6 +189,8 @@ static void input_release(struct inputs *inputs, struct provision_input *input, 
 	if (shared)
 		close_sockets_later(inputs, input);
 	close_sockets(inputs, input);
+	input->keys.count = 0;
+	input->keys.everything = false;
 	input->netif.name[0] = '\0';
 }
 
@@ -165,6 +207,8 @@ int inputs_claim(struct inputs *inputs, const char *interface, char *error)
 	if (rc < 0)
 		refusal_explain(error, rc, "cannot use interface %s: %s", interface, strerror(-rc));
 	else
+		rc = check_link(input, error);
+	if (rc == 0)
 		rc = start_aggregation(inputs, input, error);
 	if (rc == 0)
 		rc = open_rings(inputs, index, error);
@@ -180,6 +224,7 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 {
 	struct membership membership = {0};
 	struct exclusive exclusive = {0};
+	struct filter_keys keys = input->keys;
 	int rc = 0;
 
 	if (input->netif.index == 0) /* it is gone; this is done when it comes back */
@@ -195,7 +240,7 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 					reason_of_shortage(rc));
 	}
 	if (rc == 0 && inputs->config->exclusive) {
-		rc = exclusive_open(&exclusive, rules, input->netif.name, input->netif.index);
+		rc = exclusive_open(&exclusive, rules, &input->netif);
 		if (rc < 0)
 			refusal_explain(
 				error, rc,
@@ -203,7 +248,15 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 				"6.6 and CAP_NET_ADMIN",
 				input->netif.name, strerror(-rc));
 	}
+	ask_for(&keys, input, rules);
+	if (rc == 0) {
+		rc = let_in(inputs, input, &keys);
+		if (rc < 0)
+			refusal_explain(error, rc, "cannot let packets in on %s: %s",
+					input->netif.name, strerror(-rc));
+	}
 	if (rc < 0) {
+		exclusive_close(&exclusive);
 		membership_leave(&membership);
 		return rc;
 	}
@@ -212,6 +265,18 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 	input->exclusive = exclusive;
 	input->membership = membership;
 	return 0;
+}
+
+void input_narrow(struct inputs *inputs, struct provision_input *input, const struct rules *rules)
+{
+	struct filter_keys keys = {0};
+	int rc;
+
+	ask_for(&keys, input, rules);
+	rc = let_in(inputs, input, &keys);
+	if (rc < 0)
+		log_warning("Ingress", "more is let in on %s than rules ask for: %s",
+			    input->netif.name, strerror(-rc));
 }
 
 static void send_class(const struct provision_input *input, struct worker_handle *worker, int index,
@@ -225,6 +290,7 @@ static void send_class(const struct provision_input *input, struct worker_handle
 			  .slots = input->shapes[class].slots,
 			  .slot_bytes = input->shapes[class].slot_bytes,
 			  .ring = input->ring,
+			  .bare = netif_frames(&input->netif) == NETIF_BARE,
 			  .frame_bytes =
 				  input->offload.interface[0] ? UINT16_MAX : input->netif.mtu},
 	};
@@ -298,7 +364,8 @@ static void follow_input(struct inputs *inputs, int index, const struct rules *r
 		input->offload = (struct offload){0};
 	input->netif = now;
 	if (now.index &&
-	    (start_aggregation(inputs, input, error) < 0 || open_rings(inputs, index, error) < 0 ||
+	    (check_link(input, error) < 0 || start_aggregation(inputs, input, error) < 0 ||
+	     open_rings(inputs, index, error) < 0 ||
 	     input_subscribe(inputs, input, rules, error) < 0))
 		log_error("Ingress", "%s", error);
 	for (unsigned w = 0; w < inputs->workers->count; w++)

@@ -5,9 +5,9 @@
  * of all its rules, with --exclusive the program that takes their packets from the host, and with
  * --gro the aggregation of what comes in.
  *
- * An input's number is its index in inputs->input. Its life: inputs_claim, input_subscribe
- * whenever its rules change, inputs_release_unneeded; when its interface changes under it,
- * inputs_follow replaces all of that.
+ * An input's number is its index in inputs->input. Its life: inputs_claim; input_subscribe before
+ * its rules change and input_narrow after; inputs_release_unneeded. When its interface changes
+ * under it, inputs_follow replaces all of that.
  */
 #ifndef INPUTS_H
 #define INPUTS_H
@@ -16,6 +16,7 @@
 #include "supervisor/config.h"
 #include "supervisor/deferred_close.h"
 #include "supervisor/exclusive.h"
+#include "supervisor/input_filter.h"
 #include "supervisor/membership.h"
 #include "supervisor/netif.h"
 #include "supervisor/offload.h"
@@ -29,6 +30,7 @@ struct provision_input {
 	struct netif netif; /* as it was when opened; name "": this number is free */
 	struct ring_shape shapes[FRAME_CLASSES];
 	int fds[FRAME_CLASSES][WORKERS_MAX]; /* of large ones: none where small slots hold all */
+	struct filter_keys keys;	     /* what they let in */
 	uint32_t ring; /* number of the rings that it has, each worker's the same */
 	struct {
 		uint64_t frames, packets; /* received until its drops were counted last */
@@ -59,9 +61,13 @@ int inputs_find(const struct inputs *inputs, const char *interface);
 int inputs_claim(struct inputs *inputs, const char *interface, char *error);
 
 /* Joins the groups and takes the packets of all `rules` on this input; what held before is given up
- * only after that. 0; or negative errno with one sentence in `error`, and all is as before. */
+ * only after that, and what was let into the rings still is. 0; or negative errno with one sentence
+ * in `error`, and all is as before. */
 int input_subscribe(struct inputs *inputs, struct provision_input *input, const struct rules *rules,
 		    char *error);
+
+/* From now on nothing but what `rules` ask for is let into the rings. */
+void input_narrow(struct inputs *inputs, struct provision_input *input, const struct rules *rules);
 
 /* Does any of `rules` receive on this interface? */
 bool inputs_needed(const struct rules *rules, const char *interface);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ static int parse_link(const struct nlmsghdr *message, void *data)
 	struct netif *netif = data;
 
 	netif->index = info->ifi_index;
+	netif->type = info->ifi_type;
 	netif->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
 	netif->no_carrier = (info->ifi_flags & IFF_UP) && !netif->up;
 	return mnl_attr_parse(message, sizeof(*info), parse_link_attribute, netif);
@@ -114,6 +116,26 @@ int netif_query(const char *name, struct netif *netif)
 out_close:
 	close(fd);
 	return rc;
+}
+
+enum netif_frames netif_frames(const struct netif *netif)
+{
+	switch (netif->type) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return NETIF_ETHERNET;
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+	case ARPHRD_PPP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_INFINIBAND:
+		return NETIF_BARE;
+	default:
+		return NETIF_OTHER;
+	}
 }
 
 bool netif_exists(const char *name, void *unused)

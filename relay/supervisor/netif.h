@@ -13,6 +13,7 @@
 struct netif {
 	char name[IFNAMSIZ];
 	int index;		/* 0: there is no such interface now */
+	uint16_t type;		/* of its link: ARPHRD_... */
 	bool up;		/* administratively up and with a carrier */
 	bool no_carrier;	/* up, but nothing at the other end */
 	uint32_t mtu;		/* bytes */
@@ -20,6 +21,14 @@ struct netif {
 	uint64_t rx_packets, rx_bytes, rx_dropped;
 	uint64_t tx_packets, tx_bytes, tx_dropped;
 };
+
+/* What the frames of an interface are to a packet socket, by its type. */
+enum netif_frames {
+	NETIF_ETHERNET, /* loopback as well */
+	NETIF_BARE,	/* IP packets: tun, WireGuard, PPP, IP in IP, GRE and their like */
+	NETIF_OTHER,	/* nothing that has IP in it, such as CAN */
+};
+enum netif_frames netif_frames(const struct netif *netif);
 
 /* Fills *netif for `name`. 0, -ENODEV if there is none (netif->index is 0 then), or another
  * negative errno. */

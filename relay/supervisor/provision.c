@@ -2,10 +2,11 @@
 /*
  * provision: see provision.h.
  *
- * A change of rules goes: open what the next set needs and the present one lacks; build the plan;
- * send workers the new outputs, then the plan, then the new inputs, then word of what no rule uses
- * any more. Workers take messages in order and between bursts, some at a time: a plan never names
- * an output that they lack, and no packet is received before the plan says where it goes.
+ * A change of rules goes: open what the next set needs and the present one lacks, and let its
+ * packets in; build the plan; send workers the new outputs, then the plan, then the new inputs,
+ * then word of what no rule uses any more; let in no more than what is asked for now. Workers take
+ * messages in order and between bursts, some at a time: a plan never names an output that they
+ * lack, and no packet is received before the plan says where it goes.
  */
 #include "supervisor/provision.h"
 #include "common/clock.h"
@@ -65,6 +66,15 @@ static void release_unneeded(struct provision *provision, const struct rules *ru
 	outputs_release_unneeded(&provision->outputs, rules, tell);
 }
 
+/* Lets in no more than what the rules in force ask for. */
+static void narrow_inputs(struct provision *provision)
+{
+	for (int i = 0; i < INPUTS_MAX; i++)
+		if (provision->inputs.input[i].netif.name[0])
+			input_narrow(&provision->inputs, &provision->inputs.input[i],
+				     &provision->rules);
+}
+
 /* A set was refused on the way: what was subscribed to for it becomes what it was. */
 static void roll_back(struct provision *provision)
 {
@@ -78,6 +88,7 @@ static void roll_back(struct provision *provision)
 		    input_subscribe(&provision->inputs, input, &provision->rules, error) < 0)
 			log_error("Ingress", "%s", error);
 	}
+	narrow_inputs(provision);
 }
 
 static void send_plan(struct provision *provision, struct worker_handle *worker)
@@ -180,6 +191,7 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 	provision->generation++;
 	announce(provision, new_inputs, new_outputs);
 	release_unneeded(provision, &provision->rules, true);
+	narrow_inputs(provision);
 	return 0;
 }
 

@@ -43,41 +43,6 @@ static int attach_filter(int fd, const struct sock_filter *filter, unsigned leng
 											   : 0;
 }
 
-/* Lets IPv4 UDP through that has come in, behind up to two VLAN tags, in frames of `min` to `max`
- * bytes. Everything else stays in the kernel. A tag that the NIC or the kernel took off already is
- * not among the bytes we test. What this host sends is refused here, too: PACKET_IGNORE_OUTGOING is
- * asked of the socket, but the members of a fanout group receive through the group. */
-static int accept_udp(int fd, uint32_t min, uint32_t max)
-{
-	const struct sock_filter filter[] = {
-		/* 0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 20, 0),
-		/* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-		/* 3 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, min, 0, 18),
-		/* 4 */ BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, max, 17, 0),
-		/* 5 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 12, 0),
-		/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-		/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 13),
-		/* 9 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 16),
-		/* 10 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
-		/* 11 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021Q, 1, 0),
-		/* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_8021AD, 0, 9),
-		/* 13 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
-		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 7),
-		/* 15 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 31),
-		/* 16 */ BPF_JUMP(BPF_JMP | BPF_JA, 3, 0, 0),
-		/* 17 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 27),
-		/* 18 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-		/* 19 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
-		/* 20 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1),
-		/* 21 */ BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-		/* 22 */ BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-
-	return attach_filter(fd, filter, sizeof(filter) / sizeof(filter[0]));
-}
-
 static int set_packet_option(int fd, int option, const void *value, socklen_t size)
 {
 	return setsockopt(fd, SOL_PACKET, option, value, size) < 0 ? -errno : 0;
@@ -218,14 +183,50 @@ int sockets_open_input(const struct netif *netif, const struct config *config,
 }
 
 /* What a small slot holds for sure is for the one socket, all else for the other. */
-int sockets_listen(int fd, const struct ring_shape shapes[FRAME_CLASSES], enum frame_class frames)
+static struct filter_frames frames_of_class(const struct netif *netif,
+					    const struct ring_shape shapes[FRAME_CLASSES],
+					    enum frame_class class)
 {
 	const uint32_t small = shapes[FRAMES_SMALL].slot_bytes - SLOT_OVERHEAD + ETH_HLEN;
+	struct filter_frames frames = {
+		.bare = netif_frames(netif) == NETIF_BARE,
+		.max = UINT32_MAX,
+	};
 
 	if (shapes[FRAMES_LARGE].slots == 0)
-		return accept_udp(fd, 0, UINT32_MAX);
-	return frames == FRAMES_SMALL ? accept_udp(fd, 0, small)
-				      : accept_udp(fd, small + 1, UINT32_MAX);
+		return frames;
+	if (class == FRAMES_SMALL)
+		frames.max = small;
+	else
+		frames.min = small + 1;
+	return frames;
+}
+
+static int attach_input_filter(int fd, const struct filter_frames *frames,
+			       const struct filter_keys *keys)
+{
+	struct input_filter filter;
+
+	input_filter_build(&filter, frames, keys);
+	return attach_filter(fd, filter.code, filter.length);
+}
+
+/* A filter takes the place of another at once: there is no moment without. But both count against
+ * net.core.optmem_max (20 KiB before Linux 6.7) meanwhile: where that is too little, a short one
+ * that lets all UDP in comes in between, or stays. */
+int sockets_listen(int fd, const struct netif *netif, const struct ring_shape shapes[FRAME_CLASSES],
+		   enum frame_class class, const struct filter_keys *keys)
+{
+	static const struct filter_keys everything = {.everything = true};
+	const struct filter_frames frames = frames_of_class(netif, shapes, class);
+	int rc = attach_input_filter(fd, &frames, keys);
+
+	if (rc != -ENOMEM)
+		return rc;
+	rc = attach_input_filter(fd, &frames, &everything);
+	if (rc == 0)
+		attach_input_filter(fd, &frames, keys);
+	return rc;
 }
 
 void sockets_quiesce_input(int fd)

@@ -9,6 +9,7 @@
 #include "contract/rules.h"
 #include "contract/shared.h"
 #include "supervisor/config.h"
+#include "supervisor/input_filter.h"
 #include "supervisor/netif.h"
 
 #include <stdint.h>
@@ -30,8 +31,13 @@ void sockets_ring_shapes(const struct netif *netif, const struct config *config,
 int sockets_open_input(const struct netif *netif, const struct config *config,
 		       struct ring_shape shape);
 
-/* From now on it takes IPv4 UDP: frames of one class, by `shapes`. 0 or negative errno. */
-int sockets_listen(int fd, const struct ring_shape shapes[FRAME_CLASSES], enum frame_class frames);
+/* From now on it takes what `keys` let in: of the interface's frames those of one class, by
+ * `shapes`. What both these and the last ones let in is not missed in between. 0 or negative errno.
+ *
+ * The socket's filter must stay replaceable: nobody, root included, can replace one that has been
+ * locked (SO_LOCK_FILTER). Workers cannot, because their sandbox forbids setsockopt(2). */
+int sockets_listen(int fd, const struct netif *netif, const struct ring_shape shapes[FRAME_CLASSES],
+		   enum frame_class class, const struct filter_keys *keys);
 
 /* Takes no more frames. */
 void sockets_quiesce_input(int fd);

@@ -42,6 +42,7 @@ struct ingress {
 	char interface[IFNAMSIZ];
 	int fd; /* -1: there is none */
 	unsigned slots, slot_bytes;
+	bool bare;		/* its link is not Ethernet */
 	uint32_t *holds;	/* [slots] sends that need the slot */
 	unsigned lent;		/* slots peeked that have not gone back yet */
 	bool truncation_logged; /* it has been said that frames do not fit */

@@ -62,19 +62,23 @@ static uint64_t slot_time(const struct tpacket2_hdr *slot)
 static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 {
 	const struct tpacket2_hdr *slot = slot_at(ingress, index);
+	const uint8_t *data = (const uint8_t *)slot + slot->tp_mac;
+	/* of a link that is not Ethernet, what comes before the IP header, if anything */
+	const uint32_t skip = ingress->bare ? (uint32_t)(slot->tp_net - slot->tp_mac) : 0;
 	struct virtio_net_hdr header;
 	struct frame frame = {
-		.data = (const uint8_t *)slot + slot->tp_mac,
-		.captured = slot->tp_snaplen,
-		.original = slot->tp_len,
+		.data = data + skip,
+		.captured = slot->tp_snaplen > skip ? slot->tp_snaplen - skip : 0,
+		.original = slot->tp_len > skip ? slot->tp_len - skip : 0,
 		.slot = index,
 		.time = slot_time(slot),
 		/* CSUMNOTREADY: sent on this host, the checksum is left to hardware */
 		.checksum_good = slot->tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY),
+		.bare = ingress->bare,
 	};
 
 	/* right before the frame, at no particular alignment */
-	memcpy(&header, frame.data - sizeof(header), sizeof(header));
+	memcpy(&header, data - sizeof(header), sizeof(header));
 	vnet_read(&header, &frame);
 	return frame;
 }

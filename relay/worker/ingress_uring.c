@@ -223,12 +223,19 @@ static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, 
 	};
 	memcpy(&header, payload, sizeof(header));
 	frame->original = frame->captured;
+	frame->bare = ingress->bare;
 	control = io_uring_recvmsg_cmsg_firsthdr(out, &message_shape);
 	if (control && control->cmsg_level == SOL_PACKET && control->cmsg_type == PACKET_AUXDATA) {
 		memcpy(&known, CMSG_DATA(control), sizeof(known));
 		frame->original = known.tp_len;
 		frame->checksum_good =
 			known.tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY);
+	}
+	/* of a link that is not Ethernet, what comes before the IP header, if anything */
+	if (frame->bare && known.tp_net <= frame->captured) {
+		frame->data += known.tp_net;
+		frame->captured -= known.tp_net;
+		frame->original -= known.tp_net;
 	}
 	vnet_read(&header, frame);
 	return true;

@@ -18,6 +18,7 @@ enum {
 	ETHERNET_BYTES = 14,
 	VLAN_TAG_BYTES = 4,
 	MAX_VLAN_TAGS = 2,
+	VLAN_BITS = 0x0fff,
 	IPV4_MIN_BYTES = 20,
 	UDP_BYTES = 8,
 
@@ -74,15 +75,19 @@ static bool udp_checksum_ok(const uint8_t *ip, const uint8_t *udp, uint32_t udp_
 
 /* Offset of the network header; *type becomes its EtherType. Frames end inside the header only
  * when they are malformed: a ring slot holds far more than 22 bytes. */
-static uint32_t skip_vlan_tags(const struct frame *frame, uint16_t *type)
+static uint32_t skip_link_header(const struct frame *frame, uint16_t *type)
 {
 	uint32_t offset = ETHERNET_BYTES;
 
+	*type = TYPE_IPV4;
+	if (frame->bare)
+		return 0;
 	*type = load16(frame->data + 12);
 	for (int tags = 0; tags < MAX_VLAN_TAGS; tags++) {
 		if (*type != TYPE_VLAN && *type != TYPE_QINQ)
 			break;
-		if (frame->captured < offset + VLAN_TAG_BYTES)
+		if (frame->captured < offset + VLAN_TAG_BYTES ||
+		    load16(frame->data + offset) & VLAN_BITS) /* a VLAN's: it stays what it is */
 			return offset;
 		*type = load16(frame->data + offset + 2);
 		offset += VLAN_TAG_BYTES;
@@ -98,7 +103,7 @@ enum packet_verdict packet_parse(const struct frame *frame, struct packet *packe
 
 	if (frame->captured < ETHERNET_BYTES)
 		return PACKET_MALFORMED;
-	offset = skip_vlan_tags(frame, &type);
+	offset = skip_link_header(frame, &type);
 	if (type != TYPE_IPV4 || frame->captured < offset + IPV4_MIN_BYTES)
 		return PACKET_MALFORMED;
 
@@ -137,7 +142,7 @@ void packet_fragment(const struct frame *frame, struct fragment *fragment)
 {
 	uint16_t type, where;
 
-	fragment->ip = frame->data + skip_vlan_tags(frame, &type);
+	fragment->ip = frame->data + skip_link_header(frame, &type);
 	fragment->header_bytes = (fragment->ip[0] & 0x0fU) * 4;
 	fragment->data = fragment->ip + fragment->header_bytes;
 	fragment->bytes = load16(fragment->ip + 2) - fragment->header_bytes;

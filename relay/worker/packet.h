@@ -11,7 +11,7 @@
 
 /* One received frame, as the ingress lends it. The bytes stay the ingress's. */
 struct frame {
-	const uint8_t *data; /* from the Ethernet header on */
+	const uint8_t *data; /* from the Ethernet header on; of a bare one, the IP header */
 	uint32_t captured;   /* bytes at data */
 	uint32_t original;   /* bytes on the wire; more than captured if the slot was too small */
 	uint32_t slot;	     /* number of its buffer, the ingress's own business */
@@ -19,6 +19,7 @@ struct frame {
 	uint16_t
 		segment_bytes; /* an aggregate: UDP payload of each of its packets; 0: it is none */
 	bool checksum_good; /* the kernel vouches for the UDP checksum, or has yet to fill it in */
+	bool bare;	    /* of a link that is not Ethernet */
 };
 
 /* Packets in a frame with that much payload: several if it is an aggregate. */
@@ -29,10 +30,10 @@ static inline uint32_t frame_segments(const struct frame *frame, uint32_t payloa
 	return (payload_bytes + frame->segment_bytes - 1) / frame->segment_bytes;
 }
 
-/* Packets in a frame whose payload is not known, for Ethernet, IPv4 without options, and UDP. */
+/* Packets in a frame whose payload is not known, for IPv4 without options, and UDP. */
 static inline uint32_t frame_packets(const struct frame *frame)
 {
-	const uint32_t headers = 14 + 20 + 8;
+	const uint32_t headers = (frame->bare ? 0 : 14) + 20 + 8;
 
 	return frame->original > headers ? frame_segments(frame, frame->original - headers) : 1;
 }
@@ -84,7 +85,8 @@ enum packet_verdict {
 	PACKET_CHECKSUM,  /* IP header or UDP checksum wrong */
 };
 
-/* Ethernet, up to two VLAN tags, IPv4 with options, UDP. *packet is set only for PACKET_OK. */
+/* Ethernet with up to two priority tags (VLAN 0) or none of that, IPv4 with options, UDP. *packet
+ * is set only for PACKET_OK. What belongs to an interface: see supervisor/input_filter.h. */
 enum packet_verdict packet_parse(const struct frame *frame, struct packet *packet);
 
 /* *fragment of a frame that packet_parse has found to be PACKET_FRAGMENT. */

@@ -126,6 +126,7 @@ static int input_open(struct worker *worker, const struct message *message, int 
 		.fd = fd,
 		.slots = message->input.slots,
 		.slot_bytes = message->input.slot_bytes,
+		.bare = message->input.bare,
 		.counters = &worker->counters,
 		.position = take_position(worker, message),
 		.uring = {.shared = &worker->recv_uring, .frame_bytes = message->input.frame_bytes},

@@ -5,6 +5,8 @@
     receive   what arrives on an ordinary UDP socket
     replay    payloads of a file, in a given order, some of them damaged
     inject    hand-made Ethernet frames through AF_PACKET: tags, options, fragments, wrong checksums
+    tunnel    the other end of a tun device: sends hand-made packets on SIGUSR1, and says what it takes
+    link-type makes a tun device, which is down, one of another link type
     capture   each IPv4 frame that an interface receives, taken apart
 
 A payload is a line of hexadecimal digits everywhere, so that both ends can be compared with diff.
@@ -13,7 +15,9 @@ arrived by then, or after --seconds.
 """
 
 import argparse
+import fcntl
 import json
+import os
 import random
 import select
 import signal
@@ -27,6 +31,9 @@ SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 SO_RCVBUFFORCE = 33
 UDP = 17
 MORE_FRAGMENTS = 0x2000
+# what is of no VLAN but has a priority, once and twice; of VLAN 100; with a VLAN behind another tag
+TAGS = {"priority": "8100a000", "priorities": "8100a0008100c000", "vlan": "81000064", "qinq": "88a8006481000065",
+        "priority-vlan": "8100a00081000064"}
 
 
 def checksum(data: bytes) -> int:
@@ -147,7 +154,7 @@ def ip_packet(args: argparse.Namespace, body: bytes, kind: str, fragment: int = 
 def frames_of_kind(args: argparse.Namespace, kind: str, payload: bytes) -> list[bytes]:
     group = socket.inet_aton(args.group)
     ethernet = bytes([1, 0, 0x5E, group[1] & 0x7F, group[2], group[3]]) + b"\x02mcrel"
-    tags = {"vlan": "81000064", "qinq": "88a8006481000065"}.get(kind, "")
+    tags = TAGS.get(kind, "")
     ethernet += bytes.fromhex(tags) + struct.pack("!H", 0x88B5 if kind == "not-ip" else ETH_P_IP)
     datagram = udp_datagram(args, payload, kind)
     if kind in ("fragments", "lone-fragment"):
@@ -174,6 +181,59 @@ def command_inject(args: argparse.Namespace) -> None:
         for frame in frames_of_kind(args, kind, payload):
             sock.send(frame)
         print(kind, payload.hex())
+
+
+# ---- the other end of a tun device ---------------------------------------------------------------
+
+TUNSETIFF, TUNSETLINK = 0x400454CA, 0x400454CD
+IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
+
+
+def open_tunnel(interface: str) -> int:
+    tunnel = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tunnel, TUNSETIFF, struct.pack("16sH22x", interface.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
+    return tunnel
+
+
+def send_through(tunnel: int, args: argparse.Namespace, chance: random.Random) -> None:
+    """Each packet behind a virtio-net header; an aggregate's says of what size its packets are."""
+    for word in args.kinds:
+        kind, _, size = word.partition(":")
+        size, _, count = size.partition("x")
+        payloads = [chance.randbytes(int(size)) for _ in range(int(count or 1))]
+        header = bytes(10)
+        if kind == "aggregate":
+            header = struct.pack("=BBHHHH", 1, 5, 28, int(size), 20, 6)  # NEEDS_CSUM, GSO_UDP_L4
+        for frame in frames_of_kind(args, kind, b"".join(payloads)):
+            os.write(tunnel, header + frame[14:])
+        for payload in payloads:
+            print("sent", kind, payload.hex(), flush=True)
+
+
+def command_tunnel(args: argparse.Namespace) -> None:
+    tunnel = open_tunnel(args.interface)
+    chance = random.Random(args.seed)
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(waker.fileno())
+    print("ready", file=sys.stderr, flush=True)
+    while True:
+        ready, _, _ = select.select([tunnel, woken], [], [])
+        if tunnel in ready:
+            packet = os.read(tunnel, 70000)[10:]
+            fields = take_apart(bytes(12) + b"\x08\0" + packet) if packet[0] >> 4 == 4 else None
+            if fields:
+                print("taken", fields["payload"], flush=True)
+        if woken in ready:
+            if woken.recv(1)[0] == signal.SIGTERM:
+                return
+            send_through(tunnel, args, chance)
+
+
+def command_link_type(args: argparse.Namespace) -> None:
+    fcntl.ioctl(open_tunnel(args.interface), TUNSETLINK, args.type)
 
 
 def take_apart(frame: bytes) -> dict | None:
@@ -240,6 +300,12 @@ def main() -> None:
     inject.add_argument("--ttl", type=int, default=5)
     inject.add_argument("--tos", type=int, default=0)
     inject.add_argument("--seed", type=int, default=1)
+    tunnel = command("tunnel", command_tunnel, "interface", "source", "group", "port")
+    tunnel.add_argument("kinds", nargs="*", help="KIND:PAYLOAD_BYTES, or aggregate:PAYLOAD_BYTESxCOUNT")
+    tunnel.add_argument("--ttl", type=int, default=5)
+    tunnel.add_argument("--seed", type=int, default=1)
+    link_type = command("link-type", command_link_type, "interface")
+    link_type.add_argument("type", type=int)
     capture = command("capture", command_capture, "interface")
     capture.add_argument("--seconds", type=float, default=3600)
 

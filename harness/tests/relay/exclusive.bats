@@ -76,6 +76,32 @@ assert_local_gets() {
 	assert_counters matched=200 egress_sent=200 .settings.exclusive=true
 }
 
+@test "--exclusive takes what the relay takes: with priority tags, with IP options, in fragments" {
+	relay_start "$RULE" --exclusive
+	local_start
+	listen_start listener sink0 receive 10.77.2.2 "$GROUP_OUT" 6000
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 plain:100 options:100 priority:100 priorities:100 \
+		fragments:1000 no-checksum:100 >"$WORK/injected"
+	eventually relay_counts matched 6
+	local_end 0
+	relay_stop
+	listen_end listener sink0
+	run diff <(sed 's/^[^ ]* //' "$WORK/injected") "$WORK/listener.out"
+	assert_success
+}
+
+@test "without --exclusive another program gets all of that, too" {
+	relay_start "$RULE"
+	listen_start listener r1 receive 10.77.1.2 "$GROUP_IN" 5000
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 plain:100 options:100 priority:100 priorities:100 \
+		fragments:1000 no-checksum:100 >"$WORK/injected"
+	eventually relay_counts matched 6
+	relay_stop
+	listen_end listener r1
+	run diff <(sed 's/^[^ ]* //' "$WORK/injected") "$WORK/listener.out"
+	assert_success
+}
+
 @test "--exclusive leaves other groups, ports and interfaces alone" {
 	relay_start "$RULE" --exclusive
 	spawn ports r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5001 \
@@ -122,7 +148,8 @@ assert_local_gets() {
 	receive_start sink1
 	send --size 100 --count 50 --verify
 	send --size 100 --count 60 --verify --group 239.255.1.2
-	relay_finish
+	eventually relay_counts matched 50
+	relay_stop
 	stop second
 	assert_equal "${EXIT[second]}" 0
 	receive_end sink0

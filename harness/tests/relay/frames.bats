@@ -45,12 +45,39 @@ begin() {
 	listen_start listener sink0 receive 10.77.2.2 "$GROUP_OUT" 6000
 }
 
-@test "frames with one VLAN tag and with two are relayed" {
+@test "frames with a priority but of no VLAN are relayed, by ring and by uring" {
+	local ingress
+	for ingress in ring uring; do
+		begin --ingress "$ingress"
+		inject plain:100 priority:1 priority:100 priority:1400 priorities:1 priorities:100 priorities:1400 plain:50
+		relay_stop
+		expect_payloads '.*'
+		assert_counters matched=8 egress_sent=8
+	done
+}
+
+@test "frames of a VLAN do not match a rule on the link that it is on" {
 	begin
-	inject plain:100 vlan:1 vlan:100 vlan:1400 qinq:1 qinq:100 qinq:1400 plain:50
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 vlan:100 qinq:100 priority-vlan:100 plain:60 >"$WORK/injected"
+	eventually relay_counts matched 1
 	relay_stop
-	expect_payloads '.*'
-	assert_counters matched=8 egress_sent=8
+	expect_payloads plain
+	assert_counters arrived=1
+}
+
+@test "frames of a VLAN are its interface's" {
+	ip_at r1 link add link in0 name in0.100 type vlan id 100 2>/dev/null || skip "this kernel has no VLAN interfaces"
+	undo_push ip -n "$(namespace r1)" link del in0.100
+	ip_at r1 addr add 10.77.100.2/24 dev in0.100
+	ip_at r1 link set in0.100 up
+	relay_start "$(rule link "$IN" "$OUT") $(rule vlan "in0.100:$GROUP_IN:5000" "out1:$GROUP_OUT:6000:8")"
+	listen_start listener sink0 receive 10.77.2.2 "$GROUP_OUT" 6000
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 vlan:100 vlan:100 qinq:100 priority-vlan:100 plain:60 >"$WORK/injected"
+	eventually relay_counts '.rules[1].matched' 3
+	eventually relay_counts '.rules[0].matched' 1
+	relay_stop
+	expect_payloads plain
+	assert_counters arrived=4 matched=4
 }
 
 @test "IP options are skipped" {
@@ -162,12 +189,25 @@ begin() {
 	assert_ledger_closed
 }
 
-@test "what is not UDP over IPv4 does not enter the ring" {
+@test "what is not UDP over IPv4, or not asked for, does not enter the ring" {
 	begin
 	# relay_settle would wait for all of them
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5001 plain:100 options:100 >/dev/null
+	frames gen inject out0 10.77.1.1 239.255.1.9 5000 plain:100 fragments:1000 >/dev/null
 	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 tcp:100 not-ip:100 plain:100 >"$WORK/injected"
 	eventually relay_saw 1
 	relay_stop
 	expect_payloads plain
 	assert_counters arrived=1 filtered=0
+}
+
+@test "fragments of another port's datagrams are counted as no_match" {
+	begin
+	inject plain:100
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5001 fragments:1000 >/dev/null
+	eventually relay_counts drop_no_match 1
+	relay_stop
+	expect_payloads plain
+	assert_counters arrived=3 matched=1 joined_fragments=1
+	assert_ledger_closed
 }

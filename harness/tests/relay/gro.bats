@@ -216,18 +216,18 @@ relays() {
 	assert_ledger_closed
 }
 
-@test "wrong checksums, VLAN tags and fragments behind GRO: as without" {
+@test "wrong checksums, priority tags and fragments behind GRO: as without" {
 	relay_start "$RULE" --gro
 	listen_start listener sink0 receive 10.77.2.2 "$GROUP_OUT" 6000
 	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 plain:100 plain:100 bad-checksum:100 plain:100 \
-		vlan:100 vlan:100 bad-ip-checksum:100 fragments:1000 options:100 no-checksum:300 \
+		priority:100 priority:100 bad-ip-checksum:100 fragments:1000 options:100 no-checksum:300 \
 		plain:100 >"$WORK/injected"
 	# GRO drops what is wrong about IP itself, so not all of it reaches the relay
 	eventually relay_counts matched 9
 	eventually node_settled sink0
 	relay_stop
 	listen_end listener sink0
-	run diff <(sed -nE 's/^(plain|vlan|options|no-checksum|fragments) //p' "$WORK/injected" | sort) \
+	run diff <(sed -nE 's/^(plain|priority|options|no-checksum|fragments) //p' "$WORK/injected" | sort) \
 		<(sort "$WORK/listener.out")
 	assert_success
 	assert_ledger_closed

@@ -42,11 +42,12 @@ mount_small() {
 @test "SIGUSR1 reports both lines in the documented form, with the numbers of the moment" {
 	relay_start "$RULE $(rule no_outputs in0:239.255.1.2:5000)"
 	send --size 100 --count 40
-	send --size 100 --count 5 --port 5001
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5001 fragments:100 fragments:100 fragments:100 fragments:100 \
+		fragments:100 >/dev/null
 	relay_settle
 	relay_report
 	run tail -n 2 "$WORK/relay.log"
-	assert_line --index 0 "[STATS:Ingress] total: recv=45 matched=40 egr_sent=40 filtered=0 no_match=5 buf_exhaust=0"
+	assert_line --index 0 "[STATS:Ingress] total: recv=50 matched=40 egr_sent=40 filtered=5 no_match=5 buf_exhaust=0"
 	assert_line --index 1 "[STATS:Egress] total: sent=40 submitted=40 ch_recv=40 errors=0 bytes=4000"
 	relay_stop
 }

@@ -237,7 +237,7 @@ reload_refused() {
 	relay_start "$RULE" "${CONTROL[@]}" --log-packets --num-workers 2
 	send --count 20 --size 100
 	send --count 7 --size 333
-	send --count 5 --size 100 --port 5001
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5001 fragments:100 fragments:100 >/dev/null
 	relay_settle
 	assert_equal "$(log_count '^\[INFO:Worker\] packet to 239[.]255[.]1[.]1:5000, 100 bytes$')" 20
 	assert_equal "$(log_count '^\[INFO:Worker\] packet to 239[.]255[.]1[.]1:5000, 333 bytes$')" 7
@@ -291,7 +291,7 @@ metrics_differ() {
 	relay_start "$RULE$other" "${CONTROL[@]}" --http "$HTTP" --num-workers 2
 	send --count 300 --size 100 --flows 4
 	send --count 200 --size 150 --flows 4 --group 239.255.1.7 --port 5007
-	send --count 10 --size 150 --port 5009
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5009 fragments:150 fragments:150 >/dev/null
 	relay_settle
 	ctl stats >"$WORK/stats"
 	assert_equal "$(get /metrics --dump-header "$WORK/header")" 200

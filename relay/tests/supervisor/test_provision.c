@@ -526,17 +526,49 @@ static void send_over_lo(unsigned packets)
 static void test_drops_of_a_ring_that_goes(void **state)
 {
 	const struct counters *counters = &workers.worker[0].shared->counters;
+	struct rules rules;
 
 	(void)state;
 	need_root();
 	if (!own_network)
 		skip();
 	workers.count = 1;
-	assert_set(one_rule("one", "lo", "", 0));
+	rules = one_rule("one", "lo", "", 0);
+	rules.rule[0].input.group.s_addr = htonl(INADDR_LOOPBACK);
+	rules.rule[0].input.port = PORT;
+	assert_set(rules);
 	send_over_lo(RING_SLOTS + 100);
 	assert_set((struct rules){0});
 	assert_int_equal(counter_get(counters, COUNTER_buffer_exhaustion), 100);
 	workers.count = WORKERS;
+}
+
+/* What the kernel lets into the rings: the rules in force ask for it, and nothing more, also after
+ * a change that was refused. */
+static void test_let_in(void **state)
+{
+	const struct filter_keys *keys = &provision.inputs.input[0].keys;
+	struct filter_keys wanted = {0};
+	struct rules rules;
+
+	(void)state;
+	need_root();
+	assert_set(one_rule("one", "lo", "", 0));
+	filter_keys_add(&wanted, (struct in_addr){inet_addr("239.4.5.6")}, 5000);
+	assert_true(filter_keys_equal(keys, &wanted));
+	rules = one_rule("two", "lo", "nope0", 6000);
+	rules.rule[0].input.port = 5001;
+	assert_refused(rules, -ENODEV, "cannot send through nope0: No such device");
+	assert_true(filter_keys_equal(keys, &wanted));
+	rules = one_rule("two", "lo", "", 0);
+	rules.rule[0].input.port = 5001;
+	assert_set(rules);
+	assert_false(filter_keys_equal(keys, &wanted));
+	wanted.count = 0;
+	filter_keys_add(&wanted, (struct in_addr){inet_addr("239.4.5.6")}, 5001);
+	assert_true(filter_keys_equal(keys, &wanted));
+	assert_set((struct rules){0});
+	assert_int_equal(keys->count, 0);
 }
 
 /* The next message that a worker would get, without what it passes. */
@@ -608,6 +640,7 @@ int main(void)
 		TEST(test_memberships_rolled_back),
 		TEST(test_counters_of_rules),
 		TEST(test_rings),
+		TEST(test_let_in),
 		TEST(test_drops_of_a_ring_that_goes),
 		TEST(test_order_of_messages),
 	};

@@ -460,6 +460,7 @@ static int setup_lo(void **state)
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	const struct ring_shape shapes[FRAME_CLASSES] = {{SLOTS, SLOT_BYTES}, {0}};
+	static const struct filter_keys everything = {.everything = true};
 	struct netif lo = {.name = "lo", .mtu = 65536};
 	int fd;
 
@@ -477,7 +478,7 @@ static int setup_lo(void **state)
 	    connect(sender, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return -1;
 	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
-	if (fd >= 0 && sockets_listen(fd, shapes, FRAMES_SMALL) < 0)
+	if (fd >= 0 && sockets_listen(fd, &lo, shapes, FRAMES_SMALL, &everything) < 0)
 		return -1;
 	if (fd < 0)
 		return -1;

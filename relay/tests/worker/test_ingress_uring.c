@@ -566,6 +566,7 @@ static void start_lo(uint32_t buffers)
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	const struct ring_shape shapes[FRAME_CLASSES] = {{0}, {0}};
+	static const struct filter_keys everything = {.everything = true};
 	struct netif lo = {.name = "lo", .mtu = 65536, .index = (int)if_nametoindex("lo")};
 	int fd;
 
@@ -575,7 +576,7 @@ static void start_lo(uint32_t buffers)
 	}
 	start(buffers, buffers);
 	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
-	assert_int_equal(sockets_listen(fd, shapes, FRAMES_SMALL), 0);
+	assert_int_equal(sockets_listen(fd, &lo, shapes, FRAMES_SMALL, &everything), 0);
 	assert_true(fd >= 0);
 	senders[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	listener = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

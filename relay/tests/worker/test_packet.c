@@ -91,7 +91,7 @@ static void build(unsigned tags, unsigned options, uint32_t payload_bytes)
 	memcpy(built.bytes, "\x01\x00\x5e\x01\x02\x03\x02\x00\x00\x00\x00\x01", 12);
 	for (unsigned i = 0; i < tags; i++, offset += 4) {
 		put16(offset, i + 1 < tags ? 0x88a8 : 0x8100);
-		put16(offset + 2, 100 + i);
+		put16(offset + 2, 0xa000); /* priority 5 of no VLAN */
 	}
 	put16(offset, 0x0800);
 	built.ip = offset + 2;
@@ -191,6 +191,40 @@ static void test_vlan_types(void **state)
 	build(1, 0, 10);
 	put16(12, 0x88a8);
 	assert_parsed(10);
+}
+
+/* Other interfaces receive those. */
+static void test_vlans(void **state)
+{
+	(void)state;
+	for (unsigned tags = 1; tags <= 2; tags++)
+		for (unsigned tag = 0; tag < tags; tag++) {
+			build(tags, 0, 10);
+			put16(14 + 4 * tag, 0xa001);
+			ASSERT_VERDICT(PACKET_MALFORMED);
+			put16(14 + 4 * tag, 0x0fff);
+			ASSERT_VERDICT(PACKET_MALFORMED);
+			put16(14 + 4 * tag, 0xf000);
+			assert_parsed(10);
+		}
+}
+
+/* Of a link that is not Ethernet. */
+static void test_bare(void **state)
+{
+	struct frame ip = {.bare = true};
+	struct packet found;
+
+	(void)state;
+	build(0, 3, 200);
+	ip.data = built.bytes + built.ip;
+	ip.captured = ip.original = built.length - built.ip;
+	assert_int_equal(packet_parse(&ip, &found), PACKET_OK);
+	assert_int_equal(found.payload_bytes, 200);
+	assert_ptr_equal(found.payload, built.bytes + built.udp + 8);
+	assert_int_equal(frame_packets(&ip), 1);
+	for (ip.captured = 0; ip.captured < ip.original; ip.captured++)
+		assert_int_not_equal(packet_parse(&ip, &found), PACKET_OK);
 }
 
 static void test_three_vlan_tags(void **state)
@@ -486,6 +520,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_vlan_types),
+		cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_three_vlan_tags),
 		cmocka_unit_test(test_ethernet_padding),
 		cmocka_unit_test(test_udp_shorter_than_ip),
