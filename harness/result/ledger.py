@@ -50,7 +50,8 @@ DROPS = {"malformed": "drop_malformed", "fragment": "drop_fragment",
 
 def named_drops(total: dict) -> dict[str, int]:
     """What is not matched, by its name."""
-    return {name: total[counter] for name, counter in DROPS.items()} | if_any(total, "joined_fragments")
+    return {name: total[counter] for name, counter in DROPS.items()} | if_any(total, "joined_fragments") \
+        | if_any(total, "drop_source")
 
 
 def if_any(total: dict, counter: str) -> dict[str, int]:

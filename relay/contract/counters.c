@@ -69,6 +69,7 @@ uint64_t counters_filtered(const struct counters *counters)
 	       counter_get(counters, COUNTER_drop_fragment) +
 	       counter_get(counters, COUNTER_drop_truncated) +
 	       counter_get(counters, COUNTER_drop_checksum) +
+	       counter_get(counters, COUNTER_drop_source) +
 	       counter_get(counters, COUNTER_drop_worker_died);
 }
 

@@ -28,6 +28,7 @@
 	X(drop_fragment,    "packets", "IP fragments of datagrams that never were whole: others were missing for 5 seconds, or overlapped") \
 	X(drop_truncated,   "packets", "frames longer than a ring slot") \
 	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
+	X(drop_source,      "packets", "packets for which there are rules, but none that names their source") \
 	X(drop_worker_died, "packets", "packets that a worker was working on when it died") \
 	X(drop_no_match,    "packets", "UDP packets that no rule asks for; nearly all of these the kernel keeps out") \
 	X(matched,          "packets", "packets that matched a rule") \
@@ -154,8 +155,9 @@ void counters_add_up(struct counters *sum, const struct counters *counters);
 /* Packets that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
 uint64_t counters_arrived(const struct counters *counters);
 
-/* Packets taken off the ring that are not matched as such: malformed, lost with a worker,
- * fragments, those that have become part of another's datagram included. */
+/* Packets taken off the ring that are not matched as such: malformed, of a source that no rule
+ * names, lost with a worker, fragments, those that have become part of another's datagram included.
+ */
 uint64_t counters_filtered(const struct counters *counters);
 
 /* The two STATS lines into `text` (each ends in \n); `tag` is "" or " FINAL". */

@@ -12,6 +12,8 @@ enum {
 	OUTPUTS_MAX = 4096,	/* different places and ways to send there */
 	RULES_MAX = 4096,	/* in force at a time */
 	RULE_OUTPUTS_MAX = 256, /* of one rule */
+	RULE_SOURCES_MAX = 256, /* addresses and prefixes of one rule, */
+	SOURCES_MAX = 16384,	/* of all */
 	RULE_ID_BYTES = 65,	/* terminating 0 included */
 };
 

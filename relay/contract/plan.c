@@ -10,7 +10,8 @@
 static void fill(struct plan *plan, const struct rules *rules, const uint32_t *rule_numbers,
 		 const struct plan_numbers *numbers)
 {
-	uint32_t *outputs = (uint32_t *)plan_outputs(plan), next = 0;
+	struct plan_source *sources = (struct plan_source *)plan_sources(plan);
+	uint32_t *outputs = (uint32_t *)plan_outputs(plan), next = 0, next_source = 0;
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->rule[i];
@@ -22,7 +23,12 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *r
 			.number = rule_numbers[i],
 			.first_output = next,
 			.num_outputs = rule->num_outputs,
+			.first_source = next_source,
+			.num_sources = rule->num_sources,
 		};
+		for (unsigned j = 0; j < rule->num_sources; j++)
+			sources[next_source++] = (struct plan_source){
+				rule->sources[j].address, prefix_last(&rule->sources[j])};
 		for (unsigned j = 0; j < rule->num_outputs; j++)
 			outputs[next++] =
 				(uint32_t)numbers->output(numbers->context, &rule->outputs[j]);
@@ -32,19 +38,22 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *r
 int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
 	       const struct plan_numbers *numbers, uint32_t *bytes)
 {
-	uint32_t num_outputs = 0;
+	uint32_t num_outputs = 0, num_sources = 0;
 	struct plan *plan;
 	ssize_t written;
 	int fd, rc = 0;
 
-	for (unsigned i = 0; i < rules->count; i++)
+	for (unsigned i = 0; i < rules->count; i++) {
 		num_outputs += rules->rule[i].num_outputs;
-	*bytes = plan_bytes(rules->count, num_outputs);
+		num_sources += rules->rule[i].num_sources;
+	}
+	*bytes = plan_bytes(rules->count, num_outputs, num_sources);
 	plan = calloc(1, *bytes);
 	if (!plan)
 		return -ENOMEM;
 	plan->num_rules = rules->count;
 	plan->num_outputs = num_outputs;
+	plan->num_sources = num_sources;
 	fill(plan, rules, rule_numbers, numbers);
 	fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
 	written = fd < 0 ? -1 : write(fd, plan, *bytes);

@@ -3,7 +3,8 @@
  * plan: the rules as a worker needs them: flat, in one piece of memory that is passed to it (a
  * memfd), with inputs and outputs by their number instead of their name.
  *
- *   | num_rules, num_outputs | struct plan_rule [num_rules] | uint32_t outputs[num_outputs] |
+ *   | num_rules, num_outputs, num_sources | struct plan_rule [num_rules] |
+ *   | uint32_t outputs[num_outputs] | struct plan_source [num_sources] |
  *
  * The supervisor builds it; the worker maps it, makes its tables from it, and unmaps it.
  */
@@ -20,12 +21,19 @@ struct plan_rule {
 	uint16_t input;
 	uint32_t number; /* of its counters */
 	uint32_t first_output, num_outputs;
+	uint32_t first_source, num_sources; /* 0: packets of any source match */
+};
+
+/* All addresses from the first to the last one; host order. */
+struct plan_source {
+	uint32_t first, last;
 };
 
 struct plan {
-	uint32_t num_rules, num_outputs;
+	uint32_t num_rules, num_outputs, num_sources;
 	struct plan_rule rules[];
 	/* uint32_t outputs[num_outputs] */
+	/* struct plan_source sources[num_sources] */
 };
 
 static inline const uint32_t *plan_outputs(const struct plan *plan)
@@ -33,10 +41,16 @@ static inline const uint32_t *plan_outputs(const struct plan *plan)
 	return (const uint32_t *)&plan->rules[plan->num_rules];
 }
 
-static inline uint32_t plan_bytes(uint32_t num_rules, uint32_t num_outputs)
+static inline const struct plan_source *plan_sources(const struct plan *plan)
+{
+	return (const struct plan_source *)&plan_outputs(plan)[plan->num_outputs];
+}
+
+static inline uint32_t plan_bytes(uint32_t num_rules, uint32_t num_outputs, uint32_t num_sources)
 {
 	return (uint32_t)(sizeof(struct plan) + num_rules * sizeof(struct plan_rule) +
-			  num_outputs * sizeof(uint32_t));
+			  num_outputs * sizeof(uint32_t) +
+			  num_sources * sizeof(struct plan_source));
 }
 
 /* What an endpoint's name is to the workers. */

@@ -9,8 +9,10 @@
 
 void rules_free(struct rules *rules)
 {
-	for (unsigned i = 0; i < rules->count; i++)
+	for (unsigned i = 0; i < rules->count; i++) {
+		free(rules->rule[i].sources);
 		free(rules->rule[i].outputs);
+	}
 	free(rules->rule);
 	*rules = (struct rules){0};
 }
@@ -33,13 +35,30 @@ static uint64_t fnv1a(uint64_t hash, const void *data, size_t length)
 	return hash;
 }
 
-void rule_default_id(const struct endpoint *input, char id[RULE_ID_BYTES])
+void rule_default_id(const struct rule *rule, char id[RULE_ID_BYTES])
 {
+	const struct endpoint *input = &rule->input;
 	const uint8_t port[2] = {(uint8_t)(input->port >> 8), (uint8_t)input->port};
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
 	hash = fnv1a(hash, input->interface, strlen(input->interface) + 1);
 	hash = fnv1a(hash, &input->group, sizeof(input->group));
 	hash = fnv1a(hash, port, sizeof(port));
+	for (unsigned i = 0; i < rule->num_sources; i++) {
+		const struct prefix *source = &rule->sources[i];
+		const uint8_t bytes[5] = {
+			(uint8_t)(source->address >> 24), (uint8_t)(source->address >> 16),
+			(uint8_t)(source->address >> 8), (uint8_t)source->address, source->length};
+
+		hash = fnv1a(hash, bytes, sizeof(bytes));
+	}
 	snprintf(id, RULE_ID_BYTES, "%016" PRIx64, hash);
+}
+
+bool rule_names_sources(const struct rule *rule)
+{
+	for (unsigned i = 0; i < rule->num_sources; i++)
+		if (rule->sources[i].length < 32)
+			return false;
+	return rule->num_sources > 0;
 }

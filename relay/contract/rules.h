@@ -6,6 +6,7 @@
 #define RULES_H
 
 #include "contract/limits.h"
+#include "contract/sources.h"
 
 #include <net/if.h>
 #include <netinet/in.h>
@@ -37,6 +38,8 @@ bool rule_output_same(const struct rule_output *a, const struct rule_output *b);
 struct rule {
 	char id[RULE_ID_BYTES];
 	struct endpoint input;
+	struct prefix *sources; /* that it takes packets from: a list as in sources.h */
+	unsigned num_sources;	/* 0: from any */
 	struct rule_output *outputs;
 	unsigned num_outputs; /* 0: receive and count */
 };
@@ -49,7 +52,10 @@ struct rules {
 /* Frees what rulefile_load made; harmless on a zeroed struct. */
 void rules_free(struct rules *rules);
 
-/* The id of a rule that was given none: 16 hex digits that depend only on its input. */
-void rule_default_id(const struct endpoint *input, char id[RULE_ID_BYTES]);
+/* The id of a rule that was given none: 16 hex digits that depend only on its input and sources. */
+void rule_default_id(const struct rule *rule, char id[RULE_ID_BYTES]);
+
+/* Whether it names each of its sources, so that its group can be joined for those alone. */
+bool rule_names_sources(const struct rule *rule);
 
 #endif

@@ -64,20 +64,25 @@ static json_t *set_rules(struct commands *commands, json_t *list)
 	return NULL;
 }
 
-/* Place of the rule that was given no id and receives what `input` says: its id is a hash of that.
+/* Place of the rule that was given no id and receives what this one does: its id is a hash of that.
  */
-static size_t find_unnamed(const struct provision *provision, json_t *list, json_t *input)
+static size_t find_unnamed(const struct provision *provision, json_t *list, json_t *rule)
 {
-	char id[RULE_ID_BYTES];
-	json_t *rule;
-	size_t i;
+	json_t *document = json_pack("{s:[O]}", "rules", rule);
+	char error[RULEFILE_ERROR_BYTES], id[RULE_ID_BYTES];
+	struct rules one = {0};
+	size_t i = json_array_size(list);
 
-	json_array_foreach (list, i, rule) {
-		rule_default_id(&provision->rules.rule[i].input, id);
-		if (json_equal(json_object_get(rule, "input"), input) &&
-		    strcmp(provision->rules.rule[i].id, id) == 0)
-			break;
+	if (rulefile_from_json("request", document, provision_knows_interface, (void *)provision,
+			       &one, error) == 0)
+		i = find_rule(list, one.rule[0].id);
+	if (i < json_array_size(list)) { /* another one may have been given this id */
+		rule_default_id(&provision->rules.rule[i], id);
+		if (strcmp(one.rule[0].id, id) != 0)
+			i = json_array_size(list);
 	}
+	rules_free(&one);
+	json_decref(document);
 	return i;
 }
 
@@ -87,8 +92,7 @@ static json_t *command_add(struct commands *commands, const struct ucred *peer, 
 	json_t *list = rules_to_json(&commands->provision->rules);
 	json_t *rule = json_object_get(request, "rule");
 	const char *id = json_string_value(json_object_get(rule, "id"));
-	size_t place = id ? find_rule(list, id)
-			  : find_unnamed(commands->provision, list, json_object_get(rule, "input"));
+	size_t place = id ? find_rule(list, id) : find_unnamed(commands->provision, list, rule);
 	const bool replaces = place < json_array_size(list);
 	json_t *answer;
 

@@ -7,7 +7,6 @@
 #include "common/version.h"
 #include "supervisor/rulefile.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +16,6 @@
 static json_t *integer(uint64_t value)
 {
 	return json_integer((json_int_t)value);
-}
-
-static json_t *address(struct in_addr in)
-{
-	char text[INET_ADDRSTRLEN];
-
-	return json_string(inet_ntop(AF_INET, &in, text, sizeof(text)));
 }
 
 static json_t *utc(void)
@@ -85,12 +77,6 @@ static json_t *counters_json(const struct counters *counters)
 	return object;
 }
 
-static json_t *endpoint_json(const struct endpoint *endpoint)
-{
-	return json_pack("{s:s, s:o, s:i}", "interface", endpoint->interface, "group",
-			 address(endpoint->group), "port", (int)endpoint->port);
-}
-
 /* Position of an output in outputs_json's list. */
 static int output_position(const struct provision *provision, const struct rule_output *key)
 {
@@ -115,14 +101,13 @@ static json_t *rules_json(const struct reporter *reporter)
 		for (unsigned j = 0; j < rule->num_outputs; j++)
 			json_array_append_new(outputs, json_integer(output_position(
 							       provision, &rule->outputs[j])));
-		json_array_append_new(list,
-				      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id,
-						"input", endpoint_json(&rule->input), "matched",
-						integer(flow.packets), "matched_bytes",
-						integer(flow.bytes), "rate",
-						rates_rule(&reporter->sample, reporter->workers,
-							   provision, number, now_ms()),
-						"outputs", outputs));
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id, "input",
+					rule_input_to_json(rule), "matched", integer(flow.packets),
+					"matched_bytes", integer(flow.bytes), "rate",
+					rates_rule(&reporter->sample, reporter->workers, provision,
+						   number, now_ms()),
+					"outputs", outputs));
 	}
 	return list;
 }

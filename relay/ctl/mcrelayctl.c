@@ -29,7 +29,7 @@ struct settings {
 struct add_settings {
 	const char *input_interface, *input_group, *rule_id;
 	uint64_t input_port;
-	struct option_list outputs;
+	struct option_list outputs, sources;
 };
 
 struct remove_settings {
@@ -56,6 +56,8 @@ static const struct option_def add_options[] = {
 	 .help = "where each packet goes, and more of what an output in a rule file may have, such as "
 		 "ttl=decrement, dscp=keep or source_port=5004; may be given several times; none: receive and count. A comma that "
 		 "no further GROUP follows belongs to the interface's name"},
+	{OPTION_LIST, "sources", "ADDRESS[/LENGTH][,...]", FIELD(add_settings, sources),
+	 .help = "whose packets to take; may be given several times (default: anybody's)"},
 	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
 	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},
 	{OPTION_END},
@@ -76,7 +78,7 @@ static const struct program program = {
 	.purpose = "Controls a running mcrelay. Every command but watch and ping prints JSON.",
 	.closing = "Commands:\n"
 		   "  add --input-interface IF --input-group IP --input-port N --outputs "
-		   "GROUP:PORT:IF[,...]\n      [--rule-id ID]\n"
+		   "GROUP:PORT:IF[,...]\n      [--sources ADDRESS[/LENGTH][,...]] [--rule-id ID]\n"
 		   "  remove --rule-id ID\n"
 		   "  list             the rules in force\n"
 		   "  save FILE | -    the rules in force as a rule file\n"
@@ -223,23 +225,48 @@ static int parse_outputs(const struct option_list *list, json_t *outputs)
 	return 0;
 }
 
+/* 0 or -EINVAL after one line on stderr. */
+static int parse_sources(const struct option_list *list, json_t *sources)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < list->count && rc == 0; i++) {
+		char *copy = strdup(list->item[i]), *rest = copy, *text;
+
+		while (rc == 0 && (text = strsep(&rest, ",")))
+			if (json_array_append_new(sources, json_string(text)) < 0)
+				rc = options_refuse(&add_program,
+						    "--sources: '%s' is not ADDRESS[/LENGTH]",
+						    text);
+		free(copy);
+	}
+	return rc;
+}
+
 static int request_add(int argc, char **argv, json_t **request)
 {
 	struct add_settings settings = {0};
 	int rc = options_parse(&add_program, argc, argv, &settings);
-	json_t *outputs, *rule;
+	json_t *outputs, *sources, *rule;
 
 	if (rc != 0)
 		return rc;
 	outputs = json_array();
+	sources = json_array();
 	rc = parse_outputs(&settings.outputs, outputs);
+	if (rc == 0)
+		rc = parse_sources(&settings.sources, sources);
 	if (rc < 0) {
 		json_decref(outputs);
+		json_decref(sources);
 		return rc;
 	}
 	rule = json_pack("{s:{s:s, s:s, s:I}, s:o}", "input", "interface", settings.input_interface,
 			 "group", settings.input_group, "port", (json_int_t)settings.input_port,
 			 "outputs", outputs);
+	if (settings.sources.count)
+		json_object_set(json_object_get(rule, "input"), "sources", sources);
+	json_decref(sources);
 	if (settings.rule_id)
 		json_object_set_new(rule, "id", json_string(settings.rule_id));
 	*request = json_pack("{s:s, s:o}", "command", "add", "rule", rule);

@@ -33,6 +33,19 @@ static void check_endpoint(const struct endpoint *endpoint)
 	require(endpoint->port > 0);
 }
 
+/* In order, and none within another. */
+static void check_sources(const struct rule *rule)
+{
+	require(rule->num_sources <= RULE_SOURCES_MAX);
+	for (unsigned i = 0; i < rule->num_sources; i++) {
+		const struct prefix *source = &rule->sources[i];
+
+		require(source->length <= 32);
+		require(source->length == 32 || source->address << source->length == 0);
+		require(i == 0 || source->address > prefix_last(source - 1));
+	}
+}
+
 static void check_rules(const struct rules *rules)
 {
 	require(rules->count >= 1 && rules->count <= RULES_MAX);
@@ -42,6 +55,7 @@ static void check_rules(const struct rules *rules)
 		require(memchr(rule->id, 0, RULE_ID_BYTES) != NULL && rule->id[0]);
 		require(rule->num_outputs <= RULE_OUTPUTS_MAX);
 		check_endpoint(&rule->input);
+		check_sources(rule);
 		for (unsigned j = 0; j < rule->num_outputs; j++) {
 			check_endpoint(&rule->outputs[j].to);
 			require(rule->outputs[j].dscp <= DSCP_KEEP);

@@ -219,6 +219,19 @@ int inputs_claim(struct inputs *inputs, const char *interface, char *error)
 	return rc < 0 ? rc : index;
 }
 
+/* A rule that names its sources one by one has its group joined for those alone. */
+static int join_for(struct membership *membership, int ifindex, const struct rule *rule)
+{
+	int rc = 0;
+
+	if (!rule_names_sources(rule))
+		return membership_join(membership, ifindex, rule->input.group);
+	for (unsigned i = 0; i < rule->num_sources && rc == 0; i++)
+		rc = membership_join_source(membership, ifindex, rule->input.group,
+					    (struct in_addr){htonl(rule->sources[i].address)});
+	return rc;
+}
+
 int input_subscribe(struct inputs *inputs, struct provision_input *input, const struct rules *rules,
 		    char *error)
 {
@@ -233,7 +246,7 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 		const struct endpoint *from = &rules->rule[i].input;
 
 		if (strcmp(from->interface, input->netif.name) == 0)
-			rc = membership_join(&membership, input->netif.index, from->group);
+			rc = join_for(&membership, input->netif.index, &rules->rule[i]);
 		if (rc < 0)
 			refusal_explain(error, rc, "cannot join the group of rule %s on %s: %s%s",
 					rules->rule[i].id, from->interface, strerror(-rc),

@@ -9,13 +9,24 @@
 
 #include <netinet/in.h>
 
-struct membership {
-	int *fds; /* one, or more where net.ipv4.igmp_max_memberships is smaller than the need */
+/* One, or more where net.ipv4.igmp_max_memberships or igmp_max_msf is smaller than the need. */
+struct member_sockets {
+	int *fds;
 	unsigned count;
+};
+
+/* On one socket, a group can be joined for any source or for some. What the interface reports is
+ * the union of all sockets: any, if one of them says so. */
+struct membership {
+	struct member_sockets any, some;
 };
 
 /* Nothing is to be joined for a unicast address. 0 or negative errno. */
 int membership_join(struct membership *membership, int ifindex, struct in_addr group);
+
+/* The same for packets of this source (IGMPv3: source-specific); once for each. */
+int membership_join_source(struct membership *membership, int ifindex, struct in_addr group,
+			   struct in_addr source);
 
 /* Leaves all groups. */
 void membership_leave(struct membership *membership);

@@ -218,18 +218,61 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 	       strcmp(a->interface, b->interface) == 0;
 }
 
-static int read_input(struct reader *r, json_t *rule, struct endpoint *input)
+/* Of the hosts of a network, as packets have them: none has 0.0.0.0/8, but all are in 0.0.0.0/0. */
+static bool can_be_source(const struct prefix *prefix)
 {
-	static const char *const keys[] = {"interface", "group", "port", NULL};
-	json_t *value = json_object_get(rule, "input");
+	return prefix->address >> 24 < 224 && (prefix->address >> 24 > 0 || prefix->length < 8);
+}
+
+static int read_sources(struct reader *r, json_t *object, struct rule *rule)
+{
+	json_t *list = json_object_get(object, "sources");
+	size_t here = enter(r, ".sources");
+
+	if (rule->num_sources)
+		return refuse(r, "found some in the input as well, expected one list");
+	if (!json_is_array(list))
+		return expected(r, list, "an array of IPv4 addresses and prefixes");
+	if (json_array_size(list) == 0)
+		return refuse(r, "no source, and no packet would match; expected at least one, or "
+				 "no \"sources\" for packets of any");
+	if (json_array_size(list) > RULE_SOURCES_MAX)
+		return refuse(r, "found %zu sources, expected at most %d; a prefix stands for many",
+			      json_array_size(list), RULE_SOURCES_MAX);
+	rule->sources = calloc(json_array_size(list), sizeof(*rule->sources));
+	if (!rule->sources)
+		return refuse(r, "out of memory");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *value = json_array_get(list, i);
+		const char *text = json_string_value(value);
+		size_t item = enter(r, "[%zu]", i);
+
+		if (!text || !prefix_parse(text, &rule->sources[i]) ||
+		    !can_be_source(&rule->sources[i]))
+			return expected(r, value,
+					"an IPv4 address or prefix of senders, such as "
+					"\"192.0.2.7\" or \"10.1.0.0/16\"");
+		leave(r, item);
+	}
+	rule->num_sources = sources_normalize(rule->sources, (unsigned)json_array_size(list));
+	leave(r, here);
+	return 0;
+}
+
+static int read_input(struct reader *r, json_t *object, struct rule *rule)
+{
+	static const char *const keys[] = {"interface", "group", "port", "sources", NULL};
+	json_t *value = json_object_get(object, "input");
 	size_t here = enter(r, ".input");
 	int rc;
 
 	if (!json_is_object(value))
 		return expected(r, value, "an object with interface, group and port");
-	rc = check_keys(r, value, keys, "interface, group or port");
+	rc = check_keys(r, value, keys, "interface, group, port or sources");
 	if (rc == 0)
-		rc = read_endpoint(r, value, input);
+		rc = read_endpoint(r, value, &rule->input);
+	if (rc == 0 && json_object_get(value, "sources"))
+		rc = read_sources(r, value, rule);
 	if (rc == 0)
 		leave(r, here);
 	return rc;
@@ -332,7 +375,7 @@ static int read_id(struct reader *r, json_t *object, struct rule *rule)
 	size_t here = enter(r, ".id");
 
 	if (!value) {
-		rule_default_id(&rule->input, rule->id);
+		rule_default_id(rule, rule->id);
 		leave(r, here);
 		return 0;
 	}
@@ -346,18 +389,46 @@ static int read_id(struct reader *r, json_t *object, struct rule *rule)
 	return 0;
 }
 
+/* Of a rule and an earlier one with the same input: no packet may match both. */
+static int compare_sources(struct reader *r, const struct rule *rule, const struct rule *other,
+			   unsigned index)
+{
+	const struct prefix *common = sources_common(rule->sources, rule->num_sources,
+						     other->sources, other->num_sources);
+	char text[PREFIX_TEXT_BYTES];
+
+	if (rule->num_sources == 0 && other->num_sources == 0)
+		return refuse(r,
+			      "the same input as rules[%u], \"%s\"; expected one rule with the "
+			      "outputs of both",
+			      index, other->id);
+	if (rule->num_sources == 0 || other->num_sources == 0)
+		return refuse(r,
+			      "the same input as rules[%u], \"%s\", and %s takes packets of any "
+			      "source; expected sources for both",
+			      index, other->id, rule->num_sources ? "that one" : "this one");
+	if (common)
+		return refuse(r,
+			      "the same input as rules[%u], \"%s\", which takes packets from %s as "
+			      "well; expected sources that do not overlap",
+			      index, other->id, prefix_format(common, text));
+	return 0;
+}
+
 static int read_rule(struct reader *r, json_t *value, struct rules *rules)
 {
-	static const char *const keys[] = {"id", "input", "outputs", NULL};
+	static const char *const keys[] = {"id", "input", "sources", "outputs", NULL};
 	struct rule *rule = &rules->rule[rules->count];
 	int rc;
 
 	if (!json_is_object(value))
 		return expected(r, value, "an object with input and outputs");
 	rules->count++; /* what read_outputs allocates is freed with the rest from here on */
-	rc = check_keys(r, value, keys, "id, input or outputs");
+	rc = check_keys(r, value, keys, "id, input, sources or outputs");
 	if (rc == 0)
-		rc = read_input(r, value, &rule->input);
+		rc = read_input(r, value, rule);
+	if (rc == 0 && json_object_get(value, "sources"))
+		rc = read_sources(r, value, rule);
 	if (rc == 0)
 		rc = read_id(r, value, rule);
 	if (rc == 0)
@@ -368,11 +439,11 @@ static int read_rule(struct reader *r, json_t *value, struct rules *rules)
 		if (strcmp(rule->id, rules->rule[i].id) == 0)
 			return refuse(r, "the same id as rules[%u], \"%s\"; expected a unique id",
 				      i, rule->id);
-		if (same_endpoint(&rule->input, &rules->rule[i].input))
-			return refuse(r,
-				      "the same input as rules[%u], \"%s\"; expected one rule "
-				      "with the outputs of both",
-				      i, rules->rule[i].id);
+		if (same_endpoint(&rule->input, &rules->rule[i].input)) {
+			rc = compare_sources(r, rule, &rules->rule[i], i);
+			if (rc < 0)
+				return rc;
+		}
 	}
 	return 0;
 }
@@ -381,6 +452,7 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 {
 	static const char *const keys[] = {"rules", NULL};
 	json_t *list = json_object_get(document, "rules");
+	size_t num_sources = 0;
 	int rc;
 
 	if (!json_is_object(document))
@@ -406,7 +478,13 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 		if (rc < 0)
 			return rc;
 		leave(r, item);
+		num_sources += rules->rule[i].num_sources;
 	}
+	if (num_sources > SOURCES_MAX)
+		return refuse(r,
+			      "found %zu sources in all, expected at most %d; a prefix stands "
+			      "for many",
+			      num_sources, SOURCES_MAX);
 	return 0;
 }
 
@@ -506,13 +584,27 @@ json_t *rule_output_to_json(const struct rule_output *output)
 	return object;
 }
 
+json_t *rule_input_to_json(const struct rule *rule)
+{
+	json_t *object = endpoint_to_json(&rule->input), *sources;
+	char text[PREFIX_TEXT_BYTES];
+
+	if (rule->num_sources == 0)
+		return object;
+	sources = json_array();
+	for (unsigned i = 0; i < rule->num_sources; i++)
+		json_array_append_new(sources, json_string(prefix_format(&rule->sources[i], text)));
+	json_object_set_new(object, "sources", sources);
+	return object;
+}
+
 static json_t *rule_to_json(const struct rule *rule)
 {
 	json_t *outputs = json_array();
 
 	for (unsigned i = 0; i < rule->num_outputs; i++)
 		json_array_append_new(outputs, rule_output_to_json(&rule->outputs[i]));
-	return json_pack("{s:s, s:o, s:o}", "id", rule->id, "input", endpoint_to_json(&rule->input),
+	return json_pack("{s:s, s:o, s:o}", "id", rule->id, "input", rule_input_to_json(rule),
 			 "outputs", outputs);
 }
 

@@ -9,7 +9,9 @@
  * "group" may be a unicast address as well. "id" and "ttl" may be left out (a hash of the input;
  * 1). "outputs": [] receives and counts. An output may have "dscp" (0), "source" (the interface's
  * primary address) and "source_port" (one that is free), too. "ttl":"decrement" and "dscp":"keep"
- * take from each packet what it came with.
+ * take from each packet what it came with. An input may have "sources", addresses and prefixes
+ * whose packets it takes (any), which may stand beside it as well; rules with different ones may
+ * have the same interface, group and port.
  */
 #ifndef RULEFILE_H
 #define RULEFILE_H
@@ -39,7 +41,8 @@ int rulefile_parse(const char *name, const char *text, size_t length,
 int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
 		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
 
-/* An output as a rule has it. NULL when out of memory. */
+/* Input and output as a rule file has them. NULL when out of memory. */
+json_t *rule_input_to_json(const struct rule *rule);
 json_t *rule_output_to_json(const struct rule_output *output);
 
 /* The rules as the array that a rule file has under "rules". NULL when out of memory. */

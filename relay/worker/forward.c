@@ -15,13 +15,26 @@ void forwarder_exit(struct forwarder *forwarder)
 	forwarder->routes = NULL;
 }
 
+static void insert_rule(struct rule_table *table, const struct plan *plan, uint32_t index)
+{
+	const struct plan_rule *rule = &plan->rules[index];
+	const struct plan_source *sources = plan_sources(plan) + rule->first_source;
+	const struct rule_key key = {rule->group, rule->port, rule->input};
+
+	if (rule->num_sources == 0)
+		rule_table_insert(table, key, (int32_t)index);
+	for (uint32_t i = 0; i < rule->num_sources; i++)
+		rule_table_insert_source(table, key, sources[i].first, sources[i].last,
+					 (int32_t)index);
+}
+
 /* All routes' outputs are in one allocation, which the first route points to the start of. */
 int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct output *outputs,
 		   struct rule_counters *counters)
 {
 	const uint32_t *numbers = plan_outputs(plan);
 	struct output **list = calloc(plan->num_outputs + 1, sizeof(*list));
-	int rc = rule_table_init(&forwarder->table, plan->num_rules);
+	int rc = rule_table_init(&forwarder->table, plan->num_rules, plan->num_sources);
 
 	forwarder->routes = calloc(plan->num_rules + 1, sizeof(*forwarder->routes));
 	if (rc < 0 || !list || !forwarder->routes) {
@@ -40,10 +53,9 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 			.num_outputs = rule->num_outputs,
 			.counters = &counters[rule->number],
 		};
-		rule_table_insert(&forwarder->table,
-				  (struct rule_key){rule->group, rule->port, rule->input},
-				  (int32_t)i);
+		insert_rule(&forwarder->table, plan, i);
 	}
+	rule_table_complete(&forwarder->table);
 	return 0;
 }
 
@@ -126,6 +138,15 @@ static void log_run(const struct packet *packet, const struct run *run)
 static void forward_fragment(struct forwarder *forwarder, uint16_t index,
 			     const struct frame *frame);
 
+static int32_t find_rule(const struct rule_table *table, const struct packet *packet,
+			 uint16_t input)
+{
+	const struct rule_key key = {packet->group, packet->port, input};
+	const int32_t rule = rule_table_find(table, key);
+
+	return rule == RULE_BY_SOURCE ? rule_table_find_source(table, key, packet->source) : rule;
+}
+
 /* True when sends hold the frame's slot now. */
 static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 			  const struct frame *frame)
@@ -151,10 +172,11 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	}
 	segments = frame_segments(frame, packet.payload_bytes);
 	counter_add(counters, COUNTER_recv_packets, segments);
-	rule = rule_table_find(&forwarder->table,
-			       (struct rule_key){packet.group, packet.port, index});
+	rule = find_rule(&forwarder->table, &packet, index);
 	if (rule < 0) {
-		counter_add(counters, COUNTER_drop_no_match, segments);
+		counter_add(counters,
+			    rule == RULE_NONE ? COUNTER_drop_no_match : COUNTER_drop_source,
+			    segments);
 		return false;
 	}
 	counter_add(counters, COUNTER_matched, segments);

@@ -40,8 +40,9 @@ static inline uint32_t frame_packets(const struct frame *frame)
 
 /* A UDP datagram inside a frame. */
 struct packet {
-	uint32_t group; /* destination address, network order */
-	uint16_t port;	/* destination port, host order */
+	uint32_t group;	 /* destination address, network order */
+	uint32_t source; /* source address, host order */
+	uint16_t port;	 /* destination port, host order */
 	uint8_t ttl, tos;
 	const uint8_t *payload; /* inside the frame */
 	uint32_t payload_bytes; /* 0 to 65507 */

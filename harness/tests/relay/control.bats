@@ -88,6 +88,24 @@ assert_json() {
 	relay_stop
 }
 
+@test "--sources: shown in order; the same input without a name replaces its rule; overlaps are refused" {
+	local input=(--input-interface in0 --input-group "$GROUP_IN" --input-port 5000)
+	relay_start '' "${CONTROL[@]}"
+	ctl add "${input[@]}" --sources 192.0.2.7,10.1.7.0/24 --sources 10.1.2.3/16
+	assert_equal "$(ctl list | jq -c '.rules[].input.sources')" '["10.1.0.0/16","192.0.2.7"]'
+	ctl add "${input[@]}" --sources 10.1.0.0/16,192.0.2.7 --outputs "$GROUP_OUT:6000:out0"
+	assert_equal "$(ctl list | jq -c '[.rules[].outputs[].port]')" '[6000]'
+	ctl add "${input[@]}" --sources 192.0.2.8 --rule-id other
+	run --separate-stderr -1 ctl add "${input[@]}" --sources 192.0.2.0/28 --rule-id third
+	assert_one_line 'which takes packets from 192.0.2.7 as well; expected sources that do not overlap$'
+	run --separate-stderr -1 ctl add "${input[@]}" --rule-id third
+	assert_one_line 'and this one takes packets of any source; expected sources for both$'
+	run --separate-stderr -1 ctl add "${input[@]}" --sources '' --rule-id third
+	assert_one_line 'found "", expected an IPv4 address or prefix'
+	assert_equal "$(ctl list | jq '.rules | length')" 2
+	relay_stop
+}
+
 @test "the socket is its owner's alone, and goes with the relay" {
 	relay_start '' "${CONTROL[@]}"
 	assert_equal "$(stat -c '%a %U %F' "$WORK/control")" '600 root socket'

@@ -109,6 +109,62 @@ OUT=out0:$GROUP_OUT:6000:8
 	assert_equal "$(jq .ttl "$WORK/wire.out")" 1
 }
 
+# from ADDRESS KIND...: frames of this source to the rule's group.
+from() {
+	frames gen inject out0 "$1" "$GROUP_IN" 5000 "${@:2}" >/dev/null
+}
+
+# sources ID LIST [OUTPUT]...: a rule for packets of these sources, a JSON array.
+sources() {
+	rule "$1" "$IN" "${@:3}" | jq -c --argjson list "$2" '.input.sources = $list'
+}
+
+@test "\"sources\": rules share an input, each has its own senders' packets, others' are drop_source" {
+	relay_start "$(sources a '["10.1.0.0/16", "192.0.2.7"]' "$OUT")$(
+		sources b '["10.2.0.0/16"]' "out1:$GROUP_OUT:6000:8")"
+	listen_start sink0 sink0 capture in0
+	listen_start sink1 sink1 capture in0
+	from 10.1.255.255 plain:100 plain:100
+	from 192.0.2.7 plain:100
+	from 10.2.0.1 plain:100 fragments:1000
+	from 10.3.0.1 plain:100
+	from 192.0.2.8 plain:100 plain:200
+	relay_finish
+	listen_end sink0 sink0
+	listen_end sink1 sink1
+	assert_counters '.rules[0].matched=3' '.rules[1].matched=2' drop_source=3 drop_no_match=0 filtered=4
+	assert_equal "$(wc -l <"$WORK/sink0.out") $(wc -l <"$WORK/sink1.out")" '3 2'
+	assert_ledger_closed
+}
+
+@test "\"sources\": aggregates match by their source" {
+	relay_start "$(sources a "[\"${ADDRESS[gen:out0]}\"]" "$OUT")" --gro
+	receive_start sink0
+	relay_burst --size 1400 --count 200 --verify
+	relay_finish
+	receive_end sink0
+	assert_intact sink0 200
+	assert_counters matched=200 drop_source=0
+}
+
+# The groups of in0 that are joined for some sources, with those.
+joined_for() {
+	awk '$2 == "in0" {print $3, $4}' "/proc/${ANCHOR[r1]}/net/mcfilter" | sort
+}
+
+@test "a rule that names its sources joins its group for those alone; one with a prefix, for any" {
+	local group
+	group=$(printf '0x%02x%02x%02x%02x' ${GROUP_IN//./ })
+	# the last one has sources: else the kernel's table is without the whole interface
+	relay_start "$(sources b '["10.2.0.0/16"]' | jq -c '.input.group = "239.255.9.9"')$(
+		sources a '["192.0.2.7", "192.0.2.8"]')"
+	assert_equal "$(joined_for)" "$group 0xc0000207
+$group 0xc0000208"
+	assert_equal "$(ip_at r1 maddr show dev in0 | grep -cE '239\.255\.(1\.1|9\.9)$')" 2
+	relay_stop
+	assert_equal "$(joined_for)" ''
+}
+
 # came SINK FIELD...: these fields of what SINK captured, how many packets had the same, a line each.
 came() {
 	local sink=$1

@@ -83,7 +83,7 @@ static void check(unsigned count, unsigned num_outputs)
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_size, bytes);
-	assert_int_equal(bytes, plan_bytes(count, count * num_outputs));
+	assert_int_equal(bytes, plan_bytes(count, count * num_outputs, 0));
 	plan = plan_map(fd, bytes);
 	assert_non_null(plan);
 	close(fd);
@@ -166,12 +166,56 @@ static void test_layout(void **state)
 	struct plan *plan = (struct plan *)memory;
 
 	(void)state;
-	assert_int_equal(plan_bytes(0, 0), sizeof(struct plan));
-	assert_int_equal(plan_bytes(2, 3),
-			 sizeof(struct plan) + 2 * sizeof(struct plan_rule) + 3 * 4);
+	assert_int_equal(plan_bytes(0, 0, 0), sizeof(struct plan));
+	assert_int_equal(plan_bytes(2, 3, 4),
+			 sizeof(struct plan) + 2 * sizeof(struct plan_rule) + 3 * 4 + 4 * 8);
 	plan->num_rules = 2;
 	plan->num_outputs = 3;
-	assert_ptr_equal(plan_outputs(plan) + 3, (char *)memory + plan_bytes(2, 3));
+	assert_ptr_equal(plan_outputs(plan) + 3, (char *)memory + plan_bytes(2, 3, 0));
+	assert_ptr_equal(plan_sources(plan) + 4, (char *)memory + plan_bytes(2, 3, 4));
+}
+
+/* Rules that share an input, each for sources of its own, between others for any. */
+static void test_sources(void **state)
+{
+	static struct prefix first[] = {{0x0a010000, 16}, {0xc0000207, 32}},
+			     third[] = {{0x0a020000, 16}};
+	struct rules rules = make_rules(4, 1);
+	uint32_t *slots = make_slots(4), bytes;
+	struct forwarder forwarder = {0};
+	const struct plan *plan;
+	struct rule_key key;
+	int fd;
+
+	(void)state;
+	rules.rule[0].sources = first;
+	rules.rule[0].num_sources = 2;
+	rules.rule[2].input = rules.rule[0].input;
+	rules.rule[2].sources = third;
+	rules.rule[2].num_sources = 1;
+	fd = plan_build(&rules, slots, &numbers, &bytes);
+	assert_true(fd >= 0);
+	plan = plan_map(fd, bytes);
+	assert_non_null(plan);
+	close(fd);
+	assert_int_equal(plan->num_sources, 3);
+	assert_int_equal(forwarder_init(&forwarder, plan, outputs, counters), 0);
+	plan_unmap(plan, bytes);
+	key = (struct rule_key){rules.rule[0].input.group.s_addr, rules.rule[0].input.port, 0};
+	assert_int_equal(rule_table_find(&forwarder.table, key), RULE_BY_SOURCE);
+	assert_int_equal(rule_table_find_source(&forwarder.table, key, 0x0a010000), 0);
+	assert_int_equal(rule_table_find_source(&forwarder.table, key, 0x0a01ffff), 0);
+	assert_int_equal(rule_table_find_source(&forwarder.table, key, 0x0a02ffff), 2);
+	assert_int_equal(rule_table_find_source(&forwarder.table, key, 0xc0000207), 0);
+	assert_int_equal(rule_table_find_source(&forwarder.table, key, 0xc0000208), RULE_BY_SOURCE);
+	key.group = rules.rule[1].input.group.s_addr;
+	key.port = rules.rule[1].input.port;
+	key.input = 1;
+	assert_int_equal(rule_table_find(&forwarder.table, key), 1);
+	forwarder_exit(&forwarder);
+	rules.rule[0].sources = rules.rule[2].sources = NULL;
+	rules_free(&rules);
+	free(slots);
 }
 
 /* ------------------------------------------------------------------------- what can go wrong */
@@ -233,13 +277,10 @@ static void test_map_of_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_greatest),
-		cmocka_unit_test(test_receive_only),
-		cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_no_descriptors_left),
-		cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_map_of_nothing),
+		cmocka_unit_test(test_sizes),	     cmocka_unit_test(test_greatest),
+		cmocka_unit_test(test_receive_only), cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_sources),	     cmocka_unit_test(test_no_descriptors_left),
+		cmocka_unit_test(test_no_room),	     cmocka_unit_test(test_map_of_nothing),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -138,6 +138,130 @@ static void test_edges_accepted(void **state)
 	assert_int_equal(rules.rule[0].outputs[0].ttl, 255);
 }
 
+/* An input like INPUT with these sources; a rule with it. */
+#define FROM(sources) \
+	"{\"interface\":\"eth0\",\"group\":\"239.1.1.1\",\"port\":5000,\"sources\":" sources "}"
+#define RULE_FROM(id, sources) "{\"id\":\"" id "\",\"input\":" FROM(sources) ",\"outputs\":[]}"
+
+/* A list in order, without what is within another; and out as JSON in the same form. */
+static void test_sources(void **state)
+{
+	json_t *list, *sources;
+
+	(void)state;
+	assert_accepted(RULES(
+		RULE_FROM("a", "[\"192.0.2.7/32\",\"10.1.2.3/16\",\"10.1.7.7\",\"10.0.0.1\"]")));
+	assert_int_equal(rules.rule[0].num_sources, 3);
+	list = rules_to_json(&rules);
+	sources = json_object_get(json_object_get(json_array_get(list, 0), "input"), "sources");
+	assert_int_equal(json_array_size(sources), 3);
+	assert_string_equal(json_string_value(json_array_get(sources, 0)), "10.0.0.1");
+	assert_string_equal(json_string_value(json_array_get(sources, 1)), "10.1.0.0/16");
+	assert_string_equal(json_string_value(json_array_get(sources, 2)), "192.0.2.7");
+	json_decref(list);
+	rules_free(&rules);
+	assert_accepted(RULES("{" INPUT ",\"sources\":[\"0.0.0.0/0\"],\"outputs\":[]}"));
+	assert_int_equal(rules.rule[0].num_sources, 1);
+	rules_free(&rules);
+	assert_accepted(RULES("{" INPUT ",\"outputs\":[]}"));
+	assert_int_equal(rules.rule[0].num_sources, 0);
+}
+
+/* One input for several rules, if no packet matches two. */
+static void test_rules_by_source(void **state)
+{
+	(void)state;
+	assert_accepted(RULES(RULE_FROM("a", "[\"10.1.0.0/16\",\"192.0.2.7\"]") "," RULE_FROM(
+		"b", "[\"10.2.0.0/16\",\"192.0.2.8\"]")));
+	assert_int_equal(rules.count, 2);
+	rules_free(&rules);
+	assert_accepted(RULES("{\"input\":" FROM(
+		"[\"10.0.0.1\"]") ",\"outputs\":[]},"
+				  "{\"input\":" FROM("[\"10.0.0.2\"]") ",\"outputs\":[]}"));
+	assert_string_not_equal(rules.rule[0].id, rules.rule[1].id);
+}
+
+static void test_sources_refused(void **state)
+{
+#define A_SOURCE "an IPv4 address or prefix of senders, such as \"192.0.2.7\" or \"10.1.0.0/16\""
+	static const struct refusal refusals[] = {
+		{WITH_INPUT(FROM("[]")),
+		 "f: $.rules[0].input.sources: no source, and no packet would match; expected at "
+		 "least one, or no \"sources\" for packets of any"},
+		{WITH_INPUT(FROM("\"10.0.0.1\"")),
+		 "f: $.rules[0].input.sources: found \"10.0.0.1\", expected an array of IPv4 "
+		 "addresses and prefixes"},
+		{WITH_INPUT(FROM("[\"10.0.0.1\",\"10.0.0.0/33\"]")),
+		 "f: $.rules[0].input.sources[1]: found \"10.0.0.0/33\", expected " A_SOURCE},
+		{WITH_INPUT(FROM("[\"239.1.1.1\"]")),
+		 "f: $.rules[0].input.sources[0]: found \"239.1.1.1\", expected " A_SOURCE},
+		{WITH_INPUT(FROM("[\"224.0.0.0/3\"]")),
+		 "f: $.rules[0].input.sources[0]: found \"224.0.0.0/3\", expected " A_SOURCE},
+		{WITH_INPUT(FROM("[\"0.0.0.0\"]")),
+		 "f: $.rules[0].input.sources[0]: found \"0.0.0.0\", expected " A_SOURCE},
+		{WITH_INPUT(FROM("[7]")),
+		 "f: $.rules[0].input.sources[0]: found 7, expected " A_SOURCE},
+		{RULES("{\"input\":" FROM("[\"10.0.0.1\"]") ",\"sources\":[\"10.0.0.1\"],"
+							    "\"outputs\":[]}"),
+		 "f: $.rules[0].sources: found some in the input as well, expected one list"},
+		{RULES(RULE_FROM("a", "[\"10.0.0.1\"]") "," RULE_FROM("b", "[\"10.0.0.0/8\"]")),
+		 "f: $.rules[1]: the same input as rules[0], \"a\", which takes packets from "
+		 "10.0.0.1 as well; expected sources that do not overlap"},
+		{RULES(RULE_FROM("a", "[\"10.0.0.1\"]") ",{" INPUT ",\"outputs\":[]}"),
+		 "f: $.rules[1]: the same input as rules[0], \"a\", and this one takes packets of "
+		 "any source; expected sources for both"},
+		{RULES("{\"id\":\"a\"," INPUT ",\"outputs\":[]}," RULE_FROM("b", "[\"10.0.0.1\"]")),
+		 "f: $.rules[1]: the same input as rules[0], \"a\", and that one takes packets of "
+		 "any source; expected sources for both"},
+	};
+
+	(void)state;
+	ASSERT_ALL_REFUSED(refusals);
+}
+
+/* A rule with `count` sources, and `rules` of them, each on a port of its own. To be freed. */
+static char *many_sources(unsigned num_rules, unsigned count)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	assert_non_null(stream);
+	fputs("{\"rules\":[", stream);
+	for (unsigned i = 0; i < num_rules; i++) {
+		fprintf(stream,
+			"%s{\"input\":{\"interface\":\"eth0\",\"group\":\"239.1.1.1\",\"port\":%u,"
+			"\"sources\":[",
+			i ? "," : "", i + 1);
+		for (unsigned j = 0; j < count; j++)
+			fprintf(stream, "%s\"10.0.%u.%u\"", j ? "," : "", j / 128, j % 128 * 2);
+		fputs("]},\"outputs\":[]}", stream);
+	}
+	fputs("]}", stream);
+	fclose(stream);
+	return text;
+}
+
+static void test_many_sources(void **state)
+{
+	const unsigned full = SOURCES_MAX / RULE_SOURCES_MAX;
+	char *text = many_sources(full, RULE_SOURCES_MAX);
+
+	(void)state;
+	assert_accepted(text);
+	assert_int_equal(rules.rule[full - 1].num_sources, RULE_SOURCES_MAX);
+	rules_free(&rules);
+	free(text);
+	text = many_sources(1, RULE_SOURCES_MAX + 1);
+	assert_refused(text, "f: $.rules[0].input.sources: found 257 sources, expected at most "
+			     "256; a prefix stands for many");
+	free(text);
+	text = many_sources(full + 1, RULE_SOURCES_MAX);
+	assert_refused(text, "f: $.rules: found 16640 sources in all, expected at most 16384; a "
+			     "prefix stands for many");
+	free(text);
+}
+
 /* An output with these words besides. */
 #define WORDS(words) "{\"group\":\"239.2.2.2\",\"port\":6000,\"interface\":\"eth1\"," words "}"
 
@@ -258,7 +382,7 @@ static void test_rule(void **state)
 		 "f: $.rules[0].outputs: found an object, expected an array of outputs, which may "
 		 "be empty"},
 		{RULES("{" INPUT ",\"outputs\":[],\"ttl\":1}"),
-		 "f: $.rules[0]: unknown key \"ttl\", expected id, input or outputs"},
+		 "f: $.rules[0]: unknown key \"ttl\", expected id, input, sources or outputs"},
 		{RULES("{" INPUT ",\"outputs\":[]},{" INPUT_2 ",\"outputs\":[1]}"),
 		 "f: $.rules[1].outputs[0]: found 1, expected an object with group, port, "
 		 "interface and ttl"},
@@ -275,7 +399,8 @@ static void test_input(void **state)
 					 "with interface, group and port"},
 		{WITH_INPUT(
 			 "{\"interface\":\"eth0\",\"group\":\"239.1.1.1\",\"port\":1,\"ttl\":1}"),
-		 "f: $.rules[0].input: unknown key \"ttl\", expected interface, group or port"},
+		 "f: $.rules[0].input: unknown key \"ttl\", expected interface, group, port or "
+		 "sources"},
 		{WITH_INPUT("{\"group\":\"239.1.1.1\",\"port\":1}"),
 		 "f: $.rules[0].input.interface: found nothing, expected the name of a network "
 		 "interface, 1 to 15 characters"},
@@ -692,6 +817,13 @@ static void assert_same_rules(const struct rules *a, const struct rules *b)
 	for (unsigned i = 0; i < a->count; i++) {
 		assert_string_equal(a->rule[i].id, b->rule[i].id);
 		assert_same_endpoint(&a->rule[i].input, &b->rule[i].input);
+		assert_int_equal(a->rule[i].num_sources, b->rule[i].num_sources);
+		for (unsigned j = 0; j < a->rule[i].num_sources; j++) {
+			assert_int_equal(a->rule[i].sources[j].address,
+					 b->rule[i].sources[j].address);
+			assert_int_equal(a->rule[i].sources[j].length,
+					 b->rule[i].sources[j].length);
+		}
 		assert_int_equal(a->rule[i].num_outputs, b->rule[i].num_outputs);
 		for (unsigned j = 0; j < a->rule[i].num_outputs; j++) {
 			assert_same_endpoint(&a->rule[i].outputs[j].to, &b->rule[i].outputs[j].to);
@@ -735,6 +867,10 @@ static void test_round_trip(void **state)
 	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":\"keep\"")));
 	assert_round_trip(WITH_OUTPUTS(WORDS("\"dscp\":46")));
 	assert_round_trip(WITH_OUTPUTS(WORDS("\"source\":\"10.0.0.5\",\"source_port\":1")));
+	assert_round_trip(RULES(RULE_FROM("a", "[\"0.0.0.0/0\"]")));
+	text = many_sources(3, 20);
+	assert_round_trip(text);
+	free(text);
 	text = many_rules(300);
 	assert_round_trip(text);
 	free(text);
@@ -805,6 +941,10 @@ int main(void)
 		TEST(test_no_outputs_no_id),
 		TEST(test_edges_accepted),
 		TEST(test_words_of_an_output),
+		TEST(test_sources),
+		TEST(test_rules_by_source),
+		TEST(test_sources_refused),
+		TEST(test_many_sources),
 		TEST(test_similar_is_not_same),
 		TEST(test_every_interface_is_asked_for),
 		TEST(test_not_json),

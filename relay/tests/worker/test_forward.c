@@ -52,11 +52,12 @@ static void drop(void *context, struct hold hold)
 	hold_drop(hold);
 }
 
-/* That of an IP header without options, over what is in its place. */
+/* That of an IP header without options. */
 static void put_checksum(uint8_t *frame)
 {
 	unsigned sum = 0;
 
+	frame[IP + 10] = frame[IP + 11] = 0;
 	for (unsigned i = IP; i < UDP; i += 2)
 		sum += (unsigned)frame[i] << 8 | frame[i + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -101,7 +102,7 @@ static int setup(void **state)
 				       .counters = &counters,
 				       .egress = &egress,
 				       .reassembly = &reassembly};
-	if (rule_table_init(&forwarder.table, 2) < 0)
+	if (rule_table_init(&forwarder.table, 2, 4) < 0)
 		return -1;
 	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.9.9.9"), 1, 0}, 0);
 	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.1.2.3"), 5000, 3}, 1);
@@ -126,7 +127,8 @@ static void assert_counted(struct frame frame, uint16_t index, enum counter wher
 {
 	static const enum counter ends[] = {COUNTER_drop_malformed, COUNTER_drop_fragment,
 					    COUNTER_drop_truncated, COUNTER_drop_checksum,
-					    COUNTER_drop_no_match,  COUNTER_matched};
+					    COUNTER_drop_no_match,  COUNTER_drop_source,
+					    COUNTER_matched};
 
 	memset(&counters, 0, sizeof(counters));
 	memset(released, 0, sizeof(released));
@@ -194,7 +196,6 @@ static void test_fragments(void **state)
 	routes[1] = (struct route){list, 1, &rule_counters[1]};
 	for (unsigned i = 0; i < 2; i++) {
 		memcpy(halves[i], good, FRAME_BYTES);
-		memset(halves[i] + IP + 10, 0, 2);
 		halves[i][IP + 3] = i ? 24 : 28; /* 8 bytes, the UDP header, and 4 */
 		halves[i][IP + 6] = i ? 0 : 0x20;
 		halves[i][IP + 7] = i ? 1 : 0;
@@ -272,11 +273,36 @@ static void test_fan_out(void **state)
 	assert_int_equal(output_counters[2].errors[CAUSE_ENODEV], 4);
 }
 
+/* A rule for some sources: what comes from others is counted as such, not as asked for by nobody.
+ */
+static void test_source(void **state)
+{
+	const struct rule_key key = {inet_addr("239.1.2.3"), 5000, 7};
+
+	(void)state;
+	rule_table_insert_source(&forwarder.table, key, 0x0a000001, 0x0a000001, 1);
+	rule_table_insert_source(&forwarder.table, key, 0x0a000100, 0x0a0001ff, 0);
+	rule_table_complete(&forwarder.table);
+	assert_counted(frame_of(good), 7, COUNTER_matched); /* from 10.0.0.1 */
+	assert_int_equal(rule_counters[1].packets, 1);
+	good[IP + 14] = 1; /* from 10.0.1.1 */
+	put_checksum(good);
+	assert_counted(frame_of(good), 7, COUNTER_matched);
+	assert_int_equal(rule_counters[0].packets, 1);
+	good[IP + 14] = 2;
+	put_checksum(good);
+	assert_counted(frame_of(good), 7, COUNTER_drop_source);
+	assert_int_equal(counters_filtered(&counters), 1);
+	assert_counted(frame_of(good), 3, COUNTER_matched); /* this rule has no sources */
+	assert_counted(frame_of(good), 6, COUNTER_drop_no_match);
+	assert_int_equal(rule_counters[0].packets, 1);
+	assert_int_equal(rule_counters[1].packets, 2);
+}
+
 static void set_ttl(uint8_t ttl)
 {
 	build_good();
 	good[IP + 8] = ttl;
-	good[IP + 10] = good[IP + 11] = 0;
 	put_checksum(good);
 }
 
@@ -377,7 +403,6 @@ static void test_long_aggregate(void **state)
 		memcpy(large, good, FRAME_BYTES);
 		large[IP + 2] = (uint8_t)((bytes - IP) >> 8);
 		large[IP + 3] = (uint8_t)(bytes - IP);
-		large[IP + 10] = large[IP + 11] = 0;
 		put_checksum(large);
 		large[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
 		large[UDP + 5] = (uint8_t)(bytes - UDP);
@@ -398,6 +423,7 @@ int main(void)
 		TEST(test_matched),   TEST(test_no_match),	 TEST(test_drops),
 		TEST(test_burst),     TEST(test_fragments),	 TEST(test_fan_out),
 		TEST(test_aggregate), TEST(test_long_aggregate), TEST(test_ttl_at_its_end),
+		TEST(test_source),
 	};
 
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

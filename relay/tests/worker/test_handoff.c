@@ -358,7 +358,7 @@ static void test_refusals_are_counted(void **state)
 
 	(void)state;
 	set_ip_checksum();
-	assert_int_equal(rule_table_init(&forwarder.table, 1), 0);
+	assert_int_equal(rule_table_init(&forwarder.table, 1, 0), 0);
 	rule_table_insert(&forwarder.table, (struct rule_key){inet_addr("239.1.2.3"), 5000, 0}, 0);
 	fill();
 	holds[0] = 0; /* its slot: the oldest, which check_release expects; no matter whose */

@@ -150,6 +150,7 @@ static void assert_parsed(uint32_t payload_bytes)
 {
 	assert_int_equal(parse(), PACKET_OK);
 	assert_int_equal(packet.group, inet_addr("239.1.2.3"));
+	assert_int_equal(packet.source, 0x0a000001);
 	assert_int_equal(packet.port, 5000);
 	assert_int_equal(packet.ttl, 7);
 	assert_int_equal(packet.tos, 0xb9);

@@ -20,7 +20,7 @@ static struct rule_table make_table(unsigned count)
 {
 	struct rule_table table;
 
-	assert_int_equal(rule_table_init(&table, count), 0);
+	assert_int_equal(rule_table_init(&table, count, SOURCES_MAX), 0);
 	assert_true(table.mask + 1 >= 2 * count);
 	return table;
 }
@@ -132,6 +132,71 @@ static void test_collisions(void **state)
 	}
 }
 
+static void test_sources(void **state)
+{
+	static const struct {
+		uint32_t source;
+		int32_t rule;
+	} finds[] = {
+		{0, RULE_BY_SOURCE},
+		{9, RULE_BY_SOURCE},
+		{10, 1},
+		{20, 1},
+		{21, RULE_BY_SOURCE},
+		{29, RULE_BY_SOURCE},
+		{30, 0},
+		{31, 1},
+		{99, 1},
+		{100, RULE_BY_SOURCE},
+		{UINT32_MAX - 1, RULE_BY_SOURCE},
+		{UINT32_MAX, 0},
+	};
+	const struct rule_key mine = key("239.1.1.1", 5000, 0), other = key("239.1.1.1", 5000, 1);
+	struct rule_table table = make_table(4);
+
+	(void)state;
+	rule_table_insert_source(&table, mine, UINT32_MAX, UINT32_MAX, 0);
+	rule_table_insert_source(&table, other, 0, UINT32_MAX, 2);
+	rule_table_insert_source(&table, mine, 31, 99, 1);
+	rule_table_insert_source(&table, mine, 30, 30, 0);
+	rule_table_insert(&table, key("239.1.1.1", 5001, 0), 3);
+	rule_table_insert_source(&table, mine, 10, 20, 1);
+	rule_table_complete(&table);
+	assert_int_equal(rule_table_find(&table, mine), RULE_BY_SOURCE);
+	assert_int_equal(rule_table_find(&table, other), RULE_BY_SOURCE);
+	assert_int_equal(rule_table_find(&table, key("239.1.1.1", 5001, 0)), 3);
+	assert_int_equal(rule_table_find(&table, key("239.1.1.1", 5001, 1)), RULE_NONE);
+	for (unsigned i = 0; i < sizeof(finds) / sizeof(finds[0]); i++) {
+		assert_int_equal(rule_table_find_source(&table, mine, finds[i].source),
+				 finds[i].rule);
+		assert_int_equal(rule_table_find_source(&table, other, finds[i].source), 2);
+	}
+	rule_table_exit(&table);
+}
+
+/* As many ranges as there can be, shared out among keys in turn: rule i has the sources that end in
+ * its number. */
+static void test_many_sources(void **state)
+{
+	enum { KEYS = 64 };
+	struct rule_table table = make_table(KEYS);
+
+	(void)state;
+	for (uint32_t i = SOURCES_MAX; i-- > 0;)
+		rule_table_insert_source(&table, nth_key(i % KEYS), 2 * i, 2 * i, (int32_t)i);
+	rule_table_complete(&table);
+	for (uint32_t i = 0; i < SOURCES_MAX; i++) {
+		const struct rule_key k = nth_key(i % KEYS);
+
+		assert_int_equal(rule_table_find(&table, k), RULE_BY_SOURCE);
+		assert_int_equal(rule_table_find_source(&table, k, 2 * i), i);
+		assert_int_equal(rule_table_find_source(&table, k, 2 * i + 1), RULE_BY_SOURCE);
+		assert_int_equal(rule_table_find_source(&table, nth_key((i + 1) % KEYS), 2 * i),
+				 RULE_BY_SOURCE);
+	}
+	rule_table_exit(&table);
+}
+
 /* The first time gives the memory back, the second one has none to give; then it can be used anew.
  */
 static void test_exit_twice(void **state)
@@ -156,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_empty),	   cmocka_unit_test(test_one),
 		cmocka_unit_test(test_zero_key),   cmocka_unit_test(test_same_group_elsewhere),
 		cmocka_unit_test(test_full),	   cmocka_unit_test(test_collisions),
+		cmocka_unit_test(test_sources),	   cmocka_unit_test(test_many_sources),
 		cmocka_unit_test(test_exit_twice),
 	};
 
