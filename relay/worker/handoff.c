@@ -168,7 +168,7 @@ static unsigned send_burst(struct handoff *handoff)
 	return count;
 }
 
-static void sleep_until_packets(struct handoff *handoff)
+void handoff_sleep(struct handoff *handoff)
 {
 	store(&handoff->sleeping, 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -190,7 +190,7 @@ static void wait_for_packets(struct handoff *handoff)
 		ck_pr_stall();
 	}
 	if (mode != WAKEUP_SPIN)
-		sleep_until_packets(handoff);
+		handoff_sleep(handoff);
 }
 
 static void *send_loop(void *argument)

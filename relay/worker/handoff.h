@@ -83,4 +83,10 @@ bool handoff_want_returns(struct handoff *handoff);
 /* After returns_fd has told. */
 void handoff_lower_returns(struct handoff *handoff);
 
+/* Sending thread: */
+
+/* Having found nothing to send: sleeps until handoff_kick or handoff_stop, unless there is
+ * something by now. */
+void handoff_sleep(struct handoff *handoff);
+
 #endif

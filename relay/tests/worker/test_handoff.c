@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -257,6 +258,91 @@ static void test_wakeup_is_never_lost(void **state)
 {
 	(void)state;
 	in_each_wakeup(few_at_a_time);
+}
+
+/* A handoff without a sending thread, which the test is; a sleep that would last ends at once, and
+ * is counted. */
+static void start_without_thread(void)
+{
+	handoff = (struct handoff){.settings = &settings, .published = &published};
+	handoff.runs_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	handoff.run_slots = calloc(HANDOFF_SIZE, sizeof(*handoff.run_slots));
+	ck_ring_init(&handoff.runs, HANDOFF_SIZE);
+	assert_true(handoff.runs_fd >= 0 && handoff.run_slots);
+}
+
+static void stop_without_thread(void)
+{
+	close(handoff.runs_fd);
+	free(handoff.run_slots);
+	handoff.run_slots = NULL;
+}
+
+/* Whether the sending thread that goes to sleep now sleeps. */
+static bool sleeps(void)
+{
+	const uint64_t before = counter_get(&handoff.counters, COUNTER_waits);
+
+	handoff_sleep(&handoff);
+	assert_int_equal(handoff.sleeping, 0);
+	return counter_get(&handoff.counters, COUNTER_waits) != before;
+}
+
+/* What comes between the last look for packets and the sleep finds nobody asleep and raises no
+ * event: it is seen by looking once more. */
+static void test_looks_once_more_before_it_sleeps(void **state)
+{
+	(void)state;
+	start_without_thread();
+	assert_true(sleeps());
+	push();
+	handoff_kick(&handoff);
+	assert_false(sleeps());
+	stop_without_thread();
+
+	start_without_thread();
+	handoff.stop = 1;
+	assert_false(sleeps());
+	stop_without_thread();
+}
+
+/* It has said that it sleeps: the event is there even if it does not sleep yet. */
+static void test_kick_before_the_sleep(void **state)
+{
+	uint64_t events;
+
+	(void)state;
+	start_without_thread();
+	handoff_kick(&handoff);
+	assert_int_equal(read(handoff.runs_fd, &events, sizeof(events)), -1);
+	handoff.sleeping = 1;
+	handoff_kick(&handoff);
+	assert_int_equal(read(handoff.runs_fd, &events, sizeof(events)), sizeof(events));
+	stop_without_thread();
+}
+
+/* The same on the way back: a hold that has come back already will not be told of. */
+static void returns_are_looked_for(void)
+{
+	start();
+	push();
+	handoff_kick(&handoff);
+	while (ck_ring_size(&handoff.returns) == 0)
+		sched_yield();
+	assert_false(handoff_want_returns(&handoff));
+	assert_int_equal(handoff.returns_wanted, 0);
+	handoff_collect(&handoff);
+	assert_true(handoff_want_returns(&handoff));
+	push();
+	handoff_kick(&handoff);
+	sleep_until_returns();
+	settle_and_stop();
+}
+
+static void test_looks_once_more_for_returns(void **state)
+{
+	(void)state;
+	in_each_wakeup(returns_are_looked_for);
 }
 
 /* The end finds it asleep, about to, or at work. */
@@ -531,11 +617,19 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct log_levels quiet;
 	const struct CMUnitTest tests[] = {
-		TEST(test_many_times_around),	 TEST(test_one_core),
-		TEST(test_wakeup_is_never_lost), TEST(test_start_and_stop),
-		TEST(test_full_queue_refuses),	 TEST(test_refusals_are_counted),
-		TEST(test_stop_when_full),	 TEST(test_real_sends),
-		TEST(test_broken_uring),	 TEST(test_start_fails),
+		TEST(test_many_times_around),
+		TEST(test_one_core),
+		TEST(test_wakeup_is_never_lost),
+		TEST(test_start_and_stop),
+		TEST(test_full_queue_refuses),
+		TEST(test_refusals_are_counted),
+		TEST(test_stop_when_full),
+		TEST(test_real_sends),
+		TEST(test_broken_uring),
+		TEST(test_start_fails),
+		TEST(test_looks_once_more_before_it_sleeps),
+		TEST(test_kick_before_the_sleep),
+		TEST(test_looks_once_more_for_returns),
 	};
 
 	log_use_levels(&quiet);
