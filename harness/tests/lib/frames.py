@@ -30,6 +30,7 @@ ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 SO_RCVBUFFORCE = 33
 UDP = 17
+UDP_SEGMENT = 103
 MORE_FRAGMENTS = 0x2000
 # what is of no VLAN but has a priority, once and twice; of VLAN 100; with a VLAN behind another tag
 TAGS = {"priority": "8100a000", "priorities": "8100a0008100c000", "vlan": "81000064", "qinq": "88a8006481000065",
@@ -67,8 +68,12 @@ def command_send(args: argparse.Namespace) -> None:
     sock = sending_socket(args.address, args.ttl)
     for size in sizes:
         payload = chance.randbytes(size)
+        if args.segment:
+            sock.setsockopt(UDP, UDP_SEGMENT, args.segment)
         sock.sendto(payload, (args.group, args.port))
-        print(payload.hex())
+        step = args.segment or size
+        for start in range(0, size, step) if size else [0]:
+            print(payload[start : start + step].hex())
 
 
 def command_replay(args: argparse.Namespace) -> None:
@@ -289,6 +294,7 @@ def main() -> None:
     send = command("send", command_send, "address", "group", "port")
     send.add_argument("--sizes", type=int, nargs="+")
     send.add_argument("--random", type=int, help="so many of random sizes")
+    send.add_argument("--segment", type=int, help="each size is an aggregate's, of datagrams of so many bytes")
     send.add_argument("--ttl", type=int, default=1)
     send.add_argument("--seed", type=int, default=1)
     replay = command("replay", command_replay, "address", "group", "port", "file")
