@@ -4,5 +4,5 @@
 command_drift() {
 	parse_options '' "$@"
 	((${#ARGUMENTS[@]} <= 1)) || refuse "drift takes the name of one machine at most"
-	exec /usr/bin/python3 -m harness.history.drift "$RESULTS/history" "${ARGUMENTS[0]:-$(host_id)}"
+	exec /usr/bin/python3 "$HARNESS/start.py" harness.history.drift "$RESULTS/history" "${ARGUMENTS[0]:-$(host_id)}"
 }

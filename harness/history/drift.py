@@ -4,17 +4,22 @@ Looks for change points in the floor gate's history of one machine: in ln(egress
 entry's medians, oldest first. A slow leak that no single comparison can prove is one here, once it adds up.
 Prints a table, and appends each change point that was not reported before to
 HISTORY-FOLDER/PROFILE-ID/drift/alerts.ndjson (not with --no-alerts). Exits with 0 when nothing new has become slower,
-3 when something has, 4 when the history is too short to say. Advisory: what one commit did is `bench compare`'s
-to prove.
+3 when something has, 4 when the history is too short to say, 5 when a line of it is damaged. Advisory: what one commit did
+is `bench compare`'s to prove.
 
 The method is E-divisive (Matteson and James 2014): the split that makes both sides most different, by the energy
 distance, is a change point when fewer than one in a thousand random orders of the same entries have a split that good;
 then both sides are looked at in the same way. No shape of the noise is assumed. A side has at least 5
 entries; change points smaller than 3 % are taken back, the smallest first, so that small steps that add up are one.
+
+Such a split says that there is a change, and not exactly where: a side may have fewer entries than five. So each is placed
+anew among all entries from the change point before it to the one behind it, with the places that fit nearly as well. Told
+are the last commit before all these places and the first one behind them: the change came after the one, with the other at
+the latest.
 """
 
 import argparse
-import json
+import re
 import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -26,21 +31,24 @@ import numpy as np
 
 from harness.history import history
 from harness.report.tables import paint, table
-from harness.verdict.outcome import INCONCLUSIVE, PASS, REGRESSION, STATUS
+from harness.result.documents import Faulty
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
 
 SEGMENT_MIN = 5       # entries on each side of a change point
 P_MAX = 0.001
 ORDERS = 1999         # random ones: the smallest p-value is 1 / 2000
 MAGNITUDE_MIN = 0.03
 NEWEST = 200          # entries that are looked at
+AS_LIKELY = 0.01      # a place that is less likely than the best one by this factor is not where it changed
+COMMIT = re.compile(r"[0-9a-f]{7,40}")  # what git was not asked for, or did not tell, is called "unknown"
 
 
 @dataclass(frozen=True)
 class ChangePoint:
     scenario: str
-    good: str          # the last commit before it
-    bad: str           # the first commit after it
-    utc: str           # of the first entry after it
+    good: str          # the last commit that is before it for sure
+    bad: str           # the first one that is not
+    utc: str           # of the likeliest first entry after it
     change: float      # of the median: -0.05 is 5 % slower
     p_value: float
     conditions: tuple[str, ...]  # of the machine, that are not the same on both sides
@@ -108,14 +116,37 @@ def without_small(values: np.ndarray, points: list[tuple[int, float]]) -> list[t
     return []
 
 
-def usable(entries: list[dict]) -> list[dict]:
-    """Verdicts with figures, of a commit as it is."""
-    return [entry for entry in entries if entry.get("hops") and not entry.get("dirty", True)
-            and entry["hops"][0]["egress_pps"]["median"] > 0 and entry["control_pps"]["median"] > 0][-NEWEST:]
+def places(values: np.ndarray, split: int) -> tuple[int, int, int]:
+    """Of values with one change, split there at the best: the likeliest first one after it, the first and the last that may be
+    it. A side has fewer than SEGMENT_MIN only where the split could not go further. The noise is taken for Laplace's,
+    whose likelihood is in the sum of the distances to the median: outliers weigh little."""
+    def distances(side: np.ndarray) -> float:
+        return float(np.abs(side - np.median(side)).sum())
+
+    n = len(values)
+    allowed = np.arange(1 if split <= SEGMENT_MIN else SEGMENT_MIN,
+                        n if split >= n - SEGMENT_MIN else n - SEGMENT_MIN + 1)
+    costs = np.array([distances(values[:k]) + distances(values[k:]) for k in allowed])
+    as_good = allowed[costs - costs.min() <= -log(AS_LIKELY) * costs.min() / n]
+    return int(allowed[costs.argmin()]), int(as_good[0]), int(as_good[-1])
+
+
+def is_usable(entry: dict) -> bool:
+    """A verdict with figures, of a commit as it is."""
+    return bool(entry.get("hops") and not entry.get("dirty", True) and COMMIT.fullmatch(entry["commit"])
+                and egress(entry) > 0 and control(entry) > 0)
+
+
+def egress(entry: dict) -> float:
+    return entry["hops"][0]["egress_pps"]["median"]
+
+
+def control(entry: dict) -> float:
+    return entry["control_pps"]["median"]
 
 
 def series(entries: list[dict]) -> np.ndarray:
-    return np.array([log(entry["hops"][0]["egress_pps"]["median"] / entry["control_pps"]["median"]) for entry in entries])
+    return np.array([log(egress(entry) / control(entry)) for entry in entries])
 
 
 def conditions(before: dict, after: dict) -> tuple[str, ...]:
@@ -123,11 +154,17 @@ def conditions(before: dict, after: dict) -> tuple[str, ...]:
 
 
 def find(scenario: str, entries: list[dict]) -> list[ChangePoint]:
-    """Entries as of usable(), oldest first. The same history always has the same change points."""
+    """Usable entries, oldest first. The same history always has the same change points."""
     values = series(entries)
     points = without_small(values, change_points(values, np.random.default_rng(1)))
-    return [ChangePoint(scenario, entries[at - 1]["commit"], entries[at]["commit"], entries[at]["utc"], change, p_value,
-                        conditions(entries[at - 1], entries[at])) for at, p_value, change in points]
+    start, found = 0, []
+    for (split, p_value, change), end in zip(points, [*(at for at, _, _ in points[1:]), len(values)]):
+        at, first, last = (start + place for place in places(values[start:end], split - start))
+        before, after = entries[first - 1], entries[last]
+        found.append(ChangePoint(scenario, before["commit"], after["commit"], entries[at]["utc"], change, p_value,
+                                 conditions(before, after)))
+        start = at
+    return found
 
 
 def is_known(point: ChangePoint, alerts: list[dict], entries: list[dict]) -> bool:
@@ -142,13 +179,23 @@ def read_alerts(path: Path) -> list[dict]:
     if not path.exists():
         return []
     alerts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for where, alert in history.read_lines(path):
         try:
-            alert = json.loads(line)
-            alerts.append({key: alert[key] for key in ("scenario", "utc", "change")})
+            alerts.append({"scenario": str(alert["scenario"]), "utc": alert["utc"], "change": float(alert["change"])})
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}:{number}: not an alert: {error!r}") from error
+            raise Faulty(f"{where}: not an alert: {error!r}; mend it or remove it") from error
     return alerts
+
+
+def by_scenario(lines: list[tuple[str, dict]]) -> dict[str, list[dict]]:
+    """The usable entries of each."""
+    found: dict[str, list[dict]] = {}
+    for where, entry in lines:
+        try:
+            found.setdefault(entry["scenario"], []).extend([entry] if is_usable(entry) else [])
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise Faulty(f"{where}: the entry lacks what drift needs: {error!r}; mend it or remove it") from error
+    return {scenario: entries[-NEWEST:] for scenario, entries in found.items() if entries}
 
 
 def show(lines: dict[str, list[dict]], found: list[tuple[ChangePoint, bool]]) -> str:
@@ -157,15 +204,22 @@ def show(lines: dict[str, list[dict]], found: list[tuple[ChangePoint, bool]]) ->
              for scenario, entries in sorted(lines.items())]
     if found:
         parts.append("\n" + table(
-            ["scenario", "first commit", "commit before", "since", "change", "p", "also changed", ""],
-            [[point.scenario, point.bad, point.good, point.utc[:10], f"{point.change:+.1%}", f"{point.p_value:.4f}",
+            ["scenario", "after commit", "with commit, at the latest", "since", "change", "p", "also changed", ""],
+            [[point.scenario, point.good, point.bad, point.utc[:10], f"{point.change:+.1%}", f"{point.p_value:.4f}",
               ", ".join(point.conditions) or "nothing", "new" if new else "known"] for point, new in found], False))
     return "\n".join(parts) + "\n"
 
 
 def advice(found: list[tuple[ChangePoint, bool]]) -> list[str]:
-    return [f"which commit: sudo harness/bench bisect {point.good} {point.bad}" for point, new in found
-            if new and point.change < 0 and point.good != point.bad]
+    return [f"which commit: sudo harness/bench bisect {point.good} {point.bad}" if point.good != point.bad else
+            f"no commit: {point.good} was measured before and after it; what else has changed on this machine?"
+            for point, new in found if new and point.change < 0]
+
+
+def others(folder: Path, profile: str) -> str:
+    """What a machine without a history may be a wrong name for."""
+    names = sorted({path.parent.name for path in folder.glob("*/*.ndjson")} - {profile})
+    return f"; {folder} has a history of: {', '.join(names)}" if names else ""
 
 
 def main() -> int:
@@ -176,26 +230,20 @@ def main() -> int:
     args = parser.parse_args()
     path = args.history / args.profile / "drift" / "alerts.ndjson"
     try:
-        lines: dict[str, list[dict]] = {}
-        for entry in history.read(args.history, args.profile):
-            lines.setdefault(entry["scenario"], []).append(entry)
-        lines = {scenario: entries for scenario, all_of in lines.items() if (entries := usable(all_of))}
+        lines = by_scenario(history.read(args.history, args.profile))
         alerts = read_alerts(path)
         found = [(point, not is_known(point, alerts, entries)) for scenario, entries in sorted(lines.items())
                  for point in find(scenario, entries)]
-    except (OSError, ValueError) as error:
+    except (OSError, Faulty) as error:
         print(f"drift.py: {error}", file=sys.stderr)
-        return 1
-    except (KeyError, TypeError) as error:
-        print(f"drift.py: an entry of the history lacks what drift needs: {error!r}", file=sys.stderr)
-        return 1
+        return STATUS[INVALID]
     longest = max(map(len, lines.values()), default=0)
     print(f"history of {args.profile}")
     if lines:
         print(show(lines, found))
     if longest < 2 * SEGMENT_MIN:
         print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
-              f"needed. Every bench gate of a clean tree adds one")
+              f"needed. Every bench gate of a clean tree adds one{'' if lines else others(args.history, args.profile)}")
         return STATUS[INCONCLUSIVE]
     for point, new in found:
         if new and not args.no_alerts:

@@ -1,15 +1,24 @@
 """history.py append VERDICT HISTORY-FOLDER: appends a verdict to the history of its machine profile.
 history.py list HISTORY-FOLDER [--profile ID]: prints all its lines, oldest first.
 
-The history is append-only: HISTORY-FOLDER/PROFILE/YYYY-MM.ndjson, one verdict a line.
+The history is append-only: HISTORY-FOLDER/PROFILE/YYYY-MM.ndjson, one verdict a line. Branches append to it side by side and
+are merged: git keeps the lines of both (.gitattributes), in whatever order. So lines are sorted by their time, and one that
+stands twice counts once. Exits with 5 when a line is damaged, which is named; 1 when a file cannot be read or written.
 """
 
 import argparse
 import fcntl
 import json
 import os
+import re
 import sys
 from pathlib import Path
+
+from harness.result.documents import Faulty, no_number
+from harness.verdict.outcome import INVALID, STATUS
+
+UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")  # what git leaves where a merge was not finished
 
 
 def append(verdict: dict, folder: Path) -> Path:
@@ -36,16 +45,37 @@ def append_line(path: Path, document: dict) -> None:
             raise
 
 
-def read(folder: Path, profile: str | None = None) -> list[dict]:
-    """All lines of all months, oldest first; a damaged line is an error that names it."""
-    lines = []
-    for path in sorted(folder.glob(f"{profile or '*'}/*.ndjson")):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            try:
-                lines.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: damaged line: {error}") from error
-    return sorted(lines, key=lambda entry: entry["utc"])
+def parse(line: bytes) -> dict:
+    """One line of a file of the history; a ValueError says what is wrong with it."""
+    text = line.decode("utf-8")
+    if text.startswith(CONFLICT):
+        raise ValueError("a merge was left unfinished here: keep the lines of both sides, and remove git's marker")
+    entry = json.loads(text, parse_constant=no_number)
+    if not isinstance(entry, dict) or not UTC.fullmatch(str(entry.get("utc"))):
+        raise ValueError("no entry with a time of its own ('utc': '2026-11-20T14:00:00Z')")
+    return entry
+
+
+def read_lines(path: Path) -> list[tuple[str, dict]]:
+    """[(FILE:LINE, entry)] of one file. A damaged line is an error that names it; an empty one is none."""
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        try:
+            if line.strip():
+                found.append((f"{path}:{number}", parse(line)))
+        except ValueError as error:
+            raise Faulty(f"{path}:{number}: damaged line: {error}; mend it or remove it") from error
+    return found
+
+
+def read(folder: Path, profile: str | None = None) -> list[tuple[str, dict]]:
+    """[(FILE:LINE, entry)] of all months, oldest first, each entry once."""
+    places = [folder / profile] if profile else sorted(folder.glob("*"))
+    found: dict[tuple[str, str], tuple[str, dict]] = {}
+    for path in [path for place in places for path in sorted(place.glob("*.ndjson"))]:
+        for where, entry in read_lines(path):
+            found.setdefault((entry["utc"], json.dumps(entry, sort_keys=True)), (where, entry))
+    return [found[key] for key in sorted(found)]
 
 
 def main() -> int:
@@ -62,8 +92,11 @@ def main() -> int:
         if options.command == "append":
             print(append(json.loads(options.verdict.read_text()), options.folder))
         else:
-            for entry in read(options.folder, options.profile):
+            for _, entry in read(options.folder, options.profile):
                 print(json.dumps(entry))
+    except Faulty as fault:
+        print(f"history.py: {fault}", file=sys.stderr)
+        return STATUS[INVALID]
     except (OSError, ValueError) as error:
         print(f"history.py: {error}", file=sys.stderr)
         return 1

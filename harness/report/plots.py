@@ -14,6 +14,8 @@ from pathlib import Path
 
 from harness import ROOT
 from harness.history import history
+from harness.result.documents import Faulty
+from harness.verdict.outcome import INVALID, STATUS
 
 SHOWN = 60  # the newest runs; older ones stay in the history
 BASELINES = ROOT / "baselines"
@@ -114,7 +116,7 @@ def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list
                 last=len(shown), egress_top=egress_top, exhaustion_top=exhaustion_top,
                 egress_lines=level_lines(egress_levels, egress_top),
                 exhaustion_lines=level_lines(exhaustion_levels, exhaustion_top),
-                rounds=rounds, runs=runs, xtics=xtics)
+                rounds=quote(str(rounds)), runs=quote(str(runs)), xtics=xtics)
             try:
                 subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
                 temporary.rename(path)
@@ -130,10 +132,12 @@ def main() -> int:
         return 64
     try:
         groups = defaultdict(list)
-        for entry in history.read(Path(sys.argv[1])):
-            if "hops" not in entry:  # INVALID: no figures to draw
-                continue
-            groups[entry["profile"]["id"], entry["scenario"]].append(entry)
+        for where, entry in history.read(Path(sys.argv[1])):
+            try:
+                if "hops" in entry:  # INVALID has no figures to draw
+                    groups[entry["profile"]["id"], entry["scenario"]].append(entry)
+            except (KeyError, TypeError) as error:
+                raise Faulty(f"{where}: the entry lacks what a plot needs: {error!r}; mend it or remove it") from error
         if not groups:
             print(f"plots.py: no history in {sys.argv[1]}; run: sudo harness/bench gate",
                   file=sys.stderr)
@@ -148,13 +152,16 @@ def main() -> int:
         print("plots.py: gnuplot is not installed; on Debian: apt install gnuplot-nox"
               if error.filename == "gnuplot" else f"plots.py: {error}", file=sys.stderr)
         return 1
+    except Faulty as fault:
+        print(f"plots.py: {fault}", file=sys.stderr)
+        return STATUS[INVALID]
     except (OSError, ValueError) as error:
         print(f"plots.py: {error}", file=sys.stderr)
         return 1
     except (KeyError, TypeError) as error:
         print(f"plots.py: an entry of the history lacks what a plot needs: {error!r}",
               file=sys.stderr)
-        return 1
+        return STATUS[INVALID]
     return 0
 
 

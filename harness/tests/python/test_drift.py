@@ -91,6 +91,31 @@ class ChangePoints(unittest.TestCase):
         self.assertTrue(changes)
         self.assertTrue(all(change <= -drift.MAGNITUDE_MIN for change in changes))
 
+    def test_the_place_is_among_those_that_are_told(self):
+        """Also where one side has fewer entries than a split needs, and where noise hides it."""
+        told, widths = [], []
+        for seed in range(60):
+            for size, after, share in ((0.3, 2, 0.02), (0.1, 6, 0.02), (0.05, 12, 0.02)):
+                values = noise(30, 3 * seed + after, share)
+                values[30 - after:] += log(1 - size)
+                at, first, last = drift.places(values, min(30 - after, 25))
+                self.assertTrue(first <= at <= last)
+                told.append(first <= 30 - after <= last)
+                widths.append((size, last - first))
+        self.assertGreater(sum(told) / len(told), 0.97)
+        self.assertEqual(max(width for size, width in widths if size == 0.3), 0)
+        self.assertLess(np.mean([width for size, width in widths if size == 0.05]), 6)
+
+    def test_without_noise_the_place_is_certain(self):
+        self.assertEqual(drift.places(np.array([0.0] * 7 + [-0.1] * 2), 4), (7, 7, 7))
+
+    def test_an_outlier_far_away_is_not_the_place(self):
+        values = noise(30, 6)
+        values[24:] += log(0.96)
+        values[0] = -0.5
+        at, first, last = drift.places(values, 24)
+        self.assertTrue(15 < first <= 24 <= last, (at, first, last))
+
     def test_too_few_entries_for_a_split(self):
         self.assertEqual(found([0.0] * 5 + [1.0] * 4), [])
 
@@ -139,6 +164,42 @@ class History(unittest.TestCase):
         self.assertIn("bench bisect", self.drift(3))
         self.assertEqual(len(self.alerts.read_text().splitlines()), 2)
 
+    def test_the_range_has_the_commit_however_few_came_after_it(self):
+        for seed in range(2):
+            self.folder = Path(tempfile.mkdtemp(dir=self.folder))
+            self.written = 0
+            self.add(noise(30, seed))
+            text = ""
+            for after in range(2, 11):
+                self.add(noise(1 if after > 2 else 2, 100 * seed + after) + log(0.7))
+                text = program("history.drift", self.folder, "machine").stdout
+                if "bench bisect" in text:
+                    break
+            with self.subTest(seed):
+                self.assertIn("bench bisect 000000000030 000000000031", text)
+
+    def test_one_commit_on_both_sides_is_not_to_blame(self):
+        self.add(noise(10))
+        self.add(noise(5, 3), commit="a" * 12)
+        self.add(noise(10, 2) + log(0.8), commit="a" * 12)
+        text = self.drift(3)
+        self.assertIn(f"no commit: {'a' * 12} was measured before and after it", text)
+        self.assertNotIn("bisect", text)
+
+    def test_the_order_of_lines_and_doubles_do_not_matter(self):
+        self.add(noise(20))
+        self.add(noise(7, 2) + log(0.9))
+        path = self.folder / "machine/2026-11.ndjson"
+        lines, text = path.read_text().splitlines(), self.drift(3, "--no-alerts")
+        path.write_text("\n".join(lines[::-1] + lines[3:9]) + "\n")
+        self.assertEqual(self.drift(3, "--no-alerts"), text)
+
+    def test_a_machine_without_a_history_is_told_of_the_others(self):
+        self.add(noise(3))
+        answer = program("history.drift", self.folder, "machin")
+        self.assertEqual(answer.returncode, 4)
+        self.assertIn(f"{self.folder} has a history of: machine", answer.stdout)
+
     def test_faster_is_told_and_no_alarm(self):
         self.add(noise(20))
         self.add(noise(10, 2) + log(1.1))
@@ -156,6 +217,7 @@ class History(unittest.TestCase):
         self.add([0.0] * 20, hops=[])
         self.add([0.0] * 20, control_pps={"median": 0})
         self.add([0.0] * 20, hops=[{"egress_pps": {"median": 0}}])
+        self.add([0.0] * 20, commit="unknown")
         self.assertIn("20 entries", self.drift(0))
 
     def test_too_short_a_history(self):
@@ -166,15 +228,19 @@ class History(unittest.TestCase):
     def test_damaged_files_are_named(self):
         self.add(noise(20))
         self.alerts.parent.mkdir()
-        self.alerts.write_text("{}\n")
+        self.alerts.write_text('{"utc": "2026-11-01T00:00:00Z"}\n')
         answer = program("history.drift", self.folder, "machine")
-        self.assertEqual(answer.returncode, 1)
+        self.assertEqual(answer.returncode, 5)
         self.assertIn(f"{self.alerts}:1: not an alert", answer.stderr)
+        self.alerts.write_text("<<<<<<< HEAD\n")
+        answer = program("history.drift", self.folder, "machine")
+        self.assertEqual(answer.returncode, 5)
+        self.assertIn(f"{self.alerts}:1: damaged line: a merge was left unfinished", answer.stderr)
         self.alerts.unlink()
         self.add([0.0], hops=[{}])
         answer = program("history.drift", self.folder, "machine")
-        self.assertEqual((answer.returncode, answer.stdout), (1, ""))
-        self.assertIn("lacks what drift needs: KeyError('egress_pps')", answer.stderr)
+        self.assertEqual((answer.returncode, answer.stdout), (5, ""))
+        self.assertIn("machine/2026-11.ndjson:21: the entry lacks what drift needs: KeyError('egress_pps')", answer.stderr)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,15 @@ class Scratch(unittest.TestCase):
 
 
 class History(Scratch):
+    def entries(self, *profile: str) -> list[dict]:
+        return [entry for _, entry in history.read(self.history, *profile)]
+
     def test_what_goes_in_comes_out(self):
         entry = verdict()
         path = history.append(entry, self.history)
         self.assertEqual(path, self.history / entry["profile"]["id"] / "2026-11.ndjson")
-        self.assertEqual(history.read(self.history), [entry])
-        schema("verdict").validate(history.read(self.history)[0])
+        self.assertEqual(history.read(self.history), [(f"{path}:1", entry)])
+        schema("verdict").validate(self.entries()[0])
 
     def test_read_sorts_by_time_over_months_and_profiles(self):
         for utc, profile in (("2027-01-02T00:00:00Z", "a"), ("2026-11-20T00:00:00Z", "b"),
@@ -46,24 +49,81 @@ class History(Scratch):
             entry = verdict(utc)
             entry["profile"] = {**entry["profile"], "id": profile}
             history.append(entry, self.history)
-        self.assertEqual([entry["utc"][:7] for entry in history.read(self.history)],
-                         ["2026-11", "2026-12", "2027-01"])
-        self.assertEqual(len(history.read(self.history, "a")), 2)
+        self.assertEqual([entry["utc"][:7] for entry in self.entries()], ["2026-11", "2026-12", "2027-01"])
+        self.assertEqual(len(self.entries("a")), 2)
 
     def test_appends_at_the_same_time_keep_every_line(self):
-        appending = [subprocess.Popen(command("history.history", "append", self.verdict, self.history), cwd=ROOT,
-                                      stdout=subprocess.DEVNULL)
-                     for _ in range(4)]
+        appending = []
+        for second in range(4):
+            path = self.folder / f"{second}.json"
+            path.write_text(json.dumps(verdict(f"2026-11-20T14:00:0{second}Z")))
+            appending.append(subprocess.Popen(command("history.history", "append", path, self.history), cwd=ROOT,
+                                              stdout=subprocess.DEVNULL))
         self.assertEqual([process.wait() for process in appending], [0] * 4)
-        self.assertEqual(history.read(self.history), [verdict()] * 4)
+        self.assertEqual([entry["utc"][-3:] for entry in self.entries()], ["00Z", "01Z", "02Z", "03Z"])
 
     def test_damaged_line_is_named(self):
+        for line, said in ((b'{"utc": ', "Expecting value"), (b"<<<<<<< HEAD", "a merge was left unfinished here"),
+                           (b"=======", "a merge was left"), (b">>>>>>> branch", "a merge was left"), (b"[]", "no entry"),
+                           (b'"utc"', "no entry"), (b"{}", "no entry"), (b'{"utc": "yesterday"}', "no entry"),
+                           (b'{"utc": NaN}', "NaN is not a number"), (b"\xff\xfe", "'utf-8' codec can't decode"), (b"\0", "Expecting value")):
+            with self.subTest(line):
+                path = history.append(verdict(), self.history)
+                path.write_bytes(path.read_bytes() + line + b"\n")
+                history.append(verdict("2026-11-21T14:00:00Z"), self.history)
+                for done in (program("history.history", "list", self.history),
+                             program("report.plots", self.history, self.folder / "plots")):
+                    self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1), done.stderr)
+                    self.assertIn(f"{path}:2: damaged line: {said}", done.stderr)
+                path.unlink()
+
+    def test_a_line_that_stands_twice_counts_once(self):
+        """Whatever merged it: at once, in another order of its keys, in another file, after an empty line."""
         path = history.append(verdict(), self.history)
-        with open(path, "a", encoding="ascii") as file:
-            file.write('{"utc": \n')
-        done = program("history.history", "list", self.history)
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
-        self.assertIn(f"{path}:2: damaged line", done.stderr)
+        other = {**verdict(), "commit": "0" * 12}
+        history.append(other, self.history)
+        history.append(verdict(), self.history)
+        (path.parent / "2026-11-merged.ndjson").write_text(
+            "\r\n" + json.dumps(dict(reversed(verdict().items()))) + "\r\n\n" + json.dumps(other))
+        self.assertEqual(sorted(entry["commit"] for entry in self.entries()), sorted([verdict()["commit"], "0" * 12]))
+
+    def test_the_order_of_lines_does_not_matter(self):
+        entries = [verdict(f"2026-11-{day:02}T14:00:00Z") for day in (3, 1, 2)]
+        entries.append({**entries[0], "commit": "0" * 12})  # at the same time
+        seen = []
+        for order in (entries, entries[::-1]):
+            for entry in order:
+                path = history.append(entry, self.history)
+            seen.append(self.entries())
+            path.unlink()
+        self.assertEqual(seen[0], seen[1])
+        self.assertEqual([entry["utc"][8:10] for entry in seen[0]], ["01", "02", "03", "03"])
+
+    def test_git_merges_branches_that_both_append(self):
+        place = self.folder / "results/history"
+        alerts = place / "machine/drift/alerts.ndjson"
+
+        def git(*words: str) -> None:
+            subprocess.run(["git", "-C", self.folder, "-c", "user.name=test", "-c", "user.email=test@localhost", *words],
+                           check=True, capture_output=True, env={**CLEAN, "GIT_CONFIG_GLOBAL": "/dev/null"})
+
+        def add(day: int) -> None:
+            history.append(verdict(f"2026-11-{day:02}T14:00:00Z"), place)
+            history.append_line(alerts, {"utc": f"2026-11-{day:02}T14:00:00Z"})
+            git("add", ".")
+            git("commit", "--quiet", "--message", f"day {day}")
+
+        (self.folder / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+        git("init", "--quiet", "--initial-branch", "main", "--template=")
+        add(1)
+        git("branch", "other")
+        add(2)
+        add(4)
+        git("checkout", "--quiet", "other")
+        add(3)
+        git("merge", "--no-edit", "main")
+        self.assertEqual([entry["utc"][8:10] for _, entry in history.read(place)], ["01", "02", "03", "04"])
+        self.assertEqual(len(history.read_lines(alerts)), 4)
 
     def test_a_line_cut_short_spoils_no_second_one(self):
         path = history.append(verdict(), self.history)
