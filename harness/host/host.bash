@@ -90,7 +90,7 @@ host_dirty() {
 }
 
 # We are root and the tree may be somebody else's: git has to be told that this is intended, and must
-# not leave files of root in it.
+# not leave files of root in it. A tree without git has no commits, whatever repository it may lie in.
 host_git() {
-	git --no-optional-locks -c safe.directory="$ROOT" -C "$ROOT" "$@"
+	git --no-optional-locks -c safe.directory="$ROOT" --git-dir="$ROOT/.git" --work-tree="$ROOT" -C "$ROOT" "$@"
 }

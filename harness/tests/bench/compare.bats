@@ -104,10 +104,11 @@ sourced() {
 
 # commit FOLDER NUMBER: a commit whose relay is told from another one's by its last byte.
 commit() {
+	export MADE_RELAY=$PROGRAMS/mcrelay MADE_GENERATOR=$BUILD/trafficgen
 	# shellcheck disable=SC2016 # for make
 	printf '%s\n' '$(BUILD)/mcrelay: Makefile' \
-		"	mkdir -p \$(@D) && cp '$PROGRAMS/mcrelay' \$@ && printf $2 >>\$@" '$(BUILD)/trafficgen:' \
-		"	mkdir -p \$(@D) && cp '$BUILD/trafficgen' \$@" >"$1/Makefile"
+		"	mkdir -p \$(@D) && cp \"\$\$MADE_RELAY\" \$@ && printf $2 >>\$@" '$(BUILD)/trafficgen:' \
+		'	mkdir -p $(@D) && cp "$$MADE_GENERATOR" $@' >"$1/Makefile"
 	git -C "$1" add .
 	git -C "$1" -c user.name=test -c user.email=test@localhost commit -qm "$2"
 }
@@ -174,8 +175,13 @@ base_copy() {
 }
 
 commit_copy() {
-	git -C "$copy" add -A .
-	git -C "$copy" -c user.name=test -c user.email=test@localhost commit -qm "$1"
+	commit_in "$copy" "$1"
+}
+
+# commit_in FOLDER MESSAGE
+commit_in() {
+	git -C "$1" add -A .
+	git -C "$1" -c user.name=test -c user.email=test@localhost commit -qm "$2"
 }
 
 # invalid BASE MESSAGE: compare says it, whatever it would have measured, and leaves nothing.
@@ -190,9 +196,9 @@ invalid() {
 @test "compare: a scenario that was compared at BASE and is gone is invalid" {
 	local copy name change
 	base_copy
-	for change in "rm $copy/harness/scenario/$name" "sed -i /^compare/d $copy/harness/scenario/$name"; do
+	for change in rm 'sed -i /^compare/d'; do
 		git -C "$copy" checkout -q .
-		$change
+		$change "$copy/harness/scenario/$name"
 		invalid HEAD "scenario ${name%.conf} is compared at [0-9a-f]{12} and gone here; restore harness/scenario/$name"
 	done
 }
@@ -234,6 +240,64 @@ invalid() {
 	copy_says "$base" "git cannot tell which scenarios there are at ${base:0:12}; is the clone complete\?"
 }
 
+# refuses STATUS MESSAGE ARGUMENT...: the copy's compare, before anything is measured.
+refuses() {
+	run --separate-stderr "$copy/harness/bench" compare "${@:3}" --results "$RESULTS"
+	assert_failure "$1"
+	assert_output ''
+	assert_said "^bench: $2"
+	assert_nothing_left
+}
+
+@test "compare: a clone without the history says so, and how to get it" {
+	local copy name full=$WORK/full
+	local shallow='INVALID: this clone is shallow, .* is not among the commits .*; run: git fetch --unshallow \(.*fetch-depth: 0\)$'
+	base_copy
+	touch "$copy/harness/new"
+	commit_copy two
+	mv "$copy" "$full"
+	git -C "$full" checkout -qb feature
+	git clone -q --depth 1 "file://$full" "$copy"
+	refuses 5 "$shallow"
+	refuses 5 "$shallow" HEAD~1
+	refuses 5 "$shallow" "$(git -C "$full" rev-parse HEAD~1)"
+	refuses 5 "$shallow" HEAD no-such-tag
+	run --separate-stderr "$copy/harness/bench" bisect HEAD~1 HEAD
+	assert_failure 5
+	assert_said "^bench: bisect: $shallow"
+	# what is there is compared
+	refuses 64 'base and head are both' HEAD HEAD
+	# the branch and the main one, without the commit where they parted
+	git -C "$full" checkout -q --orphan other
+	commit_in "$full" other
+	git clone -q --depth 1 --branch other "file://$full" "$WORK/clone"
+	git -C "$WORK/clone" fetch -q --depth 1 origin feature:refs/remotes/origin/main
+	copy=$WORK/clone refuses 5 "INVALID: this clone is shallow, and where HEAD left origin/main"
+	git -C "$WORK/clone" fetch -q --unshallow
+	copy=$WORK/clone refuses 5 'INVALID: HEAD and origin/main have no commit in common; name a BASE$'
+}
+
+@test "compare: a base that a force-push has removed, a branch that was not fetched: what to fetch" {
+	local copy name hash=0123456789abcdef0123456789abcdef01234567
+	base_copy
+	refuses 5 "INVALID: this clone has no commit $hash: .*force-push.*; run: git fetch REMOTE $hash, or name another" "$hash"
+	git -C "$copy" remote add origin "$WORK/nowhere"
+	refuses 5 "INVALID: .*; run: git fetch origin ${hash:0:12}, or name .*: git merge-base HEAD origin/main$" HEAD "${hash:0:12}"
+	refuses 5 "INVALID: this clone has no branch 'origin/side'; run: git fetch origin side:refs/remotes/origin/side$" origin/side
+	refuses 64 "no commit 'side'; see 'harness/bench help'$" side
+	refuses 64 'there is no commit before HEAD; name a BASE$'
+}
+
+@test "compare: a tree without git is none of a repository around it" {
+	local copy name
+	base_copy
+	rm -rf "$copy/.git"
+	git -C "$WORK" init -q
+	commit_in "$WORK" around
+	refuses 64 "$copy is no git repository, and has no commits to compare; clone it, or .*--builds BASE HEAD$"
+	refuses 64 "$copy is no git repository" HEAD
+}
+
 # rm_object NAME: from the copy's git.
 rm_object() {
 	local hash
@@ -252,7 +316,7 @@ copy_says() {
 @test "compare: ends with the first pair that does not count" {
 	need_root
 	paired
-	printf '#!/bin/sh\nexec "%s" "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/another"
+	printf '#!/bin/bash\nexec %q "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/another"
 	chmod +x "$WORK/another"
 	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/another"
 	assert_equal "$status" 5

@@ -94,6 +94,21 @@ class Bisection(unittest.TestCase):
         self.assertEqual((code, self.asked, document["candidates"]), (0, [9], []))
         self.assertIn("PASS", text)
 
+    def test_ends_with_no_way_between_them_are_refused(self):
+        self.git("checkout", "--quiet", "-b", "side", self.commits[5])
+        self.git("commit", "--quiet", "--allow-empty", "-m", "aside")
+        side, unknown = self.git("rev-parse", "HEAD"), "0123456789abcdef" * 2 + "01234567"
+        for ends, status, said in (((side, self.commits[9]), 64, "not an ancestor"),
+                                   ((unknown, self.commits[9]), 5, f"run: git fetch REMOTE {unknown}"),
+                                   ((self.commits[0], "origin/main"), 64, "no commit 'origin/main'")):
+            err = io.StringIO()
+            with self.subTest(said), mock.patch.object(bisection, "ROOT", self.root), \
+                    mock.patch("sys.argv", ["bisect", *ends]), contextlib.redirect_stderr(err), \
+                    self.assertRaises(SystemExit) as ended:
+                bisection.main()
+            self.assertEqual((ended.exception.code, err.getvalue().count("\n")), (status, 1))
+            self.assertIn(said, err.getvalue())
+
     def test_commits_that_cannot_be_told_are_skipped(self):
         self.slow_from, self.broken = 5, {4}
         code, document, _ = self.bisect()
@@ -135,7 +150,7 @@ class Bisection(unittest.TestCase):
 
 class CommandLine(unittest.TestCase):
     def test_what_it_cannot_understand(self):
-        for options, said in (((), "required"), (("HEAD",), "required"), (("HEAD", "HEAD"), "not an ancestor"),
+        for options, said in (((), "required"), (("HEAD",), "required"), (("HEAD", "HEAD"), "the same commit"),
                               (("no-such", "HEAD"), "no commit 'no-such'"), (("HEAD", "HEAD~1"), "not an ancestor")):
             with self.subTest(options):
                 answer = program("verdict.paired.bisection", *options)

@@ -11,7 +11,6 @@ six minutes.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from datetime import datetime, timezone
@@ -22,20 +21,15 @@ from harness.report.tables import paint, table
 from harness.result.documents import write_json
 from harness.run.child import bench, end_by_signals, only
 from harness.verdict import outcome
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, USAGE
+from harness.verdict.paired import commits
+from harness.verdict.paired.commits import git
 
 FOR_GIT = {STATUS[PASS]: "good", STATUS[REGRESSION]: "bad", STATUS[INCONCLUSIVE]: "skip", STATUS[INVALID]: "skip"}
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def git(folder: Path, *arguments: str) -> str | None:
-    """What git says; None when it fails."""
-    answer = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(folder), *arguments], capture_output=True,
-                            text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def compare(good: str, commit: str, scenario: str, budget: str | None) -> dict:
@@ -64,8 +58,8 @@ def change(step: dict) -> str:
 def must(folder: Path, *arguments: str) -> str:
     found = git(folder, *arguments)
     if found is None:
-        say(f"bisect: git {arguments[0]} failed in {folder}")
-        sys.exit(1)
+        say(f"bisect: git {arguments[0]} failed in {folder}; is the clone complete? Try: git fsck, git fetch")
+        sys.exit(STATUS[INVALID])
     return found
 
 
@@ -95,7 +89,8 @@ def search(good: str, bad: str, ask) -> tuple[list[str], list[dict]]:
             git(clone, "bisect", FOR_GIT[step["exit"]], step["commit"])  # fails where only skipped ones are left
             before, (left, skipped) = (left, skipped), candidates(clone)
             if (left, skipped) == before:
-                sys.exit("bisect: git does not go on")
+                say("bisect: git does not go on")
+                sys.exit(STATUS[INVALID])
     return left, steps
 
 
@@ -114,11 +109,17 @@ def show(document: dict) -> str:
                   for step in document["steps"]], False) + "\n"
 
 
-def commit_of(parser: argparse.ArgumentParser, name: str) -> str:
-    found = git(ROOT, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
-    if found is None:
-        parser.error(f"no commit '{name}'")
-    return found
+def ends_of(good: str, bad: str) -> tuple[str, str]:
+    """The commits of these names; exits where there is no way from the one to the other."""
+    try:
+        first, last = commits.commit(good, ROOT), commits.commit(bad, ROOT)
+        if first == last:
+            raise commits.Absent(USAGE, f"{good} and {bad} are the same commit, which is no change")
+        commits.require_ancestor(first, last, ROOT)
+    except commits.Absent as absent:
+        say(f"bench: bisect: {absent}")
+        sys.exit(absent.status)
+    return first, last
 
 
 def main() -> int:
@@ -131,9 +132,7 @@ def main() -> int:
     parser.add_argument("--budget")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     args = parser.parse_args()
-    good, bad = commit_of(parser, args.good), commit_of(parser, args.bad)
-    if good == bad or git(ROOT, "merge-base", "--is-ancestor", good, bad) is None:
-        parser.error(f"{args.good} is not an ancestor of {args.bad}")
+    good, bad = ends_of(args.good, args.bad)
     end_by_signals()
 
     def ask(commit: str) -> dict:

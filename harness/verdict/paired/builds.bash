@@ -6,20 +6,25 @@ declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
 declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
 
-# The commit that a change is compared with unless another one is named: where its branch left the main
+# The commit that a change is compared with unless another one is named, in BASE: where its branch left the main
 # one, as others have it, if a remote is known: commits that were not pushed are one change. On the main branch
 # itself, the commit before, or the last one while there are changes on top.
 compare_default_base() {
-	local branch base
+	local branch
 	for branch in origin/main origin/master main master HEAD; do
-		base=$(host_git rev-parse -q --verify "$branch^{commit}") && break
+		! host_git rev-parse -q --verify "$branch^{commit}" >/dev/null 2>&1 || break
 	done
-	base=$(host_git merge-base "$base" HEAD)
-	if [[ $base != "$(host_git rev-parse HEAD)" ]] || host_dirty; then
-		printf '%s' "$base"
-	else
-		host_git rev-parse -q --verify 'HEAD~1^{commit}' || refuse "there is no commit before HEAD; name a BASE"
+	compare_commit BASE fork "$branch"
+	if [[ $BASE == "$(host_git rev-parse HEAD)" ]] && ! host_dirty; then
+		compare_commit BASE parent
+		[[ $branch != HEAD ]] || COMPARE_NOTES+=("this clone has no main branch to tell where the change began: base is the commit before the last one; git fetch the main branch, or name a BASE")
 	fi
+}
+
+# compare_commit VARIABLE HOW...: a commit, as commits.py finds it; it says why there is none, and with which exit status.
+compare_commit() {
+	local -n compare_found=$1
+	compare_found=$(python harness.verdict.paired.commits "${@:2}") || exit "$?"
 }
 
 # The commits to compare, in BASE and HEAD; no BASE with --builds, no HEAD for the files as they are.
@@ -30,12 +35,15 @@ compare_find_commits() {
 		return
 	fi
 	((${#ARGUMENTS[@]} <= 2)) || refuse "compare takes two commits at most"
-	BASE=${ARGUMENTS[0]:-$(compare_default_base)}
-	BASE=$(host_git rev-parse -q --verify "$BASE^{commit}") || refuse "no commit '${ARGUMENTS[0]:-HEAD}'"
+	if ((${#ARGUMENTS[@]})); then
+		compare_commit BASE commit "${ARGUMENTS[0]}"
+	else
+		compare_default_base
+	fi
 	if ((${#ARGUMENTS[@]} == 2)); then
-		HEAD=$(host_git rev-parse -q --verify "${ARGUMENTS[1]}^{commit}") || refuse "no commit '${ARGUMENTS[1]}'"
+		compare_commit HEAD commit "${ARGUMENTS[1]}"
 	elif ! host_dirty; then
-		HEAD=$(host_git rev-parse -q --verify 'HEAD^{commit}')
+		compare_commit HEAD commit HEAD
 	fi
 	[[ $BASE != "$HEAD" ]] || refuse "base and head are both ${BASE:0:12}, which is no change; name an older commit"
 	compare_check_scenarios
@@ -70,7 +78,8 @@ compare_describe_programs() {
 }
 
 # compare_build WHO COMMIT: into COMPARED and SOURCE. A commit is built from a copy of its own, once for each
-# toolchain; the same compiler and flags for both. (A git worktree would leave files of root in .git.)
+# toolchain; the same compiler and flags for both. (A git worktree would leave files of root in .git.) The copy lies
+# where no path has a blank: an older commit's Makefile may not bear one.
 compare_build() {
 	local commit=$2 tree=$STATE/tree-$1 build log=$STATE/build-$1.log
 	build=$ROOT/build/compare/$(compare_toolchain)/$commit
@@ -79,9 +88,12 @@ compare_build() {
 		mkdir "$tree"
 		rm -rf "$build.partial"
 		host_git archive "$commit" 2>"$log" | tar -x -C "$tree" ||
-			die "$EXIT_INVALID" "cannot check out $commit: $(tail -1 "$log")"
-		compare_make "$tree" "$build.partial" "$log" "$1"
+			die "$EXIT_INVALID" "cannot check out $commit: $(tail -1 "$log"); if the clone is not complete: git fetch"
+		compare_make "$tree" build "$log" "$1"
+		mkdir -p "$build.partial"
+		mv "$tree/build/mcrelay" "$build.partial"
 		mv -T "$build.partial" "$build"
+		compare_give_away "$ROOT/build"
 		rm -rf "$tree"
 	fi
 	COMPARED[$1]=$build/mcrelay
@@ -101,14 +113,14 @@ compare_toolchain() {
 # compare_build_tree WHO: from the files as they are.
 compare_build_tree() {
 	local build
-	build=$ROOT/build/compare/$(compare_toolchain)/worktree
+	build=build/compare/$(compare_toolchain)/worktree
 	progress "building $1, the files as they are"
 	compare_make "$ROOT" "$build" "$STATE/build-$1.log" "$1"
-	COMPARED[$1]=$build/mcrelay
+	COMPARED[$1]=$ROOT/$build/mcrelay
 	SOURCE[$1]="$(host_git rev-parse --short=12 HEAD) with changes"
 }
 
-# compare_make TREE BUILD LOG WHO
+# compare_make TREE BUILD LOG WHO: BUILD as seen from TREE, which may have blanks in its path; make's targets may not.
 compare_make() {
 	compare_run_make "$1" "$2" "$2/mcrelay" >"$3" 2>&1 ||
 		die "$EXIT_INVALID" "$4 cannot be built: $(grep -m1 -iE 'error|\*\*\*' "$3" || tail -1 "$3")"
@@ -126,9 +138,13 @@ compare_make_generator() {
 
 # compare_run_make TREE BUILD TARGET...: what is built belongs to whom the files belong to.
 compare_run_make() {
-	local owner status=0
+	local status=0
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$1" -j"$(nproc)" BUILD="$2" "${@:3}" || status=$?
-	owner=$(stat -c %u:%g "$ROOT")
-	[[ ! -d $ROOT/build ]] || chown -Rh "$owner" "$ROOT/build"
+	[[ ! -d $ROOT/build ]] || compare_give_away "$ROOT/build"
 	return "$status"
+}
+
+# compare_give_away FOLDER: to whom the sources belong.
+compare_give_away() {
+	chown -Rh "$(stat -c %u:%g "$ROOT")" "$1"
 }

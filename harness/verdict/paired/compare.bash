@@ -119,5 +119,5 @@ compare_summarize() {
 }
 
 command_bisect() {
-	exec /usr/bin/python3 -m harness.verdict.paired.bisection "$@"
+	exec /usr/bin/python3 "$HARNESS/start.py" harness.verdict.paired.bisection "$@"
 }
