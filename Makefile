@@ -2,6 +2,7 @@
 # Everything built is under $(BUILD). `make help` lists the targets.
 
 BUILD   ?= build
+$(if $(word 2,$(BUILD)),$(error BUILD='$(BUILD)': make takes a blank for the end of a name; build in a folder without one))
 CC      := gcc
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -12,8 +13,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
             -Wno-missing-field-initializers -Werror
 PACKAGES := liburing jansson libmnl libbpf libcap-ng libseccomp ck libmicrohttpd
 # The folder that it is built in does not show in a program: the same sources give the same SHA-256, which is part
-# of a measurement's conditions.
-REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=.
+# of a measurement's conditions. The shell puts the folder in: whatever characters its name has, they are no words to it.
+REPRODUCIBLE := -ffile-prefix-map="$$PWD"=.
 ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) $(REPRODUCIBLE) -pthread -Irelay -Itrafficgen \
               $(shell pkg-config --cflags $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pthread

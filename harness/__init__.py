@@ -1,5 +1,5 @@
 """What the harness computes, as one package: bash measures and writes files, these modules read files and write files.
-`bench` runs them, as /usr/bin/python3 -m harness.STEP.MODULE. README.md is the map."""
+`bench` runs them, with start.py. README.md is the map."""
 
 from pathlib import Path
 

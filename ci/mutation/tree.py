@@ -47,7 +47,12 @@ def state_for(root: Path, test: str | None = None) -> str:
 
 
 def new_files(root: Path) -> list[str]:
-    return git(root, "ls-files", "--others", "--exclude-standard", "--", *PATHS).split()
+    return names(git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *PATHS))
+
+
+def names(listed: str) -> list[str]:
+    """Of what git lists with -z, as it is: blanks and all."""
+    return [name for name in listed.split("\0") if name]
 
 
 class Tree:
@@ -65,7 +70,7 @@ class Tree:
         git(self.folder, "fetch", "--quiet", str(self.root), "HEAD")
         git(self.folder, "checkout", "--quiet", "--force", "--detach", commit)
         git(self.folder, "clean", "-fdq")
-        for name in git(self.root, "diff", "--name-only", "HEAD").split() + new_files(self.root):
+        for name in names(git(self.root, "diff", "-z", "--name-only", "HEAD")) + new_files(self.root):
             source, target = self.root / name, self.folder / name
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)

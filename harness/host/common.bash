@@ -56,7 +56,7 @@ run() {
 
 # python MODULE ARGUMENT...: a module of the package harness.
 python() {
-	/usr/bin/python3 -m "$@"
+	/usr/bin/python3 "$HARNESS/start.py" "$@"
 }
 
 # save FILE COMMAND...: keeps what COMMAND prints in FILE.

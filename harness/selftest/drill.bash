@@ -2,5 +2,5 @@
 # drill: the verb `drill`.
 
 command_drill() {
-	exec /usr/bin/python3 -m harness.selftest.drill "$@"
+	exec /usr/bin/python3 "$HARNESS/start.py" harness.selftest.drill "$@"
 }

@@ -24,6 +24,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from shlex import quote
 
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
@@ -124,7 +125,7 @@ def wrong_binary(scratch: Path) -> tuple:
     shutil.copy(RELAY, other)
     with other.open("ab") as file:
         file.write(b"x")
-    return ("run", "single-hop", "--relay", program(scratch / "relay", f'#!/bin/sh\nexec "{other}" "$@"\n')), {}
+    return ("run", "single-hop", "--relay", program(scratch / "relay", f'#!/bin/sh\nexec {quote(str(other))} "$@"\n')), {}
 
 
 def silent_generator(scratch: Path) -> tuple:

@@ -50,7 +50,7 @@ kernel_ready_or_dead() {
 }
 
 kernel_sample() {
-	in_node "$1" /usr/bin/python3 -m harness.run.sut.sampler "$2/$1.series.ndjson" \
+	in_node "$1" /usr/bin/python3 "$HARNESS/start.py" harness.run.sut.sampler "$2/$1.series.ndjson" \
 		"${SCENARIO[report_interval_ms]:-100}" >"$2/$1.sampler.log" 2>&1 {lock_fd}>&- &
 	SAMPLER[$1]=$(process_identity $!) || die "$EXIT_INVALID" "the sampler of $1 did not start"
 	undo_push process_stop "${SAMPLER[$1]}"

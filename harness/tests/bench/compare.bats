@@ -128,7 +128,7 @@ assert_compared() {
 
 @test "compare: in a fresh clone it builds base, head, and what measures them" {
 	need_root
-	local copy=$WORK/copy
+	local copy="$WORK/it's a \"copy\": #1 of \$HOME = 100% [x] *"
 	paired
 	mkdir "$copy"
 	cp -r "$HARNESS" "$ROOT/baselines" "$ROOT/.gitignore" "$copy"

@@ -253,10 +253,7 @@ targets() {
 @test "fastpath: a run that cannot be trusted is invalid" {
 	need_root
 	targets 1
-	cat >"$WORK/mcrelay" <<-END
-		#!/bin/sh
-		exec "$PROGRAMS/mcrelay" "\$@"
-	END
+	printf '#!/bin/bash\nexec %q "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/mcrelay"
 	chmod +x "$WORK/mcrelay"
 	measure fastpath --rounds 1 --only easy --relay "$WORK/mcrelay"
 	assert_equal "$status" 5
@@ -292,7 +289,6 @@ refused_plan() {
 	# shellcheck disable=SC2016 # for the shell
 	run --separate-stderr bash -Eeuo pipefail -c '
 		ROOT=$1 HARNESS=$1/harness SCENARIOS=$2 BASELINES=$3 COMMAND=sweep RESULTS=$4
-		export PYTHONPATH=$ROOT
 		for part in options host/{common,undo,host} scenario/{scenario,variants} topology/{topology,links,link_profile} \
 			run/sut/{sut,relay,kernel} report/sweep; do
 			source "$HARNESS/$part.bash"

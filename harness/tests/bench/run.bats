@@ -95,7 +95,7 @@ load ../lib/bench
 
 @test "another binary than the one that was asked for: invalid" {
 	need_root
-	printf '#!/bin/sh\nexec "%s" "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/mcrelay"
+	printf '#!/bin/bash\nexec %q "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/mcrelay"
 	chmod +x "$WORK/mcrelay"
 	measure run short --relay "$WORK/mcrelay"
 	assert_equal "$status" 5

@@ -76,7 +76,7 @@ with_generator() {
 	export REAL_TRAFFICGEN=$PROGRAMS/trafficgen
 	ln -sf "$PROGRAMS/mcrelay" "$BUILD/mcrelay"
 	# shellcheck disable=SC2016 # for the program
-	printf '#!/bin/sh\n[ "$1" = send ] || exec "%s" "$@"\nexec /usr/bin/python3 -SE "%s" "$@"\n' \
+	printf '#!/bin/bash\n[[ $1 == send ]] || exec %q "$@"\nexec /usr/bin/python3 -SE %q "$@"\n' \
 		"$REAL_TRAFFICGEN" "$1" >"$BUILD/trafficgen"
 	chmod +x "$BUILD/trafficgen"
 }
