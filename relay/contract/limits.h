@@ -7,7 +7,7 @@
 #define LIMITS_H
 
 enum {
-	WORKERS_MAX = 64,
+	WORKERS_MAX = 256,	/* the members that a fanout group of the kernel can have */
 	INPUTS_MAX = 64,	/* interfaces that rules receive on */
 	OUTPUTS_MAX = 4096,	/* different places and ways to send there */
 	RULES_MAX = 4096,	/* in force at a time */
@@ -15,6 +15,12 @@ enum {
 	RULE_SOURCES_MAX = 256, /* addresses and prefixes of one rule, */
 	SOURCES_MAX = 16384,	/* of all */
 	RULE_ID_BYTES = 65,	/* terminating 0 included */
+
+	/* A set of rules and the one that replaces it have no number in common but for what stays:
+	 * so each set that can be in force can replace any other. */
+	INPUT_NUMBERS = 2 * INPUTS_MAX,
+	OUTPUT_NUMBERS = 2 * OUTPUTS_MAX,
+	RULE_NUMBERS = 2 * RULES_MAX,
 };
 
 #endif

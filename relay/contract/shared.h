@@ -34,10 +34,10 @@ struct shared {
 	struct {
 		uint32_t rung; /* written by the supervisor after it has sent messages */
 	} doorbell __attribute__((aligned(CACHE_LINE)));
-	struct ring_position positions[INPUTS_MAX][FRAME_CLASSES]
+	struct ring_position positions[INPUT_NUMBERS][FRAME_CLASSES]
 		__attribute__((aligned(CACHE_LINE)));
-	struct rule_counters rules[RULES_MAX];	     /* by the rule's number */
-	struct output_counters outputs[OUTPUTS_MAX]; /* by the output's number */
+	struct rule_counters rules[RULE_NUMBERS];	/* by the rule's number */
+	struct output_counters outputs[OUTPUT_NUMBERS]; /* by the output's number */
 	struct log_levels levels;		     /* written by the supervisor */
 	uint32_t lines_lost;			     /* of the worker's log: see log_count_lost() */
 };

@@ -105,12 +105,12 @@ static void count_sockets(const struct reporter *reporter, const char *interface
 	const struct provision *provision = reporter->provision;
 	unsigned count = reporter->workers->count;
 
-	for (unsigned i = 0; i < INPUTS_MAX; i++)
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
 		if (strcmp(provision->inputs.input[i].netif.name, interface) == 0) {
 			*wanted += count;
 			*open += count_open(provision->inputs.input[i].fds[FRAMES_SMALL], count);
 		}
-	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
 		if (provision->outputs.output[i].used &&
 		    strcmp(provision->outputs.output[i].key.to.interface, interface) == 0) {
 			*wanted += count;

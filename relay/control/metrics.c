@@ -217,7 +217,7 @@ static void write_outputs(FILE *page, const struct reporter *reporter, const cha
 			  const char *help, bool bytes)
 {
 	family(page, name, "counter", help);
-	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
+	for (uint32_t i = 0; i < OUTPUT_NUMBERS; i++) {
 		const struct provision_output *output = &reporter->provision->outputs.output[i];
 		struct flow flow;
 
@@ -234,7 +234,7 @@ static void write_output_errors(FILE *page, const struct reporter *reporter)
 	const char *name = "mcrelay_output_errors_total";
 
 	family(page, name, "counter", "packets in sends that failed, by output and cause");
-	for (uint32_t i = 0; i < OUTPUTS_MAX; i++) {
+	for (uint32_t i = 0; i < OUTPUT_NUMBERS; i++) {
 		const struct provision_output *output = &reporter->provision->outputs.output[i];
 
 		for (int cause = 0; output->used && cause < CAUSE_COUNT; cause++) {

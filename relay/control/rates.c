@@ -43,7 +43,7 @@ void sample_take(struct sample *sample, const struct workers *workers,
 
 		sample->rule[number] = rates_rule_flow(workers, number);
 	}
-	for (uint32_t i = 0; i < OUTPUTS_MAX; i++)
+	for (uint32_t i = 0; i < OUTPUT_NUMBERS; i++)
 		if (provision->outputs.output[i].used)
 			sample->output[i] = rates_output_flow(workers, i);
 }

@@ -19,7 +19,7 @@ struct flow {
 struct sample {
 	int64_t time_ms;
 	struct counters worker[WORKERS_MAX];
-	struct flow rule[RULES_MAX], output[OUTPUTS_MAX]; /* by number */
+	struct flow rule[RULE_NUMBERS], output[OUTPUT_NUMBERS]; /* by number */
 };
 
 /* Packets and bytes of all workers together. */

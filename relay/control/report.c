@@ -143,7 +143,7 @@ static json_t *outputs_json(const struct reporter *reporter)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
 		if (reporter->provision->outputs.output[i].used)
 			json_array_append_new(list, output_json(reporter, i));
 	return list;
@@ -153,7 +153,7 @@ static json_t *inputs_json(const struct reporter *reporter)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < INPUTS_MAX; i++) {
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++) {
 		const struct provision_input *input = &reporter->provision->inputs.input[i];
 
 		if (input->netif.name[0])

@@ -186,7 +186,7 @@ static int parse_cpus(struct config *config)
 			return options_refuse(&config_program,
 					      "--cpus: '%s' is not a list of CPUs such as 2,3,6-9",
 					      config->cpu_list);
-		for (; first <= last && config->num_cpus < WORKERS_MAX; first++)
+		for (; first <= last && config->num_cpus < 2 * WORKERS_MAX; first++)
 			config->cpus[config->num_cpus++] = (int)first;
 		text = *end ? end + 1 : NULL;
 	}

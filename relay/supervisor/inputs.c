@@ -17,10 +17,14 @@
 int inputs_init(struct inputs *inputs, const struct config *config, struct workers *workers)
 {
 	*inputs = (struct inputs){.config = config, .workers = workers};
-	inputs->input = calloc(INPUTS_MAX, sizeof(*inputs->input));
+	inputs->input = calloc(INPUT_NUMBERS, sizeof(*inputs->input));
 	if (!inputs->input)
 		return -ENOMEM;
-	for (int i = 0; i < INPUTS_MAX; i++)
+	/* twice as many as one change of rules can give up */
+	if (deferred_close_init(&inputs->closing,
+				2 * INPUTS_MAX * FRAME_CLASSES * workers->count) < 0)
+		return -ENOMEM;
+	for (int i = 0; i < INPUT_NUMBERS; i++)
 		memset(inputs->input[i].fds, -1, sizeof(inputs->input[i].fds));
 	return 0;
 }
@@ -38,7 +42,7 @@ void inputs_exit(struct inputs *inputs)
 
 int inputs_find(const struct inputs *inputs, const char *interface)
 {
-	for (int i = 0; i < INPUTS_MAX; i++)
+	for (int i = 0; i < INPUT_NUMBERS; i++)
 		if (strcmp(inputs->input[i].netif.name, interface) == 0)
 			return i;
 	return -1;
@@ -198,12 +202,8 @@ int inputs_claim(struct inputs *inputs, const char *interface, char *error)
 {
 	int index = inputs_find(inputs, "");
 	struct provision_input *input = &inputs->input[index];
-	int rc;
+	int rc = netif_query(interface, &input->netif);
 
-	if (index < 0)
-		return refusal_explain(error, -ENOSPC, "rules receive on more than %d interfaces",
-				       INPUTS_MAX);
-	rc = netif_query(interface, &input->netif);
 	if (rc < 0)
 		refusal_explain(error, rc, "cannot use interface %s: %s", interface, strerror(-rc));
 	else
@@ -334,7 +334,7 @@ bool inputs_needed(const struct rules *rules, const char *interface)
 
 void inputs_release_unneeded(struct inputs *inputs, const struct rules *rules, bool tell)
 {
-	for (int i = 0; i < INPUTS_MAX; i++) {
+	for (int i = 0; i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &inputs->input[i];
 		const struct message gone = {.type = MESSAGE_INPUT_GONE, .index = (uint32_t)i};
 
@@ -387,7 +387,7 @@ static void follow_input(struct inputs *inputs, int index, const struct rules *r
 
 void inputs_follow(struct inputs *inputs, const struct rules *rules)
 {
-	for (int i = 0; i < INPUTS_MAX; i++)
+	for (int i = 0; i < INPUT_NUMBERS; i++)
 		if (inputs->input[i].netif.name[0])
 			follow_input(inputs, i, rules);
 }
@@ -415,7 +415,7 @@ static void count_drops(struct provision_input *input, int index, int class,
 
 void inputs_count_drops(struct inputs *inputs)
 {
-	for (int i = 0; i < INPUTS_MAX; i++) {
+	for (int i = 0; i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &inputs->input[i];
 
 		if (!input->netif.name[0])
@@ -429,7 +429,7 @@ void inputs_count_drops(struct inputs *inputs)
 void inputs_quiesce(struct inputs *inputs)
 {
 	inputs->quiesced = true;
-	for (int i = 0; inputs->input && i < INPUTS_MAX; i++)
+	for (int i = 0; inputs->input && i < INPUT_NUMBERS; i++)
 		for (int class = 0; class < FRAME_CLASSES; class ++)
 			for (unsigned w = 0; w < inputs->workers->count; w++)
 				if (inputs->input[i].fds[class][w] >= 0)

@@ -43,7 +43,7 @@ struct provision_input {
 struct inputs {
 	const struct config *config;
 	struct workers *workers;
-	struct provision_input *input; /* [INPUTS_MAX] */
+	struct provision_input *input; /* [INPUT_NUMBERS] */
 	uint32_t rings;		       /* opened so far, each worker's counted as one */
 	bool quiesced;		       /* no ring lets frames in any more */
 	struct deferred_close closing; /* sockets given up, which workers may still have */
@@ -56,7 +56,8 @@ void inputs_exit(struct inputs *inputs);
 /* Number of the interface's input, -1 if there is none. */
 int inputs_find(const struct inputs *inputs, const char *interface);
 
-/* Opens rings for an interface that has no input yet. Its number; or negative errno with one
+/* Opens rings for an interface that has no input yet, one of INPUTS_MAX at most that the next set of
+ * rules needs. Its number; or negative errno with one
  * sentence in `error`. Workers are not told. */
 int inputs_claim(struct inputs *inputs, const char *interface, char *error);
 

@@ -14,12 +14,17 @@
 
 int outputs_init(struct outputs *outputs, const struct config *config, struct workers *workers)
 {
+	const size_t fds_bytes = workers->count * sizeof(int);
+	int *fds;
+
 	*outputs = (struct outputs){.config = config, .workers = workers};
-	outputs->output = calloc(OUTPUTS_MAX, sizeof(*outputs->output));
+	/* one piece: the descriptors of all are behind them */
+	outputs->output = calloc(OUTPUT_NUMBERS, sizeof(*outputs->output) + fds_bytes);
 	if (!outputs->output)
 		return -ENOMEM;
-	for (int i = 0; i < OUTPUTS_MAX; i++)
-		memset(outputs->output[i].fds, -1, sizeof(outputs->output[i].fds));
+	fds = memset(&outputs->output[OUTPUT_NUMBERS], -1, OUTPUT_NUMBERS * fds_bytes);
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
+		outputs->output[i].fds = fds + i * workers->count;
 	return 0;
 }
 
@@ -35,7 +40,7 @@ void outputs_exit(struct outputs *outputs)
 
 int outputs_find(const struct outputs *outputs, const struct rule_output *key)
 {
-	for (int i = 0; i < OUTPUTS_MAX; i++)
+	for (int i = 0; i < OUTPUT_NUMBERS; i++)
 		if (outputs->output[i].used && rule_output_same(&outputs->output[i].key, key))
 			return i;
 	return -1;
@@ -80,6 +85,9 @@ static const char *hint(const struct rule_output *key, int error)
 	case ENETUNREACH:
 	case ENETDOWN:
 		return "; set it up: ip link set INTERFACE up";
+	case EMFILE:
+		return "; each output takes one for each worker, and twice as many while rules are "
+		       "replaced: raise the limit (ulimit -n, LimitNOFILE=)";
 	default:
 		return reason_of_shortage(-error);
 	}
@@ -90,11 +98,8 @@ int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *
 	int index = 0, rc;
 	struct provision_output *output;
 
-	while (index < OUTPUTS_MAX && outputs->output[index].used)
+	while (outputs->output[index].used)
 		index++;
-	if (index == OUTPUTS_MAX)
-		return refusal_explain(error, -ENOSPC, "rules have more than %d different outputs",
-				       OUTPUTS_MAX);
 	output = &outputs->output[index];
 	output->key = *key;
 	rc = netif_query(key->to.interface, &output->netif);
@@ -145,7 +150,7 @@ static bool output_needed(const struct rules *rules, const struct rule_output *k
 
 void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules, bool tell)
 {
-	for (int i = 0; i < OUTPUTS_MAX; i++) {
+	for (int i = 0; i < OUTPUT_NUMBERS; i++) {
 		struct provision_output *output = &outputs->output[i];
 		const struct message gone = {.type = MESSAGE_OUTPUT_GONE, .index = (uint32_t)i};
 
@@ -178,7 +183,7 @@ static void follow_output(struct outputs *outputs, int index)
 
 void outputs_follow(struct outputs *outputs)
 {
-	for (int i = 0; i < OUTPUTS_MAX; i++)
+	for (int i = 0; i < OUTPUT_NUMBERS; i++)
 		if (outputs->output[i].used)
 			follow_output(outputs, i);
 }

@@ -20,17 +20,17 @@
 
 struct provision_output {
 	struct rule_output key;
-	struct netif netif;
 	bool used;
 	int error;	  /* positive errno: why it is closed */
 	int64_t since_ms; /* when its counters began */
-	int fds[WORKERS_MAX];
+	int *fds;	  /* [workers->count] */
+	struct netif netif;
 };
 
 struct outputs {
 	const struct config *config;
 	struct workers *workers;
-	struct provision_output *output; /* [OUTPUTS_MAX] */
+	struct provision_output *output; /* [OUTPUT_NUMBERS] */
 };
 
 /* Opens nothing yet. 0 or -ENOMEM; exit is harmless on zeroed memory. */
@@ -40,7 +40,8 @@ void outputs_exit(struct outputs *outputs);
 /* Number of the output, -1 if there is none. */
 int outputs_find(const struct outputs *outputs, const struct rule_output *key);
 
-/* Opens sockets for an output that there is none for yet, and clears its counters. Its number; or
+/* Opens sockets for an output that there is none for yet, one of OUTPUTS_MAX at most that the next
+ * set of rules needs, and clears its counters. Its number; or
  * negative errno with one sentence in `error`. Workers are not told. */
 int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *error);
 

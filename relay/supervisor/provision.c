@@ -23,30 +23,70 @@
 
 /* ------------------------------------------------------------------------- a change of rules */
 
+/* Of the inputs and outputs that a set of rules needs. */
+struct needs {
+	bool inputs[INPUT_NUMBERS], outputs[OUTPUT_NUMBERS]; /* by number: these */
+	unsigned num_inputs, num_outputs;
+};
+
+/* The number of the rule's input; opened, if there is none yet. */
+static int need_input(struct provision *provision, struct needs *needs, const char *interface,
+		      bool *fresh, char *error)
+{
+	int index = inputs_find(&provision->inputs, interface);
+
+	if (index >= 0 && needs->inputs[index])
+		return index;
+	if (needs->num_inputs++ == INPUTS_MAX)
+		return refusal_explain(error, -ENOSPC, "rules receive on more than %d interfaces",
+				       INPUTS_MAX);
+	if (index < 0) {
+		index = inputs_claim(&provision->inputs, interface, error);
+		if (index < 0)
+			return index;
+		fresh[index] = true;
+	}
+	needs->inputs[index] = true;
+	return index;
+}
+
+static int need_output(struct provision *provision, struct needs *needs,
+		       const struct rule_output *key, bool *fresh, char *error)
+{
+	int index = outputs_find(&provision->outputs, key);
+
+	if (index >= 0 && needs->outputs[index])
+		return index;
+	if (needs->num_outputs++ == OUTPUTS_MAX)
+		return refusal_explain(error, -ENOSPC, "rules have more than %d different outputs",
+				       OUTPUTS_MAX);
+	if (index < 0) {
+		index = outputs_claim(&provision->outputs, key, error);
+		if (index < 0)
+			return index;
+		fresh[index] = true;
+	}
+	needs->outputs[index] = true;
+	return index;
+}
+
 /* Opens what the rules need and is not open yet. The inputs and outputs that are new are marked. */
 static int open_needed(struct provision *provision, const struct rules *rules, bool *new_inputs,
 		       bool *new_outputs, char *error)
 {
+	struct needs needs = {0};
+
 	for (unsigned i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->rule[i];
-		int index;
+		int index = need_input(provision, &needs, rule->input.interface, new_inputs, error);
 
-		if (inputs_find(&provision->inputs, rule->input.interface) < 0) {
-			index = inputs_claim(&provision->inputs, rule->input.interface, error);
-			if (index < 0)
-				return index;
-			new_inputs[index] = true;
-		}
-		for (unsigned j = 0; j < rule->num_outputs; j++) {
-			if (outputs_find(&provision->outputs, &rule->outputs[j]) >= 0)
-				continue;
-			index = outputs_claim(&provision->outputs, &rule->outputs[j], error);
-			if (index < 0)
-				return index;
-			new_outputs[index] = true;
-		}
+		for (unsigned j = 0; j < rule->num_outputs && index >= 0; j++)
+			index = need_output(provision, &needs, &rule->outputs[j], new_outputs,
+					    error);
+		if (index < 0)
+			return index;
 	}
-	for (int i = 0; i < INPUTS_MAX; i++) {
+	for (int i = 0; i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &provision->inputs.input[i];
 		int rc;
 
@@ -81,7 +121,7 @@ static void roll_back(struct provision *provision)
 	char error[REFUSAL_BYTES];
 
 	release_unneeded(provision, &provision->rules, false);
-	for (int i = 0; i < INPUTS_MAX; i++) {
+	for (int i = 0; i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &provision->inputs.input[i];
 
 		if (input->netif.name[0] &&
@@ -117,11 +157,11 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 		/* it has room for so many answers only, and rules may change faster than the
 		 * supervisor's loop turns */
 		workers_receive(worker);
-		for (int i = 0; i < OUTPUTS_MAX; i++)
+		for (int i = 0; i < OUTPUT_NUMBERS; i++)
 			if (new_outputs[i])
 				output_send(&provision->outputs, worker, i, true);
 		send_plan(provision, worker);
-		for (int i = 0; i < INPUTS_MAX; i++)
+		for (int i = 0; i < INPUT_NUMBERS; i++)
 			if (new_inputs[i])
 				input_send(&provision->inputs, worker, i);
 		send_complete(provision, worker);
@@ -145,7 +185,7 @@ static int output_number(const void *context, const struct rule_output *key)
 
 static void clear_rule_counters(struct provision *provision, const bool *fresh)
 {
-	for (unsigned number = 0; number < RULES_MAX; number++) {
+	for (unsigned number = 0; number < RULE_NUMBERS; number++) {
 		if (!fresh[number])
 			continue;
 		for (unsigned w = 0; w < provision->workers->count; w++)
@@ -157,9 +197,9 @@ static void clear_rule_counters(struct provision *provision, const bool *fresh)
 
 int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
 {
-	bool new_inputs[INPUTS_MAX] = {false}, new_outputs[OUTPUTS_MAX] = {false};
+	bool new_inputs[INPUT_NUMBERS] = {false}, new_outputs[OUTPUT_NUMBERS] = {false};
 	const struct plan_numbers numbers = {input_number, output_number, provision};
-	bool fresh[RULES_MAX] = {false};
+	bool fresh[RULE_NUMBERS] = {false};
 	uint32_t *rule_numbers =
 		rule_numbers_assign(&provision->rules, provision->rule_numbers, next, fresh);
 	uint32_t bytes = 0;
@@ -197,12 +237,12 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 
 void provision_equip(struct provision *provision, struct worker_handle *worker)
 {
-	for (int i = 0; i < OUTPUTS_MAX; i++)
+	for (int i = 0; i < OUTPUT_NUMBERS; i++)
 		if (provision->outputs.output[i].used)
 			output_send(&provision->outputs, worker, i, false);
 	if (provision->plan_fd >= 0)
 		send_plan(provision, worker);
-	for (int i = 0; i < INPUTS_MAX; i++)
+	for (int i = 0; i < INPUT_NUMBERS; i++)
 		if (provision->inputs.input[i].netif.name[0])
 			input_send(&provision->inputs, worker, i);
 	send_complete(provision, worker);
@@ -236,7 +276,7 @@ bool provision_knows_interface(const char *name, void *context)
 	const struct provision *provision = context;
 	bool known = netif_exists(name, NULL) || inputs_find(&provision->inputs, name) >= 0;
 
-	for (int i = 0; i < OUTPUTS_MAX && !known; i++)
+	for (int i = 0; i < OUTPUT_NUMBERS && !known; i++)
 		known = provision->outputs.output[i].used &&
 			strcmp(provision->outputs.output[i].key.to.interface, name) == 0;
 	return known;

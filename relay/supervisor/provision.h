@@ -23,7 +23,7 @@ struct provision {
 	struct outputs outputs;
 	struct rules rules;		  /* in force */
 	uint32_t *rule_numbers;		  /* [rules.count] under which they are counted */
-	int64_t rule_since_ms[RULES_MAX]; /* by number: when its counters began */
+	int64_t rule_since_ms[RULE_NUMBERS]; /* by number: when its counters began */
 	int plan_fd;
 	uint32_t plan_bytes, generation;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * rule_numbers: the number, below RULES_MAX, under which a rule is counted in shared memory. A rule
- * keeps its number, and so its counters, as long as a rule with its id is in force.
+ * rule_numbers: the number, below RULE_NUMBERS, under which a rule is counted in shared memory. A
+ * rule keeps its number, and so its counters, as long as a rule with its id is in force.
  */
 #ifndef RULE_NUMBERS_H
 #define RULE_NUMBERS_H
@@ -13,9 +13,7 @@
 
 /* Numbers for the next set of rules, at most RULES_MAX: for those in `present` the same as now
  * (`present_numbers` [present->count]), for others one that neither set uses, marked in `fresh`
- * [RULES_MAX]. When there are no more of those, one that a rule gives up: what a worker relays for
- * that one until it has the next plan is then counted for the new rule. Returns them,
- * [next->count], to be freed; NULL when out of memory. */
+ * [RULE_NUMBERS]. Returns them, [next->count], to be freed; NULL when out of memory. */
 uint32_t *rule_numbers_assign(const struct rules *present, const uint32_t *present_numbers,
 			      const struct rules *next, bool *fresh);
 

@@ -262,16 +262,25 @@ void supervisor_stop(struct supervisor *supervisor)
 
 /* ------------------------------------------------------------------------- life */
 
-/* A socket per output and worker: more than the 1024 that a shell allows by default. Workers
- * inherit the limit. */
-static void raise_file_limit(void)
+enum { OTHER_FILES = 1024 };
+
+/* Sockets for each worker, of two sets of rules while one replaces the other: more than the 1024
+ * that a shell allows by default, and more than some services may have, which root can change as
+ * long as it has CAP_SYS_RESOURCE. Workers inherit the limit. */
+static void raise_file_limit(const struct config *config)
 {
+	const rlim_t most = (INPUT_NUMBERS * FRAME_CLASSES + OUTPUT_NUMBERS) * config->num_workers +
+			    OTHER_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max >= most)
+		return;
+	limit.rlim_cur = limit.rlim_max = most;
+	setrlimit(RLIMIT_NOFILE, &limit); /* more than fs.nr_open are not to be had */
 }
 
 /* Signals are read, not caught. */
@@ -318,7 +327,7 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 		log_error("Supervisor", "out of memory");
 		return -ENOMEM;
 	}
-	raise_file_limit();
+	raise_file_limit(config);
 	rc = log_output_open(&supervisor->log);
 	if (rc == 0)
 		rc = open_events(supervisor);

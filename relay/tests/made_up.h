@@ -53,6 +53,7 @@ static void forget(void)
 {
 	workers_exit(&relay.workers);
 	free(relay.provision.inputs.input);
+	deferred_close_exit(&relay.provision.inputs.closing);
 	free(relay.provision.outputs.output);
 	free(relay.provision.rules.rule);
 	free(relay.provision.rule_numbers);

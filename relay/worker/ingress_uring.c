@@ -64,7 +64,7 @@ int recv_uring_init(struct recv_uring *shared, struct pool *pool, unsigned num_r
 
 	*shared = (struct recv_uring){.pool = pool, .num_recv_buffers = num_recv_buffers};
 	/* not DEFER_TASKRUN: its descriptor would not become readable while the thread sleeps */
-	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUTS_MAX, &shared->uring,
+	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUT_NUMBERS, &shared->uring,
 				 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
 	if (rc < 0) {
 		shared->pool = NULL; /* there is no io_uring to be closed */
@@ -111,7 +111,7 @@ static void refill(struct recv_uring *shared, unsigned index)
 /* The open ingress that a completion is for; NULL: it has been closed. */
 static struct ingress *owner_of(const struct recv_uring *shared, uint64_t tag)
 {
-	for (unsigned i = 0; i < INPUTS_MAX; i++)
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
 		if (shared->live[i] && shared->live[i]->uring.tag == tag)
 			return shared->live[i];
 	return NULL;
@@ -120,7 +120,7 @@ static struct ingress *owner_of(const struct recv_uring *shared, uint64_t tag)
 /* There is room for each. */
 static void replace_live(struct recv_uring *shared, const struct ingress *from, struct ingress *to)
 {
-	for (unsigned i = 0; i < INPUTS_MAX; i++) {
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++) {
 		if (shared->live[i] != from)
 			continue;
 		shared->live[i] = to;
@@ -277,7 +277,7 @@ static bool rearm(struct recv_uring *shared)
 {
 	bool armed = false;
 
-	for (unsigned i = 0; i < INPUTS_MAX; i++) {
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++) {
 		struct ingress *ingress = shared->live[i];
 
 		if (!ingress || ingress->uring.armed)

@@ -32,7 +32,7 @@ struct recv_uring {
 	} groups[POOL_CLASSES];
 	unsigned num_recv_buffers; /* in each group, at most */
 	uint64_t last_tag;
-	struct ingress *live[INPUTS_MAX]; /* those that are open; NULL: free */
+	struct ingress *live[INPUT_NUMBERS]; /* those that are open; NULL: free */
 };
 
 /* By the thread that will receive. 0 or negative errno; recv_uring_exit is harmless then. */

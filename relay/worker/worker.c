@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 /* In the waiter, behind the inputs. */
-enum { CHANNEL_INDEX = INPUTS_MAX * FRAME_CLASSES, RETURNS_INDEX, WAITER_SIZE };
+enum { CHANNEL_INDEX = INPUT_NUMBERS * FRAME_CLASSES, RETURNS_INDEX, WAITER_SIZE };
 
 /* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
  * rules in a rush) must not keep it from its packets. */
@@ -38,10 +38,10 @@ struct worker {
 	struct worker_settings settings;
 	struct shared *shared;
 	struct counters counters;	 /* published at the end of each turn */
-	struct input inputs[INPUTS_MAX]; /* by their numbers */
+	struct input inputs[INPUT_NUMBERS]; /* by their numbers */
 	unsigned num_inputs;		 /* highest index in use, plus one */
-	struct output outputs[OUTPUTS_MAX];
-	struct egress_notes notes[OUTPUTS_MAX];
+	struct output outputs[OUTPUT_NUMBERS];
+	struct egress_notes notes[OUTPUT_NUMBERS];
 	struct forwarder forwarder;
 	struct reassembly reassembly;
 	struct egress egress;	      /* unified thread model */
@@ -473,10 +473,10 @@ static int worker_init(struct worker *worker)
 {
 	int rc;
 
-	for (unsigned i = 0; i < INPUTS_MAX; i++)
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
 		for (unsigned class = 0; class < FRAME_CLASSES; class ++)
 			worker->inputs[i].ingress[class].fd = -1;
-	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
 		worker->outputs[i].fd = -1;
 	rc = receive_setup(worker);
 	if (rc < 0)
@@ -512,7 +512,7 @@ static void worker_exit(struct worker *worker)
 	for (unsigned i = 0; i < worker->num_inputs; i++)
 		input_close(worker, i);
 	handoff_stop(&worker->handoff);
-	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
 		output_close(worker, i);
 	forwarder_exit(&worker->forwarder);
 	reassembly_exit(&worker->reassembly);

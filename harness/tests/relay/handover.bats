@@ -74,3 +74,21 @@ kill_worker() {
 	assert_counters arrived=300 matched=300 drop_no_match=0 drop_worker_died=0 egress_sent=$((300 * 251))
 	assert_equal "$(received sink)" 300
 }
+
+# many_outputs PORT: eight rules with 256 outputs each, and one with 112: more than half of what rules may have.
+many_outputs() {
+	jq -nc --argjson port "$1" 'range(9) as $i | {id: "rule-\($i)",
+		input: {interface: "in0", group: "239.255.1.1", port: (5000 + $i)},
+		outputs: [range(if $i < 8 then 256 else 112 end) | {interface: "out0", group: "239.3.\($i).\(.)", port: $port}]}'
+}
+
+@test "a rule file with as many outputs as before, and all of them others" {
+	relay_start "$(many_outputs 7000)"
+	rule_file "$(many_outputs 7001)" >"$WORK/rules.json"
+	signal HUP relay
+	ready relay 'rules.json read again: 9 rules'
+	send --count 9 --flows 9 --port-step 1 --batch 1 --size 100
+	relay_finish
+	assert_counters egress_sent=2160 egress_errors=0 '.outputs | map(.port) | unique | tostring=[7001]' \
+		'.outputs | map(.sent) | unique | tostring=[1]'
+}

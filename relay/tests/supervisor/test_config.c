@@ -144,16 +144,16 @@ static void test_cpus(void **state)
 	}
 }
 
-/* As many as there can be workers; no one needs the others. */
+/* As many as workers can have threads; no one needs the others. */
 static void test_many_cpus(void **state)
 {
 	(void)state;
 	ACCEPTED("--cpus", "0-1023");
-	assert_int_equal(config.num_cpus, WORKERS_MAX);
-	assert_int_equal(config.cpus[WORKERS_MAX - 1], WORKERS_MAX - 1);
-	ACCEPTED("--cpus", "10-72,3,4,5");
-	assert_int_equal(config.num_cpus, WORKERS_MAX);
-	assert_int_equal(config.cpus[WORKERS_MAX - 1], 3);
+	assert_int_equal(config.num_cpus, 2 * WORKERS_MAX);
+	assert_int_equal(config.cpus[2 * WORKERS_MAX - 1], 2 * WORKERS_MAX - 1);
+	ACCEPTED("--cpus", "10-520,3,4,5");
+	assert_int_equal(config.num_cpus, 2 * WORKERS_MAX);
+	assert_int_equal(config.cpus[2 * WORKERS_MAX - 1], 3);
 }
 
 static void test_wrong_cpus(void **state)
@@ -200,10 +200,10 @@ static void test_wrong_cpus(void **state)
 static void test_num_workers(void **state)
 {
 	(void)state;
-	ACCEPTED("--num-workers", "64");
+	ACCEPTED("--num-workers", "256");
 	assert_int_equal(config.num_workers, WORKERS_MAX);
-	REFUSED("--num-workers: '65' is not a whole number from 1 to 64", "--num-workers", "65");
-	REFUSED("--num-workers: '0' is not a whole number from 1 to 64", "--num-workers", "0");
+	REFUSED("--num-workers: '257' is not a whole number from 1 to 256", "--num-workers", "257");
+	REFUSED("--num-workers: '0' is not a whole number from 1 to 256", "--num-workers", "0");
 }
 
 static void test_fanout(void **state)

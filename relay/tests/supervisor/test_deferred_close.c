@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* deferred_close: what is handed over is closed in order, once, and not before its time unless room
- * is needed.
+/* deferred_close: what is handed over is closed in order, one at a time, and not before its time
+ * unless room is needed.
  */
 #include "supervisor/deferred_close.h"
 
@@ -12,15 +12,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { NOW = 1000000 };
+enum { NOW = 1000000, CAPACITY = 48 };
 
 static struct deferred_close deferred;
 
 static int setup(void **state)
 {
 	(void)state;
-	deferred = (struct deferred_close){0};
-	return 0;
+	return deferred_close_init(&deferred, CAPACITY);
 }
 
 static int teardown(void **state)
@@ -74,7 +73,7 @@ static void test_due(void **state)
 	assert_false(is_open(fd));
 }
 
-/* The next one's time is what is returned; what has been due for long goes at once. */
+/* The next one's time is what is returned, none when it has come; one goes with each call. */
 static void test_order(void **state)
 {
 	int first = hand_over(NOW), second = hand_over(NOW + 10), third = hand_over(NOW + 10),
@@ -84,8 +83,11 @@ static void test_order(void **state)
 	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), 10);
 	assert_false(is_open(first));
 	assert_true(is_open(second) && is_open(third) && is_open(fourth));
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS + 11), 0);
+	assert_false(is_open(second));
+	assert_true(is_open(third));
 	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS + 11), 489);
-	assert_false(is_open(second) || is_open(third));
+	assert_false(is_open(third));
 	assert_true(is_open(fourth));
 	assert_int_equal(deferred_close_due(&deferred, NOW + 10 * DEFERRED_CLOSE_MS), -1);
 	assert_false(is_open(fourth));
@@ -102,34 +104,38 @@ static void test_holes(void **state)
 	assert_int_equal(deferred.count, 2);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(fds[i], -1);
+	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), 0);
 	assert_int_equal(deferred_close_due(&deferred, NOW + DEFERRED_CLOSE_MS), -1);
 	assert_false(is_open(kept[0]) || is_open(kept[1]));
 }
 
-/* With all places taken, the oldest makes room; the newest ones have their full time. */
+/* With all places taken, the oldest makes room; the newest ones have their full time. Twice round. */
 static void test_overflow(void **state)
 {
-	enum { COUNT = DEFERRED_CLOSE_MAX + 5 };
+	enum { COUNT = 2 * CAPACITY + 5 };
 	int fds[COUNT];
 
 	(void)state;
-	for (int i = 0; i < DEFERRED_CLOSE_MAX; i++)
+	for (int i = 0; i < CAPACITY; i++)
 		fds[i] = hand_over(NOW + i);
-	for (int i = 0; i < DEFERRED_CLOSE_MAX; i++)
+	for (int i = 0; i < CAPACITY; i++)
 		assert_true(is_open(fds[i]));
-	for (int i = DEFERRED_CLOSE_MAX; i < COUNT; i++) {
+	for (int i = CAPACITY; i < COUNT; i++) {
 		int fd = some_file();
 
 		fds[i] = fd;
 		deferred_close_add(&deferred, &fd, 1, NOW + i);
-		assert_false(is_open(fds[i - DEFERRED_CLOSE_MAX]));
-		assert_true(is_open(fds[i - DEFERRED_CLOSE_MAX + 1]));
+		assert_false(is_open(fds[i - CAPACITY]));
+		assert_true(is_open(fds[i - CAPACITY + 1]));
 		assert_true(is_open(fds[i]));
 	}
-	assert_int_equal(deferred.count, DEFERRED_CLOSE_MAX);
+	assert_int_equal(deferred.count, CAPACITY);
 	assert_int_equal(deferred_close_due(&deferred, NOW),
-			 COUNT - DEFERRED_CLOSE_MAX + DEFERRED_CLOSE_MS);
+			 COUNT - CAPACITY + DEFERRED_CLOSE_MS);
+	for (int i = 1; i < CAPACITY; i++)
+		deferred_close_due(&deferred, NOW + COUNT - 2 + DEFERRED_CLOSE_MS);
 	assert_int_equal(deferred_close_due(&deferred, NOW + COUNT - 2 + DEFERRED_CLOSE_MS), 1);
+	assert_false(is_open(fds[COUNT - 2]));
 	assert_true(is_open(fds[COUNT - 1]));
 }
 
@@ -144,7 +150,7 @@ static void test_many_at_once(void **state)
 	deferred_close_add(&deferred, fds, 64, NOW);
 	for (int i = 0; i < 64; i++) {
 		assert_int_equal(fds[i], -1);
-		assert_int_equal(is_open(kept[i]), i >= 64 - DEFERRED_CLOSE_MAX);
+		assert_int_equal(is_open(kept[i]), i >= 64 - CAPACITY);
 	}
 }
 
