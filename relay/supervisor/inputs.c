@@ -392,6 +392,18 @@ void inputs_follow(struct inputs *inputs, const struct rules *rules)
 			follow_input(inputs, i, rules);
 }
 
+void inputs_keep_offloads(struct inputs *inputs)
+{
+	for (int i = 0; inputs->config->gro && i < INPUT_NUMBERS; i++) {
+		struct provision_input *input = &inputs->input[i];
+		int rc = input->netif.index ? offload_keep(&input->offload) : 0;
+
+		if (rc < 0)
+			log_warning("Ingress", "cannot turn on GRO on %s again: %s",
+				    input->netif.name, strerror(-rc));
+	}
+}
+
 /* Those of one socket. */
 static void count_drops(struct provision_input *input, int index, int class,
 			struct worker_handle *worker)

@@ -83,6 +83,9 @@ void input_send(struct inputs *inputs, struct worker_handle *worker, int index);
  * tells workers. */
 void inputs_follow(struct inputs *inputs, const struct rules *rules);
 
+/* Turns aggregation on again where somebody has turned it off. */
+void inputs_keep_offloads(struct inputs *inputs);
+
 /* Adds the rings' drops to the workers' counters. The kernel counts frames: each stands for as many
  * packets as the frames that were received since the last call, in the mean. */
 void inputs_count_drops(struct inputs *inputs);

@@ -156,6 +156,21 @@ int offload_open(struct offload *offload, const char *interface)
 	return rc;
 }
 
+int offload_keep(struct offload *offload)
+{
+	struct offload again;
+	int rc;
+
+	if (!offload->interface[0] || offload_aggregates(offload->interface))
+		return 0;
+	rc = offload_open(&again, offload->interface);
+	if (rc < 0)
+		return rc;
+	offload->gro |= again.gro;
+	offload->forwarding |= again.forwarding;
+	return 0;
+}
+
 void offload_close(struct offload *offload)
 {
 	struct features features;

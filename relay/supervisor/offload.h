@@ -19,7 +19,11 @@ struct offload {
  * lacks it; another negative errno. */
 int offload_open(struct offload *offload, const char *interface);
 
-/* Turns off what offload_open has turned on, if the interface is still there. */
+/* Turns on again what somebody else has turned off, and remembers it: another relay may have turned
+ * it on first and be at its end now. Returns as offload_open. */
+int offload_keep(struct offload *offload);
+
+/* Turns off what they have turned on, if the interface is still there. */
 void offload_close(struct offload *offload);
 
 /* Does the interface aggregate datagrams that are not for this host? False if it cannot be told. */

@@ -162,21 +162,32 @@ void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules
 	}
 }
 
+/* Its sockets are bound to the interface's index and to its address. */
+static bool needs_other_sockets(const struct provision_output *output, const struct netif *now)
+{
+	return output->fds[0] < 0 || output->netif.index != now->index ||
+	       output->netif.address.s_addr != now->address.s_addr || now->no_carrier;
+}
+
 /* An output that could not be opened is tried again whenever something changes. */
 static void follow_output(struct outputs *outputs, int index)
 {
 	struct provision_output *output = &outputs->output[index];
 	struct netif now;
 	int rc = netif_query(output->key.to.interface, &now);
+	bool other;
 
 	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
 		return;
 	if (!netif_replaced(&output->netif, &now) && output->netif.no_carrier == now.no_carrier &&
 	    (output->fds[0] >= 0 || now.no_carrier))
 		return;
-	close_all(output->fds, outputs->workers->count);
+	other = needs_other_sockets(output, &now);
+	if (other)
+		close_all(output->fds, outputs->workers->count);
 	output->netif = now;
-	open_sockets(outputs, output);
+	if (other)
+		open_sockets(outputs, output);
 	for (unsigned w = 0; w < outputs->workers->count; w++)
 		output_send(outputs, &outputs->workers->worker[w], index, false);
 }

@@ -109,7 +109,7 @@ static void release_unneeded(struct provision *provision, const struct rules *ru
 /* Lets in no more than what the rules in force ask for. */
 static void narrow_inputs(struct provision *provision)
 {
-	for (int i = 0; i < INPUTS_MAX; i++)
+	for (int i = 0; i < INPUT_NUMBERS; i++)
 		if (provision->inputs.input[i].netif.name[0])
 			input_narrow(&provision->inputs, &provision->inputs.input[i],
 				     &provision->rules);
@@ -254,6 +254,11 @@ void provision_follow_interfaces(struct provision *provision)
 {
 	inputs_follow(&provision->inputs, &provision->rules);
 	outputs_follow(&provision->outputs);
+}
+
+void provision_keep_offloads(struct provision *provision)
+{
+	inputs_keep_offloads(&provision->inputs);
 }
 
 void provision_count_drops(struct provision *provision)

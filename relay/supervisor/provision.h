@@ -44,6 +44,9 @@ void provision_equip(struct provision *provision, struct worker_handle *worker);
 /* Links or addresses have changed: replaces the sockets that this concerns. */
 void provision_follow_interfaces(struct provision *provision);
 
+/* Links have changed in some way, perhaps in what they offload. */
+void provision_keep_offloads(struct provision *provision);
+
 /* Adds the rings' drops to the workers' counters. */
 void provision_count_drops(struct provision *provision);
 

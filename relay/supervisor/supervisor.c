@@ -95,6 +95,7 @@ static void check_interfaces(struct supervisor *supervisor)
 	netif_monitor_drain(supervisor->monitor_fd);
 	if (interfaces_check(&supervisor->interfaces))
 		provision_follow_interfaces(&supervisor->provision);
+	provision_keep_offloads(&supervisor->provision);
 }
 
 static void restart_workers(struct supervisor *supervisor)

@@ -108,6 +108,8 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 		egress_drain(egress);
 		op = NULL;
 	}
+	if (output->gso_refused && run->segment_bytes > output->gso_limit)
+		egress_gso_try_again(output);
 	if (run->segment_bytes > output->gso_limit && run->segments > 1) {
 		add_apart(egress, output, run, hold);
 		return;

@@ -6,12 +6,37 @@
  * size, such a send ends what is queued for its output: refused, it is repeated packet by packet
  * before anything behind it is sent. A route that changes under way can still put packets of one
  * burst out of order, once: those behind a refused send have left when it is known.
+ *
+ * A route may also change for the better. So what was refused is tried again, in vain at the cost
+ * of one send a second.
  */
 #include "common/log.h"
 #include "worker/egress_parts.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
+
+enum { TRY_AGAIN_MS = 1000 };
+
+/* To the next few milliseconds; round after 49 days. */
+static uint32_t about_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec * 1000 + (uint32_t)(now.tv_nsec / 1000000);
+}
+
+void egress_gso_try_again(struct output *output)
+{
+	const uint32_t now = about_now_ms();
+
+	if (now - output->gso_refused_ms < TRY_AGAIN_MS)
+		return;
+	output->gso_refused_ms = now;
+	output->gso_limit = output->gso_most;
+}
 
 bool egress_gso_untried(const struct send_op *op)
 {
@@ -25,8 +50,14 @@ void egress_gso_end_trial(const struct send_op *op)
 	if (op->segments == 1 || op->segment_bytes <= output->gso_proven)
 		return;
 	output->gso_on_trial = false;
-	if (op->result >= 0)
-		output->gso_proven = op->segment_bytes;
+	if (op->result < 0)
+		return;
+	output->gso_proven = op->segment_bytes;
+	if (!output->gso_refused || op->segment_bytes < output->gso_refused)
+		return;
+	log_info("Egress", "%s takes UDP_SEGMENT for %u-byte packets again", output->interface,
+		 output->gso_refused);
+	output->gso_refused = 0;
 }
 
 /* These say that the kernel cannot segment this send on this route; plain sends still can work. */
@@ -52,7 +83,7 @@ static void send_plainly(struct egress *egress, struct send_op *op, const uint8_
 }
 
 /* A refused GSO send, packet by packet; unless told to, its output will not try packets of that
- * size again. */
+ * size for a while. */
 void egress_gso_resend(struct egress *egress, struct send_op *op)
 {
 	struct output *output = op->output;
@@ -64,6 +95,10 @@ void egress_gso_resend(struct egress *egress, struct send_op *op)
 			&output->notes->gso_refused, LEVEL_WARNING, "Egress",
 			"%s refuses UDP_SEGMENT for %u-byte packets (%s); sending them one by one",
 			output->interface, op->segment_bytes, strerror(-op->result));
+	output->gso_refused = op->segment_bytes;
+	if (output->gso_proven >= op->segment_bytes)
+		output->gso_proven = op->segment_bytes - 1;
+	output->gso_refused_ms = about_now_ms();
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
 	for (unsigned i = 0; i < op->parts; i++) {
 		const uint8_t *payload = op->iov[i].iov_base;

@@ -24,7 +24,7 @@ struct egress_notes *egress_notes_get(struct egress_notes *notes, const char *in
 {
 	struct egress_notes *unused = NULL;
 
-	for (int i = 0; i < OUTPUTS_MAX; i++) {
+	for (int i = 0; i < OUTPUT_NUMBERS; i++) {
 		if (strcmp(notes[i].interface, interface) == 0) {
 			notes[i].outputs++;
 			return &notes[i];

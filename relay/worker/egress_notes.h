@@ -17,7 +17,7 @@ struct egress_notes {
 	struct log_limit failed[CAUSE_COUNT], gso_refused;
 };
 
-/* Those of `interface` among notes[OUTPUTS_MAX], for one more output. To be given back. */
+/* Those of `interface` among notes[OUTPUT_NUMBERS], for one more output. To be given back. */
 struct egress_notes *egress_notes_get(struct egress_notes *notes, const char *interface);
 
 /* NULL: nothing. */

@@ -32,6 +32,8 @@ void egress_count_errors(struct egress *egress, struct output *output, int error
 /* The end of an op whose result is known. */
 void egress_complete(struct egress *egress, uint32_t index);
 
+/* A second after a refusal, what was refused is tried once more. */
+void egress_gso_try_again(struct output *output);
 /* Whether an op that is queued must be through before anything behind it is sent. */
 bool egress_gso_untried(const struct send_op *op);
 /* The result of an op tells whether the kernel segments for its output. */

@@ -169,7 +169,7 @@ static void output_open(struct worker *worker, const struct message *message, in
 	*output = (struct output){
 		.fd = fd,
 		.error = message->output.error,
-		.gso_limit =
+		.gso_most =
 			worker->settings.gso != GSO_OFF && message->output.mtu > UDP_IPV4_HEADERS
 				? message->output.mtu - UDP_IPV4_HEADERS
 				: 0,
@@ -178,6 +178,7 @@ static void output_open(struct worker *worker, const struct message *message, in
 		.counters = &worker->shared->outputs[message->index],
 		.notes = egress_notes_get(worker->notes, message->output.interface),
 	};
+	output->gso_limit = output->gso_most;
 	if (message->output.fresh)
 		memset(output->counters, 0, sizeof(*output->counters));
 	memcpy(output->interface, message->output.interface, sizeof(output->interface));

@@ -76,6 +76,26 @@ feature() {
 	assert_equal "$(features in0)" "on off"
 }
 
+@test "somebody turns it off, as another relay does that ends: it is on again, and off at the end" {
+	relay_start "$RULE" --gro
+	at r1 ethtool -K in0 rx-udp-gro-forwarding off
+	eventually same features in0 "on on"
+	at r1 ethtool -K in0 gro off
+	eventually same features in0 "on on"
+	relay_stop
+	assert_equal "$(features in0)" "off off"
+}
+
+@test "two relays on one interface: it stays on while one of them runs" {
+	relay_start "$RULE" --gro
+	spawn other r1 "$RELAY" --config "$WORK/rules.json" --gro --stats-interval-ms 0
+	ready other '^\[INFO:[A-Za-z]*\] ready'
+	relay_stop
+	eventually same features in0 "on on"
+	stop other
+	assert_equal "$(features in0)" "off off"
+}
+
 @test "a worker that dies changes nothing about it; a rule that is refused turns nothing on" {
 	relay_start "$RULE" --gro "${CONTROL[@]}"
 	kill -KILL "$(children relay)"

@@ -164,9 +164,10 @@ static int open_output(unsigned output, const struct config *config)
 	outputs[output] = (struct output){
 		.fd = fd < 0 ? -1 : fd,
 		.error = fd < 0 ? -fd : 0,
-		.gso_limit = gso != GSO_OFF && mtu > UDP_IPV4_HEADERS ? mtu - UDP_IPV4_HEADERS : 0,
+		.gso_most = gso != GSO_OFF && mtu > UDP_IPV4_HEADERS ? mtu - UDP_IPV4_HEADERS : 0,
 		.counters = &output_counters[output],
 	};
+	outputs[output].gso_limit = outputs[output].gso_most;
 	strcpy(outputs[output].interface, keys[output].to.interface);
 	return fd < 0 ? fd : 0;
 }
@@ -1137,6 +1138,49 @@ static void test_gso_refused_with_marks(void **state)
 	in_every_mode(gso_refused_with_marks);
 }
 
+static void add_tens(unsigned sends)
+{
+	for (unsigned i = 0; i < 10 * sends; i++)
+		add(0, 1400 - 10 * (i / 10));
+}
+
+/* A refusal is not for ever: a second later what was refused is tried again, and when the route takes
+ * it then, all is as before. Meanwhile nothing is lost, or comes out of order. */
+static void gso_tried_again(void)
+{
+	start(64, LO_MTU, GSO_AUTO);
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1 mtu lock 1000");
+	add_tens(1);
+	flush();
+	assert_int_equal(outputs[0].gso_refused, 1400);
+	for (unsigned second = 2; second <= 3; second++) {
+		outputs[0].gso_refused_ms -= 1000;
+		add_tens(1);
+		flush();
+		assert_int_equal(count(COUNTER_gso_refused), second);
+		assert_int_equal(outputs[0].gso_limit, 1399);
+	}
+	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
+	     "src 127.0.0.1");
+	outputs[0].gso_refused_ms -= 1000;
+	add_tens(2);
+	flush();
+	assert_int_equal(count(COUNTER_gso_refused), 3);
+	assert_int_equal(count(COUNTER_gso_packets), 20);
+	assert_int_equal(outputs[0].gso_refused, 0);
+	assert_int_equal(outputs[0].gso_limit, LO_MTU - 28);
+	assert_int_equal(count(COUNTER_egress_errors), 0);
+	assert_ledger();
+	receive_all();
+}
+
+static void test_gso_tried_again(void **state)
+{
+	(void)state;
+	in_every_mode(gso_tried_again);
+}
+
 /* Several refused sends of one burst: all are repeated, one warning, one new limit. */
 static void test_gso_refused_twice(void **state)
 {
@@ -1402,6 +1446,7 @@ int main(void)
 		cmocka_unit_test(test_what_refuses_gso),
 		TEST_IP(test_gso_refused_by_the_route),
 		TEST_IP(test_gso_refused_with_marks),
+		TEST_IP(test_gso_tried_again),
 		TEST_IP(test_gso_refused_twice),
 		TEST_IP(test_gso_on),
 		TEST_IP(test_gso_refused_on_trial),
