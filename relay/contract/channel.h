@@ -47,7 +47,7 @@ struct message {
 			uint32_t mtu;
 			int32_t error;		       /* positive errno: why there is no socket */
 			bool decrement_ttl, keep_dscp; /* of each arriving packet */
-			bool fresh; /* another one than before: its counters begin anew */
+			uint32_t born; /* none has been like it: its counters are its own */
 		} output;
 		struct {
 			uint32_t generation, bytes;

@@ -21,6 +21,7 @@ const char *const send_cause_name[CAUSE_COUNT] = {
 	SEND_CAUSES(CAUSE_NAME)
 #undef CAUSE_NAME
 		"other",
+	"worker_died",
 };
 
 enum send_cause send_cause(int error)
@@ -36,15 +37,18 @@ enum send_cause send_cause(int error)
 	}
 }
 
-void counters_publish(struct counters *published, const struct counters *private)
+void counters_publish(struct published *published, const struct counters *private)
 {
+	const uint64_t times = published->times + 1;
+	struct counters *copy = &published->copy[times % 2];
+
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		if (i != COUNTER_buffer_exhaustion && i != COUNTER_exhaustion_frames)
-			__atomic_store_n(&published->value[i], private->value[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&copy->value[i], private->value[i], __ATOMIC_RELAXED);
 	for (int i = 0; i < HISTOGRAM_COUNT; i++)
 		for (int j = 0; j < HISTOGRAM_BUCKETS; j++)
-			__atomic_store_n(&published->histogram[i][j], private->histogram[i][j],
+			__atomic_store_n(&copy->histogram[i][j], private->histogram[i][j],
 					 __ATOMIC_RELAXED);
+	__atomic_store_n(&published->times, times, __ATOMIC_RELEASE);
 }
 
 void counters_add_up(struct counters *sum, const struct counters *counters)
@@ -54,6 +58,24 @@ void counters_add_up(struct counters *sum, const struct counters *counters)
 	for (int i = 0; i < HISTOGRAM_COUNT; i++)
 		for (int j = 0; j < HISTOGRAM_BUCKETS; j++)
 			sum->histogram[i][j] += counter_read(&counters->histogram[i][j]);
+}
+
+/* The copy is written again when the other one has been published, perhaps while it is read: then
+ * the other one is read, and so on a few times. What is read at last is of two turns at worst. */
+void published_add_up(struct counters *sum, const struct published *published)
+{
+	struct counters found;
+
+	for (int attempt = 0; attempt < 4; attempt++) {
+		const uint64_t times = __atomic_load_n(&published->times, __ATOMIC_ACQUIRE);
+
+		found = (struct counters){0};
+		counters_add_up(&found, &published->copy[times % 2]);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&published->times, __ATOMIC_RELAXED) == times)
+			break;
+	}
+	counters_add_up(sum, &found);
 }
 
 uint64_t counters_arrived(const struct counters *counters)

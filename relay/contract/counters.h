@@ -6,6 +6,10 @@
  * One writer (the worker that owns the block), any number of readers: plain 64-bit stores and
  * loads, made relaxed atomics so that readers never see half a number. Nothing is shared between
  * writers, so nothing bounces on the packet path.
+ *
+ * A worker may die between any two stores. Its totals are published as a whole, at the end of a
+ * turn; what it counts for rules and outputs is there at once. From these, its successor works out
+ * what became of the turn that it did not end (worker/books.h).
  */
 #ifndef COUNTERS_H
 #define COUNTERS_H
@@ -39,6 +43,7 @@
 	X(egress_sent,      "packets", "packets in sends the kernel completed") \
 	X(egress_bytes,     "bytes",   "UDP payload bytes of those") \
 	X(egress_errors,    "packets", "packets in sends that failed; per output and cause under rules") \
+	X(egress_worker_died, "packets", "those of egress_errors that were on their way to the kernel when a worker died; they may have left") \
 	X(gso_sends,        "sends",   "sends of more than one packet (UDP_SEGMENT)") \
 	X(gso_packets,      "packets", "packets that left in such sends") \
 	X(gso_refused,      "sends",   "such sends refused by the kernel and repeated packet by packet") \
@@ -90,6 +95,7 @@ enum send_cause {
 	SEND_CAUSES(CAUSE_ENUM)
 #undef CAUSE_ENUM
 		CAUSE_OTHER,
+	CAUSE_WORKER_DIED, /* before the kernel, or the worker, could say */
 	CAUSE_COUNT,
 };
 extern const char *const send_cause_name[CAUSE_COUNT];
@@ -102,13 +108,27 @@ struct counters {
 	uint64_t histogram[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
 } __attribute__((aligned(CACHE_LINE)));
 
+/* What was published last, there as a whole at any time. */
+struct published {
+	uint64_t times; /* so often; copy[times % 2] is the last */
+	struct counters copy[2];
+};
+
+/* Of the rule, or output, with that number that was `born` as written here: another one was counted
+ * here before, and is forgotten when the worker hears of this one. */
 struct rule_counters {
-	uint64_t packets, bytes; /* matched; UDP payload bytes */
+	uint32_t born;
+	uint64_t packets, bytes; /* matched, and queued for each output; UDP payload bytes */
 };
 
 struct output_counters {
-	uint64_t packets, bytes; /* sent; UDP payload bytes */
+	uint32_t born;
+	uint64_t queued; /* by the receiving thread: packets on their way; each becomes one of: */
+	/* by the sending thread, which is another one in the split model */
+	uint64_t packets __attribute__((aligned(CACHE_LINE))); /* sent */
 	uint64_t errors[CAUSE_COUNT];
+	uint64_t expired; /* drop_ttl */
+	uint64_t bytes;	  /* of the sent ones, UDP payload */
 };
 
 /* Writer's side: adds `n` to a number that only the caller writes. */
@@ -144,13 +164,12 @@ static inline uint64_t counter_get(const struct counters *counters, enum counter
 	return counter_read(&counters->value[which]);
 }
 
-/* Publishes what the writer has counted privately, all but the ring's drops, which the supervisor
- * writes (buffer_exhaustion, exhaustion_frames). A worker does so once per turn: what it counted of
- * a burst that it did not finish is not seen, and its successor accounts for that burst. */
-void counters_publish(struct counters *published, const struct counters *private);
+/* Publishes what the writer has counted privately. */
+void counters_publish(struct published *published, const struct counters *private);
 
 /* Adds up: sum += counters. */
 void counters_add_up(struct counters *sum, const struct counters *counters);
+void published_add_up(struct counters *sum, const struct published *published);
 
 /* Packets that arrived at the socket, lost ones included: recv_packets + buffer_exhaustion. */
 uint64_t counters_arrived(const struct counters *counters);

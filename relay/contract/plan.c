@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static void fill(struct plan *plan, const struct rules *rules, const uint32_t *rule_numbers,
-		 const struct plan_numbers *numbers)
+		 const uint32_t *born, const struct plan_numbers *numbers)
 {
 	struct plan_source *sources = (struct plan_source *)plan_sources(plan);
 	uint32_t *outputs = (uint32_t *)plan_outputs(plan), next = 0, next_source = 0;
@@ -21,6 +21,7 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *r
 			.port = rule->input.port,
 			.input = (uint16_t)numbers->input(numbers->context, rule->input.interface),
 			.number = rule_numbers[i],
+			.born = born[rule_numbers[i]],
 			.first_output = next,
 			.num_outputs = rule->num_outputs,
 			.first_source = next_source,
@@ -35,7 +36,7 @@ static void fill(struct plan *plan, const struct rules *rules, const uint32_t *r
 	}
 }
 
-int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
+int plan_build(const struct rules *rules, const uint32_t *rule_numbers, const uint32_t *born,
 	       const struct plan_numbers *numbers, uint32_t *bytes)
 {
 	uint32_t num_outputs = 0, num_sources = 0;
@@ -54,7 +55,7 @@ int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
 	plan->num_rules = rules->count;
 	plan->num_outputs = num_outputs;
 	plan->num_sources = num_sources;
-	fill(plan, rules, rule_numbers, numbers);
+	fill(plan, rules, rule_numbers, born, numbers);
 	fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
 	written = fd < 0 ? -1 : write(fd, plan, *bytes);
 	if (written < 0)

@@ -20,6 +20,7 @@ struct plan_rule {
 	uint16_t port;	/* host order */
 	uint16_t input;
 	uint32_t number; /* of its counters */
+	uint32_t born;	 /* of that number, none has been like it */
 	uint32_t first_output, num_outputs;
 	uint32_t first_source, num_sources; /* 0: packets of any source match */
 };
@@ -62,9 +63,10 @@ struct plan_numbers {
 	const void *context;
 };
 
-/* Builds the plan of `rules`, which are counted under `rule_numbers` [rules->count]. Returns a
- * memfd with it, *bytes its size; or negative errno. */
-int plan_build(const struct rules *rules, const uint32_t *rule_numbers,
+/* Builds the plan of `rules`, which are counted under `rule_numbers` [rules->count], and were born,
+ * by number, as in `born` [RULE_NUMBERS]. Returns a memfd with it, *bytes its size; or negative
+ * errno. */
+int plan_build(const struct rules *rules, const uint32_t *rule_numbers, const uint32_t *born,
 	       const struct plan_numbers *numbers, uint32_t *bytes);
 
 /* Maps what plan_build made, read only. NULL on failure, with errno. */

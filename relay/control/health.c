@@ -14,6 +14,7 @@ static const struct {
 	[HEALTH_TRUNCATED] = {COUNTER_drop_truncated, "packets did not fit a slot or buffer"},
 	[HEALTH_HANDOFF] = {COUNTER_drop_handoff, "packets found the sending thread's queue full"},
 	[HEALTH_WORKER_DIED] = {COUNTER_drop_worker_died, "packets were lost with a worker"},
+	[HEALTH_NOT_SENT] = {COUNTER_egress_errors, "packets could not be sent"},
 };
 
 void health_tick(struct health *health, struct reporter *reporter, int64_t now)

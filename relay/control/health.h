@@ -19,7 +19,14 @@ enum {
 
 /* Packets that rules ask for, or might, and that the relay does not pass on. What no rule asks for,
  * and what comes damaged, is none of its faults. */
-enum { HEALTH_NO_SLOT, HEALTH_TRUNCATED, HEALTH_HANDOFF, HEALTH_WORKER_DIED, HEALTH_LOSSES };
+enum {
+	HEALTH_NO_SLOT,
+	HEALTH_TRUNCATED,
+	HEALTH_HANDOFF,
+	HEALTH_WORKER_DIED,
+	HEALTH_NOT_SENT,
+	HEALTH_LOSSES
+};
 
 struct health {
 	int64_t due_ms;		/* of the next look */

@@ -182,7 +182,8 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 	family(page, name, "counter", help);
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
-		struct flow flow = rates_rule_flow(reporter->workers, provision->rule_numbers[i]);
+		struct flow flow =
+			rates_rule_flow(reporter->workers, provision, provision->rule_numbers[i]);
 
 		fputs(name, page);
 		label(page, '{', "rule", rule->id);
@@ -223,7 +224,7 @@ static void write_outputs(FILE *page, const struct reporter *reporter, const cha
 
 		if (!output->used)
 			continue;
-		flow = rates_output_flow(reporter->workers, i);
+		flow = rates_output_flow(reporter->workers, reporter->provision, i);
 		output_labels(page, name, &output->key);
 		value(page, bytes ? flow.bytes : flow.packets);
 	}
@@ -241,9 +242,9 @@ static void write_output_errors(FILE *page, const struct reporter *reporter)
 			uint64_t sum = 0;
 
 			for (unsigned w = 0; w < reporter->workers->count; w++)
-				sum += counter_read(&reporter->workers->worker[w]
-							     .shared->outputs[i]
-							     .errors[cause]);
+				sum += counter_read(&output_counted(output, (int)i,
+								    &reporter->workers->worker[w])
+							     ->errors[cause]);
 			output_labels(page, name, &output->key);
 			label(page, ',', "cause", send_cause_name[cause]);
 			value(page, sum);

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-struct flow rates_rule_flow(const struct workers *workers, uint32_t number)
+struct flow rates_rule_flow(const struct workers *workers, const struct provision *provision,
+			    uint32_t number)
 {
 	struct flow flow = {0};
 
 	for (unsigned w = 0; w < workers->count; w++) {
-		const struct rule_counters *counters = &workers->worker[w].shared->rules[number];
+		const struct rule_counters *counters =
+			provision_counted(provision, number, &workers->worker[w]);
 
 		flow.packets += counter_read(&counters->packets);
 		flow.bytes += counter_read(&counters->bytes);
@@ -17,12 +19,14 @@ struct flow rates_rule_flow(const struct workers *workers, uint32_t number)
 	return flow;
 }
 
-struct flow rates_output_flow(const struct workers *workers, uint32_t index)
+struct flow rates_output_flow(const struct workers *workers, const struct provision *provision,
+			      uint32_t index)
 {
 	struct flow flow = {0};
 
 	for (unsigned w = 0; w < workers->count; w++) {
-		const struct output_counters *counters = &workers->worker[w].shared->outputs[index];
+		const struct output_counters *counters = output_counted(
+			&provision->outputs.output[index], (int)index, &workers->worker[w]);
 
 		flow.packets += counter_read(&counters->packets);
 		flow.bytes += counter_read(&counters->bytes);
@@ -41,11 +45,11 @@ void sample_take(struct sample *sample, const struct workers *workers,
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		uint32_t number = provision->rule_numbers[i];
 
-		sample->rule[number] = rates_rule_flow(workers, number);
+		sample->rule[number] = rates_rule_flow(workers, provision, number);
 	}
 	for (uint32_t i = 0; i < OUTPUT_NUMBERS; i++)
 		if (provision->outputs.output[i].used)
-			sample->output[i] = rates_output_flow(workers, i);
+			sample->output[i] = rates_output_flow(workers, provision, i);
 }
 
 static json_t *per_second(uint64_t count, int64_t elapsed_ms)
@@ -73,14 +77,15 @@ static json_t *rate_since(const struct sample *before, struct flow then, struct 
 json_t *rates_rule(const struct sample *before, const struct workers *workers,
 		   const struct provision *provision, uint32_t number, int64_t now)
 {
-	return rate_since(before, before->rule[number], rates_rule_flow(workers, number),
+	return rate_since(before, before->rule[number], rates_rule_flow(workers, provision, number),
 			  provision->rule_since_ms[number], now);
 }
 
 json_t *rates_output(const struct sample *before, const struct workers *workers,
 		     const struct provision *provision, uint32_t index, int64_t now)
 {
-	return rate_since(before, before->output[index], rates_output_flow(workers, index),
+	return rate_since(before, before->output[index],
+			  rates_output_flow(workers, provision, index),
 			  provision->outputs.output[index].since_ms, now);
 }
 

@@ -23,8 +23,10 @@ struct sample {
 };
 
 /* Packets and bytes of all workers together. */
-struct flow rates_rule_flow(const struct workers *workers, uint32_t number);
-struct flow rates_output_flow(const struct workers *workers, uint32_t index);
+struct flow rates_rule_flow(const struct workers *workers, const struct provision *provision,
+			    uint32_t number);
+struct flow rates_output_flow(const struct workers *workers, const struct provision *provision,
+			      uint32_t index);
 
 void sample_take(struct sample *sample, const struct workers *workers,
 		 const struct provision *provision, int64_t now);

@@ -96,7 +96,7 @@ static json_t *rules_json(const struct reporter *reporter)
 		const struct rule *rule = &provision->rules.rule[i];
 		json_t *outputs = json_array();
 		uint32_t number = provision->rule_numbers[i];
-		struct flow flow = rates_rule_flow(reporter->workers, number);
+		struct flow flow = rates_rule_flow(reporter->workers, provision, number);
 
 		for (unsigned j = 0; j < rule->num_outputs; j++)
 			json_array_append_new(outputs, json_integer(output_position(
@@ -121,7 +121,7 @@ static json_t *output_json(const struct reporter *reporter, unsigned index)
 
 	for (unsigned w = 0; w < reporter->workers->count; w++) {
 		const struct output_counters *counters =
-			&reporter->workers->worker[w].shared->outputs[index];
+			output_counted(output, (int)index, &reporter->workers->worker[w]);
 
 		sum.packets += counter_read(&counters->packets);
 		sum.bytes += counter_read(&counters->bytes);

@@ -47,7 +47,7 @@ struct config {
 	bool control_unasked;	       /* control_path is the default, and was not given */
 	uint32_t uid, gid;	       /* of `user` */
 	uint32_t control_gid;	       /* (uint32_t)-1: none */
-	int cpus[2 * WORKERS_MAX]; /* one for each of their threads */
+	int cpus[2 * WORKERS_MAX];     /* one for each of their threads */
 	unsigned num_cpus;
 	bool fanout_cpu;
 	struct log_levels levels;   /* at the start */

@@ -18,7 +18,8 @@ struct deferred_close_entry {
 };
 
 struct deferred_close {
-	struct deferred_close_entry *entry; /* [capacity] `count` of them from the oldest on, round */
+	struct deferred_close_entry
+		*entry; /* [capacity] `count` of them from the oldest on, round */
 	unsigned capacity, oldest, count;
 };
 

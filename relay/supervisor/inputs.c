@@ -21,8 +21,8 @@ int inputs_init(struct inputs *inputs, const struct config *config, struct worke
 	if (!inputs->input)
 		return -ENOMEM;
 	/* twice as many as one change of rules can give up */
-	if (deferred_close_init(&inputs->closing,
-				2 * INPUTS_MAX * FRAME_CLASSES * workers->count) < 0)
+	if (deferred_close_init(&inputs->closing, 2 * INPUTS_MAX * FRAME_CLASSES * workers->count) <
+	    0)
 		return -ENOMEM;
 	for (int i = 0; i < INPUT_NUMBERS; i++)
 		memset(inputs->input[i].fds, -1, sizeof(inputs->input[i].fds));
@@ -164,12 +164,24 @@ static int let_in(struct inputs *inputs, struct provision_input *input,
 	return rc;
 }
 
+/* Nothing has been put into new ones. */
+static void begin_rings(struct inputs *inputs, int index)
+{
+	for (unsigned w = 0; w < inputs->workers->count; w++)
+		for (int class = 0; class < FRAME_CLASSES; class ++)
+			__atomic_store_n(&inputs->workers->worker[w]
+						  .shared->positions[index][class]
+						  .accepted,
+					 0, __ATOMIC_RELEASE);
+}
+
 static int open_rings(struct inputs *inputs, int index, char *error)
 {
 	struct provision_input *input = &inputs->input[index];
 	int rc;
 
 	input->ring = ++inputs->rings;
+	begin_rings(inputs, index);
 	sockets_ring_shapes(&input->netif, inputs->config, input->shapes);
 	rc = open_class(inputs, input, FRAMES_SMALL);
 	if (rc == 0 && input->shapes[FRAMES_LARGE].slots)
@@ -404,13 +416,25 @@ void inputs_keep_offloads(struct inputs *inputs)
 	}
 }
 
+/* A worker may look meanwhile at what has been accepted. */
+static uint64_t take_drops(int fd, struct ring_position *position)
+{
+	uint64_t accepted = position->accepted, dropped;
+
+	__atomic_add_fetch(&position->asking, 1, __ATOMIC_ACQ_REL);
+	dropped = sockets_take_drops(fd, &accepted);
+	__atomic_store_n(&position->accepted, accepted, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&position->asking, 1, __ATOMIC_ACQ_REL);
+	return dropped;
+}
+
 /* Those of one socket. */
 static void count_drops(struct provision_input *input, int index, int class,
 			struct worker_handle *worker)
 {
 	struct shared *shared = worker->shared;
-	const struct ring_position *position = &shared->positions[index][class];
-	const uint64_t dropped = sockets_take_drops(input->fds[class][worker->index]);
+	struct ring_position *position = &shared->positions[index][class];
+	const uint64_t dropped = take_drops(input->fds[class][worker->index], position);
 	const uint64_t frames = counter_read(&position->frames);
 	const uint64_t packets = counter_read(&position->packets);
 	const uint64_t new_frames = frames - input->seen[class][worker->index].frames;

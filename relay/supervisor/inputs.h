@@ -56,9 +56,9 @@ void inputs_exit(struct inputs *inputs);
 /* Number of the interface's input, -1 if there is none. */
 int inputs_find(const struct inputs *inputs, const char *interface);
 
-/* Opens rings for an interface that has no input yet, one of INPUTS_MAX at most that the next set of
- * rules needs. Its number; or negative errno with one
- * sentence in `error`. Workers are not told. */
+/* Opens rings for an interface that has no input yet, one of INPUTS_MAX at most that the next set
+ * of rules needs. Its number; or negative errno with one sentence in `error`. Workers are not told.
+ */
 int inputs_claim(struct inputs *inputs, const char *interface, char *error);
 
 /* Joins the groups and takes the packets of all `rules` on this input; what held before is given up

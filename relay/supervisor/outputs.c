@@ -85,9 +85,6 @@ static const char *hint(const struct rule_output *key, int error)
 	case ENETUNREACH:
 	case ENETDOWN:
 		return "; set it up: ip link set INTERFACE up";
-	case EMFILE:
-		return "; each output takes one for each worker, and twice as many while rules are "
-		       "replaced: raise the limit (ulimit -n, LimitNOFILE=)";
 	default:
 		return reason_of_shortage(-error);
 	}
@@ -110,9 +107,7 @@ int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *
 				       strerror(-rc), hint(key, -rc));
 	output->used = true;
 	output->since_ms = now_ms();
-	for (unsigned i = 0; i < outputs->workers->count; i++)
-		memset(&outputs->workers->worker[i].shared->outputs[index], 0,
-		       sizeof(struct output_counters));
+	output->born = ++outputs->born;
 	return index;
 }
 
@@ -122,7 +117,7 @@ static void output_release(struct outputs *outputs, struct provision_output *out
 	output->used = false;
 }
 
-void output_send(struct outputs *outputs, struct worker_handle *worker, int index, bool fresh)
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index)
 {
 	const struct provision_output *output = &outputs->output[index];
 	struct message message = {
@@ -132,11 +127,21 @@ void output_send(struct outputs *outputs, struct worker_handle *worker, int inde
 			   .error = output->error,
 			   .decrement_ttl = output->key.ttl == TTL_DECREMENT,
 			   .keep_dscp = output->key.dscp == DSCP_KEEP,
-			   .fresh = fresh},
+			   .born = output->born},
 	};
 
 	strcpy(message.output.interface, output->key.to.interface);
 	workers_send(worker, &message, output->fds[worker->index]);
+}
+
+const struct output_counters *output_counted(const struct provision_output *output, int index,
+					     const struct worker_handle *worker)
+{
+	static const struct output_counters none;
+	const struct output_counters *counters = &worker->shared->outputs[index];
+
+	return __atomic_load_n(&counters->born, __ATOMIC_ACQUIRE) == output->born ? counters
+										  : &none;
 }
 
 static bool output_needed(const struct rules *rules, const struct rule_output *key)
@@ -189,7 +194,7 @@ static void follow_output(struct outputs *outputs, int index)
 	if (other)
 		open_sockets(outputs, output);
 	for (unsigned w = 0; w < outputs->workers->count; w++)
-		output_send(outputs, &outputs->workers->worker[w], index, false);
+		output_send(outputs, &outputs->workers->worker[w], index);
 }
 
 void outputs_follow(struct outputs *outputs)

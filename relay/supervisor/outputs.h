@@ -23,6 +23,7 @@ struct provision_output {
 	bool used;
 	int error;	  /* positive errno: why it is closed */
 	int64_t since_ms; /* when its counters began */
+	uint32_t born;	  /* none has been like it; 1 for the first */
 	int *fds;	  /* [workers->count] */
 	struct netif netif;
 };
@@ -31,6 +32,7 @@ struct outputs {
 	const struct config *config;
 	struct workers *workers;
 	struct provision_output *output; /* [OUTPUT_NUMBERS] */
+	uint32_t born;			 /* so many of them so far */
 };
 
 /* Opens nothing yet. 0 or -ENOMEM; exit is harmless on zeroed memory. */
@@ -41,15 +43,19 @@ void outputs_exit(struct outputs *outputs);
 int outputs_find(const struct outputs *outputs, const struct rule_output *key);
 
 /* Opens sockets for an output that there is none for yet, one of OUTPUTS_MAX at most that the next
- * set of rules needs, and clears its counters. Its number; or
+ * set of rules needs. Its counters begin at zero. Its number; or
  * negative errno with one sentence in `error`. Workers are not told. */
 int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *error);
 
 /* Gives up the outputs that `rules` do not need; with `tell`, workers are told before. */
 void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules, bool tell);
 
-/* Tells a worker of an output; `fresh`: there was none of that number, or another one. */
-void output_send(struct outputs *outputs, struct worker_handle *worker, int index, bool fresh);
+/* Tells a worker of an output. */
+void output_send(struct outputs *outputs, struct worker_handle *worker, int index);
+
+/* What a worker has counted for an output: all zero until it has heard of it. */
+const struct output_counters *output_counted(const struct provision_output *output, int index,
+					     const struct worker_handle *worker);
 
 /* Opens other sockets where an interface has been replaced, or where there are none; tells workers.
  */

@@ -159,7 +159,7 @@ static void announce(struct provision *provision, const bool *new_inputs, const 
 		workers_receive(worker);
 		for (int i = 0; i < OUTPUT_NUMBERS; i++)
 			if (new_outputs[i])
-				output_send(&provision->outputs, worker, i, true);
+				output_send(&provision->outputs, worker, i);
 		send_plan(provision, worker);
 		for (int i = 0; i < INPUT_NUMBERS; i++)
 			if (new_inputs[i])
@@ -183,14 +183,24 @@ static int output_number(const void *context, const struct rule_output *key)
 	return outputs_find(&provision->outputs, key);
 }
 
-static void clear_rule_counters(struct provision *provision, const bool *fresh)
+const struct rule_counters *provision_counted(const struct provision *provision, uint32_t number,
+					      const struct worker_handle *worker)
+{
+	static const struct rule_counters none;
+	const struct rule_counters *counters = &worker->shared->rules[number];
+
+	return __atomic_load_n(&counters->born, __ATOMIC_ACQUIRE) == provision->rule_born[number]
+		       ? counters
+		       : &none;
+}
+
+/* Their counters begin with the next generation. */
+static void begin_counters(struct provision *provision, const bool *fresh)
 {
 	for (unsigned number = 0; number < RULE_NUMBERS; number++) {
 		if (!fresh[number])
 			continue;
-		for (unsigned w = 0; w < provision->workers->count; w++)
-			memset(&provision->workers->worker[w].shared->rules[number], 0,
-			       sizeof(struct rule_counters));
+		provision->rule_born[number] = provision->generation + 1;
 		provision->rule_since_ms[number] = now_ms();
 	}
 }
@@ -209,7 +219,9 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 		return refusal_explain(error, -ENOMEM, "out of memory");
 	rc = open_needed(provision, next, new_inputs, new_outputs, error);
 	if (rc == 0) {
-		rc = plan_fd = plan_build(next, rule_numbers, &numbers, &bytes);
+		begin_counters(provision, fresh);
+		rc = plan_fd =
+			plan_build(next, rule_numbers, provision->rule_born, &numbers, &bytes);
 		if (rc < 0)
 			refusal_explain(error, rc, "cannot build the plan of the rules: %s",
 					strerror(-rc));
@@ -219,7 +231,6 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 		free(rule_numbers);
 		return rc;
 	}
-	clear_rule_counters(provision, fresh);
 	if (provision->plan_fd >= 0)
 		close(provision->plan_fd);
 	rules_free(&provision->rules);
@@ -239,7 +250,7 @@ void provision_equip(struct provision *provision, struct worker_handle *worker)
 {
 	for (int i = 0; i < OUTPUT_NUMBERS; i++)
 		if (provision->outputs.output[i].used)
-			output_send(&provision->outputs, worker, i, false);
+			output_send(&provision->outputs, worker, i);
 	if (provision->plan_fd >= 0)
 		send_plan(provision, worker);
 	for (int i = 0; i < INPUT_NUMBERS; i++)

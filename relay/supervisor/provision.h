@@ -21,9 +21,10 @@ struct provision {
 	struct workers *workers;
 	struct inputs inputs;
 	struct outputs outputs;
-	struct rules rules;		  /* in force */
-	uint32_t *rule_numbers;		  /* [rules.count] under which they are counted */
+	struct rules rules;		     /* in force */
+	uint32_t *rule_numbers;		     /* [rules.count] under which they are counted */
 	int64_t rule_since_ms[RULE_NUMBERS]; /* by number: when its counters began */
+	uint32_t rule_born[RULE_NUMBERS];    /* by number: the generation that it came with */
 	int plan_fd;
 	uint32_t plan_bytes, generation;
 };
@@ -43,6 +44,10 @@ void provision_equip(struct provision *provision, struct worker_handle *worker);
 
 /* Links or addresses have changed: replaces the sockets that this concerns. */
 void provision_follow_interfaces(struct provision *provision);
+
+/* What a worker has counted for a rule, by its number: all zero until it has heard of it. */
+const struct rule_counters *provision_counted(const struct provision *provision, uint32_t number,
+					      const struct worker_handle *worker);
 
 /* Links have changed in some way, perhaps in what they offload. */
 void provision_keep_offloads(struct provision *provision);

@@ -234,7 +234,7 @@ void sockets_quiesce_input(int fd)
 	attach_filter(fd, reject_all, 1);
 }
 
-uint64_t sockets_take_drops(int fd)
+uint64_t sockets_take_drops(int fd, uint64_t *accepted)
 {
 	struct tpacket_stats stats = {0};
 	socklen_t size = sizeof(stats);
@@ -242,6 +242,7 @@ uint64_t sockets_take_drops(int fd)
 	/* reading resets the kernel's 32-bit counters */
 	if (fd < 0 || getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) < 0)
 		return 0;
+	*accepted += stats.tp_packets - stats.tp_drops;
 	return stats.tp_drops;
 }
 

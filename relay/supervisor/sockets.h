@@ -42,8 +42,9 @@ int sockets_listen(int fd, const struct netif *netif, const struct ring_shape sh
 /* Takes no more frames. */
 void sockets_quiesce_input(int fd);
 
-/* Frames dropped since the last call because there was no free slot. */
-uint64_t sockets_take_drops(int fd);
+/* Frames dropped since the last call because there was no free slot; *accepted grows by those that
+ * were not. */
+uint64_t sockets_take_drops(int fd, uint64_t *accepted);
 
 /* A UDP socket bound to the interface's address, or the output's own, and connected to the
  * destination. Returns the descriptor or negative errno: EADDRINUSE, EACCES for its own port. */

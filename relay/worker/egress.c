@@ -94,6 +94,7 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 
 	if ((output->marks & MARKS_TTL) && !(marks & MARKS_TTL)) {
 		counter_add(egress->counters, COUNTER_drop_ttl, run->segments);
+		counter_bump(&output->counters->expired, run->segments);
 		egress->drop(egress->drop_context, hold);
 		return;
 	}

@@ -27,13 +27,13 @@ enum { UDP_IPV4_HEADERS = 28 };
 
 struct output {
 	char interface[IFNAMSIZ];
-	int fd;			 /* -1: closed, because of: */
-	int error;		 /* positive errno */
-	uint32_t gso_limit;	 /* larger packets are not coalesced; 0: none are */
-	uint32_t gso_most;	 /* what it is when the kernel has refused nothing */
-	uint32_t gso_proven;	 /* the largest packets that the kernel has segmented */
-	bool gso_on_trial;	 /* a GSO send of larger ones is under way */
-	uint32_t gso_refused;	 /* packets of this size the kernel has refused to segment; 0: none */
+	int fd;		      /* -1: closed, because of: */
+	int error;	      /* positive errno */
+	uint32_t gso_limit;   /* larger packets are not coalesced; 0: none are */
+	uint32_t gso_most;    /* what it is when the kernel has refused nothing */
+	uint32_t gso_proven;  /* the largest packets that the kernel has segmented */
+	bool gso_on_trial;    /* a GSO send of larger ones is under way */
+	uint32_t gso_refused; /* packets of this size the kernel has refused to segment; 0: none */
 	uint32_t gso_refused_ms; /* when it did so last */
 	uint16_t marks;		 /* of each packet, what it takes over: MARKS_TTL, MARKS_DSCP */
 	struct send_op *open_op; /* of this burst, may still take a packet; NULL: none */

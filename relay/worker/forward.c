@@ -74,9 +74,11 @@ static enum counter drop_counter(enum packet_verdict verdict)
 static void send_to(struct forwarder *forwarder, struct output *output, const struct run *run,
 		    struct hold hold)
 {
+	counter_bump(&output->counters->queued, run->segments);
 	if (!forwarder->handoff) {
 		egress_add(forwarder->egress, output, run, hold);
 	} else if (!handoff_push(forwarder->handoff, &(struct handoff_run){output, *run, hold})) {
+		counter_bump(&output->counters->queued, -(uint64_t)run->segments);
 		counter_add(forwarder->counters, COUNTER_drop_handoff, run->segments);
 		hold_drop(hold);
 	}
@@ -181,17 +183,17 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	}
 	counter_add(counters, COUNTER_matched, segments);
 	route = &forwarder->routes[rule];
-	counter_bump(&route->counters->packets, segments);
-	counter_bump(&route->counters->bytes, packet.payload_bytes);
 	run = (struct run){packet.payload, packet.payload_bytes,
 			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments,
 			   packet_marks(&packet)};
 	if (forwarder->log_packets)
 		log_run(&packet, &run);
-	if (route->num_outputs == 0)
-		return false;
-	fan_out(forwarder, route, &run, ingress, frame->slot);
-	return true;
+	if (route->num_outputs > 0)
+		fan_out(forwarder, route, &run, ingress, frame->slot);
+	/* not before: should we die meanwhile, it is not said that each output has had them */
+	counter_bump(&route->counters->packets, segments);
+	counter_bump(&route->counters->bytes, packet.payload_bytes);
+	return route->num_outputs > 0;
 }
 
 /* The fragment that completes a datagram sends that on; it is no fragment itself. */

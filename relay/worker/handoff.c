@@ -229,12 +229,12 @@ static void release(struct handoff *handoff)
 }
 
 int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
-		  struct counters *published)
+		  struct published *published)
 {
 	int rc = -ENOMEM;
 
 	*handoff = (struct handoff){.settings = settings, .published = published};
-	counters_add_up(&handoff->counters, published); /* a predecessor's */
+	published_add_up(&handoff->counters, published); /* a predecessor's */
 	pthread_barrier_init(&handoff->started, NULL, 2);
 	handoff->runs_fd = eventfd(0, EFD_CLOEXEC);
 	handoff->returns_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

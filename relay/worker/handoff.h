@@ -30,7 +30,7 @@ struct handoff_run {
 
 struct handoff {
 	const struct worker_settings *settings;
-	struct counters *published; /* the sending thread's, in shared memory */
+	struct published *published; /* the sending thread's, in shared memory */
 
 	/* receiving thread: */
 	uint64_t outstanding; /* runs pushed whose holds have not come back */
@@ -56,7 +56,7 @@ struct handoff {
 
 /* Starts the sending thread. 0 or negative errno; handoff_stop is harmless then. */
 int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
-		  struct counters *published);
+		  struct published *published);
 
 /* Ends it. What is outstanding then may be sent or not, and its holds do not come back. */
 void handoff_stop(struct handoff *handoff);

@@ -49,6 +49,7 @@ struct ingress {
 	struct counters *counters;
 
 	struct ring_position *position; /* in shared memory */
+	uint64_t *in_hand; /* packets counted as matched that a predecessor had in hand; or NULL */
 
 	struct ingress_ring ring; /* one of the two back ends */
 	struct ingress_uring uring;

@@ -23,6 +23,7 @@
  *
  * A full ring is a normal state: the kernel counts the frames it had no slot for.
  */
+#include "worker/books.h"
 #include "worker/ingress.h"
 #include "worker/vnet.h"
 
@@ -85,12 +86,13 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 
 /* What a predecessor was working on when it died may have been sent: it is given back unless it had
  * been already, and counted unless that was done at the end of an earlier turn. Of a slot that the
- * kernel has filled again, the new frame stays, and of the old one it is not known how many packets
- * it had. */
+ * kernel has filled again, the new frame stays, and of the old one it is known at best how many
+ * packets it had together with others. */
 static void take_over(struct ingress *ingress)
 {
 	struct ring_position *position = ingress->position;
 	const uint32_t lent = position->lent < ingress->slots ? position->lent : ingress->slots;
+	uint64_t lost = 0;
 
 	for (uint32_t i = lent; i > 0; i--) {
 		const uint32_t index = after(ingress, position->head, ingress->slots - i);
@@ -107,9 +109,11 @@ static void take_over(struct ingress *ingress)
 			give_to_kernel(ingress, index);
 		if (i > position->uncounted)
 			continue;
-		counter_add(ingress->counters, COUNTER_recv_packets, packets);
-		counter_add(ingress->counters, COUNTER_drop_worker_died, packets);
+		lost += packets;
 	}
+	if (position->uncounted && lost < position->packets - position->packets_before)
+		lost = position->packets - position->packets_before;
+	books_count_lost(ingress->counters, ingress->in_hand, lost);
 	position->lent = position->uncounted = 0;
 }
 

@@ -17,11 +17,13 @@
  * completions name their ingress by a tag, so that late ones of one that has been closed are
  * told apart.
  */
+#include "worker/books.h"
 #include "worker/ingress.h"
 #include "worker/vnet.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -300,6 +302,56 @@ static void look(struct ingress *ingress)
 	counter_add(ingress->counters, COUNTER_system_calls, 1);
 }
 
+/* Whether nothing is left of what the kernel has put into the socket. */
+static bool is_empty(const struct ingress *ingress)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t size = sizeof(memory);
+
+	counter_add(ingress->counters, COUNTER_system_calls, 1);
+	return getsockopt(ingress->fd, SOL_SOCKET, SO_MEMINFO, memory, &size) == 0 &&
+	       memory[SK_MEMINFO_RMEM_ALLOC] == 0 &&
+	       io_uring_cq_ready(&ingress->uring.shared->uring) == 0;
+}
+
+/* How many frames the kernel has put into the socket. It forgets what it has said, and the
+ * supervisor asks as well. The drops that it tells of besides are counted for it: each as one
+ * packet. */
+static uint64_t ask_accepted(const struct ingress *ingress)
+{
+	struct ring_position *position = ingress->position;
+	struct tpacket_stats stats = {0};
+	socklen_t size = sizeof(stats);
+
+	counter_add(ingress->counters, COUNTER_system_calls, 1);
+	getsockopt(ingress->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size);
+	counter_add(ingress->counters, COUNTER_exhaustion_frames, stats.tp_drops);
+	counter_add(ingress->counters, COUNTER_buffer_exhaustion, stats.tp_drops);
+	position->accepted_here += stats.tp_packets - stats.tp_drops;
+	return position->accepted_here + __atomic_load_n(&position->accepted, __ATOMIC_ACQUIRE);
+}
+
+/* A predecessor has taken frames along when it died: those that it had not counted, and those that
+ * io_uring had put into its buffers. When the socket is empty after we have asked, whatever had
+ * been put there by then has been received, or is lost. */
+static void count_lost(const struct ingress *ingress)
+{
+	struct ring_position *position = ingress->position;
+	const uint32_t asking = __atomic_load_n(&position->asking, __ATOMIC_ACQUIRE);
+	const uint64_t accepted = ask_accepted(ingress);
+	const uint64_t received = position->frames - position->frames_at_first;
+
+	if (asking % 2 || !is_empty(ingress) ||
+	    __atomic_load_n(&position->asking, __ATOMIC_ACQUIRE) != asking)
+		return; /* and once more when there is nothing to do again */
+	position->doubtful = false;
+	if (accepted <= received)
+		return;
+	books_count_lost(ingress->counters, ingress->in_hand, accepted - received);
+	counter_bump(&position->packets, accepted - received);
+	counter_bump(&position->frames, accepted - received);
+}
+
 static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
 	struct recv_uring *shared = ingress->uring.shared;
@@ -316,6 +368,8 @@ static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsign
 		look(ingress);
 		n = take_completions(ingress, frames, max);
 	}
+	if (n == 0 && ingress->position->doubtful && io_uring_cq_ready(&shared->uring) == 0)
+		count_lost(ingress);
 	return n;
 }
 

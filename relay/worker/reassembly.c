@@ -60,6 +60,7 @@ static void drop(struct reassembly *reassembly, unsigned fragments)
 static void give_up(struct reassembly *reassembly, struct partial *partial)
 {
 	drop(reassembly, partial->fragments);
+	reassembly->waiting -= partial->fragments;
 	partial->state = PARTIAL_FREE;
 }
 
@@ -214,6 +215,7 @@ static struct frame lend(struct reassembly *reassembly, struct partial *partial,
 	ethernet[12] = 0x08; /* IPv4 */
 	partial->state = PARTIAL_LENT;
 	reassembly->ingress.lent++;
+	reassembly->waiting -= partial->fragments;
 	/* its packet is counted when it is forwarded */
 	counter_add(reassembly->counters, COUNTER_recv_packets, partial->fragments - 1);
 	counter_add(reassembly->counters, COUNTER_joined_fragments, partial->fragments - 1);
@@ -239,6 +241,7 @@ bool reassembly_add(struct reassembly *reassembly, uint16_t input, const struct 
 		return false;
 	}
 	partial->fragments++;
+	reassembly->waiting++;
 	if (!take(partial, &fragment)) {
 		give_up(reassembly, partial);
 		return false;

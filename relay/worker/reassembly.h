@@ -44,6 +44,7 @@ struct reassembly {
 	struct ingress ingress; /* lends the datagrams; its slots are the partials */
 	struct partial *partials;
 	uint8_t *memory;
+	uint32_t waiting; /* fragments, of datagrams that are not whole yet */
 	struct counters *counters;
 };
 

@@ -11,6 +11,7 @@
 #include "contract/channel.h"
 #include "contract/plan.h"
 #include "contract/shared.h"
+#include "worker/books.h"
 #include "worker/egress.h"
 #include "worker/forward.h"
 #include "worker/handoff.h"
@@ -37,9 +38,10 @@ enum { MESSAGES_PER_TURN = 64 };
 struct worker {
 	struct worker_settings settings;
 	struct shared *shared;
-	struct counters counters;	 /* published at the end of each turn */
+	struct counters counters; /* published at the end of each turn */
+	uint64_t in_hand;	  /* packets matched in a turn that a predecessor did not end */
 	struct input inputs[INPUT_NUMBERS]; /* by their numbers */
-	unsigned num_inputs;		 /* highest index in use, plus one */
+	unsigned num_inputs;		    /* highest index in use, plus one */
 	struct output outputs[OUTPUT_NUMBERS];
 	struct egress_notes notes[OUTPUT_NUMBERS];
 	struct forwarder forwarder;
@@ -106,7 +108,12 @@ static struct ring_position *take_position(struct worker *worker, const struct m
 
 	if (position->ring != message->input.ring) {
 		position->ring = message->input.ring;
+		if (position->turn == 0) /* a predecessor's, in doubt */
+			books_count_lost(&worker->counters, &worker->in_hand, position->uncounted);
 		position->head = position->lent = position->uncounted = 0;
+		position->frames_at_first = position->frames;
+		position->accepted_here = 0;
+		position->doubtful = false;
 	}
 	return position;
 }
@@ -129,6 +136,7 @@ static int input_open(struct worker *worker, const struct message *message, int 
 		.bare = message->input.bare,
 		.counters = &worker->counters,
 		.position = take_position(worker, message),
+		.in_hand = &worker->in_hand,
 		.uring = {.shared = &worker->recv_uring, .frame_bytes = message->input.frame_bytes},
 	};
 	memcpy(ingress->interface, message->input.interface, sizeof(ingress->interface));
@@ -179,8 +187,7 @@ static void output_open(struct worker *worker, const struct message *message, in
 		.notes = egress_notes_get(worker->notes, message->output.interface),
 	};
 	output->gso_limit = output->gso_most;
-	if (message->output.fresh)
-		memset(output->counters, 0, sizeof(*output->counters));
+	books_begin_output(worker->shared, message->index, message->output.born);
 	memcpy(output->interface, message->output.interface, sizeof(output->interface));
 }
 
@@ -216,6 +223,8 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 	if (rc < 0)
 		return rc;
 	rc = forwarder_next(&next, worker, plan);
+	for (uint32_t i = 0; rc == 0 && i < plan->num_rules; i++)
+		books_begin_rule(worker->shared, plan->rules[i].number, plan->rules[i].born);
 	plan_unmap(plan, message->plan.bytes);
 	if (rc < 0)
 		return rc;
@@ -297,6 +306,13 @@ static int handle_messages(struct worker *worker)
 
 /* ------------------------------------------------------------------------- the loop */
 
+static void publish(struct worker *worker)
+{
+	__atomic_store_n(&worker->shared->fragments_waiting, worker->reassembly.waiting,
+			 __ATOMIC_RELAXED);
+	counters_publish(&worker->shared->receiving, &worker->counters);
+}
+
 /* Frames that came one after the other through one socket. Returns how many. */
 static unsigned forward_some(struct worker *worker, unsigned index, unsigned max)
 {
@@ -313,6 +329,14 @@ static unsigned forward_some(struct worker *worker, unsigned index, unsigned max
 	return count;
 }
 
+/* Should we die in this turn, the successor knows what is in doubt. */
+static void begin_turn(struct worker *worker, struct ingress *ingress)
+{
+	for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+		if (ingress[class].fd >= 0)
+			books_begin_turn(ingress[class].position, &worker->shared->receiving);
+}
+
 /* One burst of one interface, from rings to wire. Returns how many frames it had. */
 static unsigned turn(struct worker *worker, unsigned index)
 {
@@ -320,6 +344,7 @@ static unsigned turn(struct worker *worker, unsigned index)
 	struct ingress *ingress = worker->inputs[index].ingress;
 	unsigned count = 0, some;
 
+	begin_turn(worker, ingress);
 	do {
 		some = forward_some(worker, index, worker->settings.send_batch - count);
 		count += some;
@@ -336,7 +361,7 @@ static unsigned turn(struct worker *worker, unsigned index)
 		if (ingress[class].fd >= 0)
 			__atomic_store_n(&ingress[class].position->lent, ingress[class].lent,
 					 __ATOMIC_RELAXED);
-	counters_publish(&worker->shared->counters, &worker->counters);
+	publish(worker);
 	return count;
 }
 
@@ -392,7 +417,7 @@ static int wait_for_work(struct worker *worker)
 			getsockopt(worker->inputs[i / FRAME_CLASSES].ingress[i % FRAME_CLASSES].fd,
 				   SOL_SOCKET, SO_ERROR, &error, &size);
 	}
-	counters_publish(&worker->shared->counters, &worker->counters);
+	publish(worker);
 	if (rc == 0 && worker->waiter.events[RETURNS_INDEX])
 		handoff_lower_returns(&worker->handoff);
 	if (rc == 0 && worker->waiter.events[CHANNEL_INDEX])
@@ -464,7 +489,7 @@ static int init_egress(struct worker *worker)
 	if (!split(worker))
 		return egress_init(&worker->egress, &worker->settings, &worker->counters, NULL,
 				   NULL);
-	rc = handoff_start(&worker->handoff, &worker->settings, &worker->shared->egress_counters);
+	rc = handoff_start(&worker->handoff, &worker->settings, &worker->shared->sending);
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, RETURNS_INDEX, worker->handoff.returns_fd);
 	return rc;
@@ -482,7 +507,8 @@ static int worker_init(struct worker *worker)
 	rc = receive_setup(worker);
 	if (rc < 0)
 		return rc;
-	counters_add_up(&worker->counters, &worker->shared->counters); /* a predecessor's */
+	worker->in_hand = books_close(worker->shared, &worker->settings);
+	published_add_up(&worker->counters, &worker->shared->receiving); /* a predecessor's */
 	worker->frames = calloc(worker->settings.send_batch, sizeof(*worker->frames));
 	if (!worker->frames)
 		return -ENOMEM;
@@ -508,7 +534,7 @@ static void worker_exit(struct worker *worker)
 	if (worker->stop) {
 		drain(worker);
 		reassembly_give_up(&worker->reassembly);
-		counters_publish(&worker->shared->counters, &worker->counters);
+		publish(worker);
 	}
 	for (unsigned i = 0; i < worker->num_inputs; i++)
 		input_close(worker, i);

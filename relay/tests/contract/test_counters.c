@@ -126,10 +126,32 @@ static void test_causes(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(CAUSE_OTHER, CAUSE_COUNT - 1);
 	for (unsigned i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
 		assert_int_equal(send_cause(causes[i].error), causes[i].cause);
 		assert_string_equal(send_cause_name[causes[i].cause], causes[i].name);
+	}
+}
+
+/* What was published last is there as a whole, and what is being written is not. */
+static void test_published(void **state)
+{
+	struct published published = {0};
+	struct counters private = {0}, sum = {0};
+
+	(void)state;
+	published_add_up(&sum, &published);
+	assert_int_equal(counter_get(&sum, COUNTER_matched), 0);
+	for (unsigned times = 1; times <= 5; times++) {
+		counter_add(&private, COUNTER_matched, 10);
+		histogram_add(&private, HISTOGRAM_segments_per_send, 3);
+		counters_publish(&published, &private);
+		assert_int_equal(published.times, times);
+		/* half of the next turn's */
+		published.copy[(times + 1) % 2].value[COUNTER_matched] = 12345;
+		sum = (struct counters){.value[COUNTER_matched] = 1};
+		published_add_up(&sum, &published);
+		assert_int_equal(counter_get(&sum, COUNTER_matched), 1 + 10 * times);
+		assert_int_equal(sum.histogram[HISTOGRAM_segments_per_send][1], times);
 	}
 }
 
@@ -156,6 +178,7 @@ int main(void)
 		cmocka_unit_test(test_stats_lines_of_huge_numbers),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_published),
 		cmocka_unit_test(test_table_is_complete),
 	};
 

@@ -20,6 +20,7 @@
 
 static struct output outputs[OUTPUTS_MAX];
 static struct rule_counters counters[RULES_MAX];
+static uint32_t born[RULE_NUMBERS]; /* rule i when i + 1 generations had been */
 
 /* Interfaces are called by their number, and so are the ports of outputs. */
 static int input_number(const void *context, const char *interface)
@@ -63,8 +64,10 @@ static uint32_t *make_slots(unsigned count)
 	uint32_t *slots = calloc(count + 1, sizeof(*slots));
 
 	assert_non_null(slots);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
 		slots[i] = RULES_MAX - 1 - i;
+		born[slots[i]] = i + 1;
+	}
 	return slots;
 }
 
@@ -74,7 +77,7 @@ static void check(unsigned count, unsigned num_outputs)
 {
 	struct rules rules = make_rules(count, num_outputs);
 	uint32_t *slots = make_slots(count), bytes = 0;
-	int fd = plan_build(&rules, slots, &numbers, &bytes);
+	int fd = plan_build(&rules, slots, born, &numbers, &bytes);
 	struct forwarder forwarder = {0};
 	const struct plan *plan;
 	struct stat status;
@@ -89,6 +92,8 @@ static void check(unsigned count, unsigned num_outputs)
 	close(fd);
 	assert_int_equal(plan->num_rules, count);
 	assert_int_equal(plan->num_outputs, count * num_outputs);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(plan->rules[i].born, i + 1);
 	assert_int_equal(forwarder_init(&forwarder, plan, outputs, counters), 0);
 	plan_unmap(plan, bytes);
 	for (unsigned i = 0; i < count; i++) {
@@ -142,7 +147,7 @@ static void test_receive_only(void **state)
 
 	(void)state;
 	rules.rule[0].num_outputs = rules.rule[2].num_outputs = 0;
-	fd = plan_build(&rules, slots, &numbers, &bytes);
+	fd = plan_build(&rules, slots, born, &numbers, &bytes);
 	assert_true(fd >= 0);
 	plan = plan_map(fd, bytes);
 	assert_non_null(plan);
@@ -193,7 +198,7 @@ static void test_sources(void **state)
 	rules.rule[2].input = rules.rule[0].input;
 	rules.rule[2].sources = third;
 	rules.rule[2].num_sources = 1;
-	fd = plan_build(&rules, slots, &numbers, &bytes);
+	fd = plan_build(&rules, slots, born, &numbers, &bytes);
 	assert_true(fd >= 0);
 	plan = plan_map(fd, bytes);
 	assert_non_null(plan);
@@ -232,7 +237,7 @@ static int build_limited(int resource, rlim_t value, unsigned count)
 	limit = (struct rlimit){value, before.rlim_max};
 	assert_int_equal(setrlimit((__rlimit_resource_t)resource, &limit), 0);
 	errno = 0;
-	fd = plan_build(&rules, slots, &numbers, &bytes);
+	fd = plan_build(&rules, slots, born, &numbers, &bytes);
 	setrlimit((__rlimit_resource_t)resource, &before);
 	rules_free(&rules);
 	free(slots);

@@ -369,7 +369,7 @@ static void test_every_counter(void **state)
 		shared_of(0)->counters.value[i] = UINT64_MAX - (uint64_t)i;
 		shared_of(1)->counters.value[i] = (1ULL << 53) + 1 + 2 * (uint64_t)i;
 		/* both threads of a worker are added up */
-		shared_of(1)->egress_counters.value[i] = 1ULL << 53;
+		shared_of(1)->sending.copy[0].value[i] = 1ULL << 53;
 	}
 	scrape();
 	assert_names();

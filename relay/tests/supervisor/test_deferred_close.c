@@ -109,7 +109,8 @@ static void test_holes(void **state)
 	assert_false(is_open(kept[0]) || is_open(kept[1]));
 }
 
-/* With all places taken, the oldest makes room; the newest ones have their full time. Twice round. */
+/* With all places taken, the oldest makes room; the newest ones have their full time. Twice round.
+ */
 static void test_overflow(void **state)
 {
 	enum { COUNT = 2 * CAPACITY + 5 };
@@ -130,8 +131,7 @@ static void test_overflow(void **state)
 		assert_true(is_open(fds[i]));
 	}
 	assert_int_equal(deferred.count, CAPACITY);
-	assert_int_equal(deferred_close_due(&deferred, NOW),
-			 COUNT - CAPACITY + DEFERRED_CLOSE_MS);
+	assert_int_equal(deferred_close_due(&deferred, NOW), COUNT - CAPACITY + DEFERRED_CLOSE_MS);
 	for (int i = 1; i < CAPACITY; i++)
 		deferred_close_due(&deferred, NOW + COUNT - 2 + DEFERRED_CLOSE_MS);
 	assert_int_equal(deferred_close_due(&deferred, NOW + COUNT - 2 + DEFERRED_CLOSE_MS), 1);

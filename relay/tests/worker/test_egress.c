@@ -1144,8 +1144,8 @@ static void add_tens(unsigned sends)
 		add(0, 1400 - 10 * (i / 10));
 }
 
-/* A refusal is not for ever: a second later what was refused is tried again, and when the route takes
- * it then, all is as before. Meanwhile nothing is lost, or comes out of order. */
+/* A refusal is not for ever: a second later what was refused is tried again, and when the route
+ * takes it then, all is as before. Meanwhile nothing is lost, or comes out of order. */
 static void gso_tried_again(void)
 {
 	start(64, LO_MTU, GSO_AUTO);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-static struct egress_notes notes[OUTPUTS_MAX];
+static struct egress_notes notes[OUTPUT_NUMBERS];
 
 static int setup(void **state)
 {
@@ -55,11 +55,11 @@ static void test_an_interface_for_each_output(void **state)
 
 	(void)state;
 	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < OUTPUTS_MAX; i++) {
+		for (int i = 0; i < OUTPUT_NUMBERS; i++) {
 			snprintf(name, sizeof(name), "if%d-%d", round, i);
 			assert_string_equal(egress_notes_get(notes, name)->interface, name);
 		}
-		for (int i = 0; i < OUTPUTS_MAX; i++)
+		for (int i = 0; i < OUTPUT_NUMBERS; i++)
 			egress_notes_put(&notes[i]);
 	}
 }

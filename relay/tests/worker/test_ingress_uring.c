@@ -45,6 +45,7 @@ static struct pool pool;
 static struct recv_uring shared;
 static struct counters counters;
 static struct ingress inputs[INPUTS];
+static struct ring_position positions[INPUTS];
 static uint32_t holds[INPUTS][MAX_BUFFERS];
 static int senders[INPUTS], listener = -1;
 static unsigned injected[INPUTS], taken[INPUTS]; /* numbers of frames */
@@ -60,6 +61,7 @@ static void start(uint32_t buffers, unsigned num_recv_buffers)
 
 	alarm(TOO_LONG_S);
 	memset(&counters, 0, sizeof(counters));
+	memset(positions, 0, sizeof(positions));
 	assert_in_range(buffers, 1, MAX_BUFFERS);
 	assert_int_equal(pool_init(&pool, counts, false), 0);
 	rc = recv_uring_init(&shared, &pool, num_recv_buffers);
@@ -78,6 +80,7 @@ static void use(unsigned input, int fd, uint32_t mtu)
 		.fd = fd,
 		.holds = holds[input],
 		.counters = &counters,
+		.position = &positions[input],
 		.uring = {.shared = &shared, .frame_bytes = mtu},
 	};
 	assert_int_equal(inputs[input].ops->open(&inputs[input]), 0);
@@ -670,6 +673,81 @@ static void test_lo_down_and_up(void **state)
 	}
 }
 
+/* As a worker counts what it peeks, until there is nothing more. Returns how many. */
+static unsigned count_all(void)
+{
+	unsigned sum = 0, n;
+
+	do {
+		n = inputs[0].ops->peek(&inputs[0], frames, MAX_FRAMES);
+		for (unsigned i = 0; i < n; i++)
+			release(0, frames[i].slot);
+		counter_bump(&positions[0].frames, n);
+		sum += n;
+	} while (n > 0);
+	return sum;
+}
+
+/* A worker dies with frames in its buffers, some of which it has not seen. Its successor finds out
+ * how many there were, once it has received what was still in the socket, and says so once. */
+static void test_lo_successor(void **state)
+{
+	enum { BUFFERS = 8, SENT = 20 };
+	struct ring_position left;
+	uint64_t in_hand = 2;
+	unsigned received;
+	int kept;
+
+	(void)state;
+	start_lo(BUFFERS);
+	kept = dup(inputs[0].fd);
+	for (unsigned i = 0; i < 3; i++)
+		send_number(i, 100);
+	assert_int_equal(count_all(), 3);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 0);
+	for (unsigned i = 0; i < SENT; i++)
+		send_number(i, 100);
+	assert_true(inputs[0].ops->peek(&inputs[0], frames, 2) > 0);
+	left = positions[0];
+	inputs[0].ops->close(&inputs[0]);
+	close(inputs[0].fd);
+	recv_uring_exit(&shared);
+	pool_exit(&pool);
+
+	start(BUFFERS, BUFFERS);
+	positions[0] = left;
+	positions[0].doubtful = true;
+	sockets_take_drops(kept, &positions[0].accepted); /* the supervisor has asked as well */
+	use(0, kept, MTU);
+	inputs[0].in_hand = &in_hand;
+	received = count_all();
+	assert_in_range(received, SENT - BUFFERS, SENT - 2);
+	assert_false(positions[0].doubtful);
+	/* two of them are known to have been matched */
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), SENT - received - 2);
+	assert_int_equal(counter_get(&counters, COUNTER_recv_packets), SENT - received - 2);
+	assert_int_equal(in_hand, 0);
+	send_number(0, 100);
+	assert_int_equal(count_all(), 1);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), SENT - received - 2);
+}
+
+/* While it is not known what the supervisor has been told, nothing is said. */
+static void test_lo_successor_meets_the_supervisor(void **state)
+{
+	(void)state;
+	start_lo(8);
+	send_number(0, 100);
+	positions[0].doubtful = true;
+	positions[0].asking = 1;
+	assert_int_equal(count_all(), 1);
+	assert_true(positions[0].doubtful);
+	positions[0].asking = 2;
+	assert_int_equal(count_all(), 0);
+	assert_false(positions[0].doubtful);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_worker_died), 0);
+}
+
 static int enter(void **state)
 {
 	static const struct log_levels quiet;
@@ -701,6 +779,8 @@ int main(void)
 		TEST_LO(test_lo),
 		TEST_LO(test_lo_truncated),
 		TEST_LO(test_lo_down_and_up),
+		TEST_LO(test_lo_successor),
+		TEST_LO(test_lo_successor_meets_the_supervisor),
 	};
 
 	return cmocka_run_group_tests_name("ingress_uring", tests, enter, NULL);
