@@ -7,6 +7,7 @@
 #include "contract/counters.h"
 #include "control/services.h"
 #include "supervisor/capabilities.h"
+#include "supervisor/check.h"
 #include "supervisor/config.h"
 #include "supervisor/netif.h"
 #include "supervisor/rulefile.h"
@@ -25,7 +26,7 @@ static int load_rules(const struct config *config, struct rules *rules)
 
 	if (!config->rule_file)
 		return 0;
-	rc = rulefile_load(config->rule_file, netif_exists, NULL, rules, error);
+	rc = rulefile_load(config->rule_file, netif_index, NULL, rules, error);
 
 	if (rc < 0)
 		log_error("Config", "%s", error);
@@ -105,6 +106,8 @@ int main(int argc, char **argv)
 	if (rc != 0)
 		return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	log_use_levels(&config.levels);
+	if (config.check_file)
+		return check_rule_file(config.check_file, config.levels.json);
 	rc = load_rules(&config, &rules);
 	if (rc == 0)
 		rc = check_stats_files(&config);

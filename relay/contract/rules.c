@@ -17,12 +17,23 @@ void rules_free(struct rules *rules)
 	*rules = (struct rules){0};
 }
 
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->group.s_addr == b->group.s_addr && a->port == b->port &&
+	       strcmp(a->interface, b->interface) == 0;
+}
+
 bool rule_output_same(const struct rule_output *a, const struct rule_output *b)
 {
-	return a->to.group.s_addr == b->to.group.s_addr && a->to.port == b->to.port &&
-	       a->source.s_addr == b->source.s_addr && a->source_port == b->source_port &&
-	       a->ttl == b->ttl && a->dscp == b->dscp &&
-	       strcmp(a->to.interface, b->to.interface) == 0;
+	return endpoint_same(&a->to, &b->to) && a->source.s_addr == b->source.s_addr &&
+	       a->source_port == b->source_port && a->ttl == b->ttl && a->dscp == b->dscp;
+}
+
+bool rules_overlap(const struct rule *a, const struct rule *b)
+{
+	return endpoint_same(&a->input, &b->input) &&
+	       (a->num_sources == 0 || b->num_sources == 0 ||
+		sources_common(a->sources, a->num_sources, b->sources, b->num_sources));
 }
 
 /* FNV-1a, 64 bits: stable across builds and machines, which is all that an id needs. */

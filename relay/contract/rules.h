@@ -52,6 +52,11 @@ struct rules {
 /* Frees what rulefile_load made; harmless on a zeroed struct. */
 void rules_free(struct rules *rules);
 
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
+
+/* Would a packet match both? Interfaces are compared by name. */
+bool rules_overlap(const struct rule *a, const struct rule *b);
+
 /* The id of a rule that was given none: 16 hex digits that depend only on its input and sources. */
 void rule_default_id(const struct rule *rule, char id[RULE_ID_BYTES]);
 

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 static json_t *ok(void)
@@ -43,19 +44,38 @@ static void log_change(const struct ucred *peer, const char *what, const struct 
 		 rule->input.interface, rule->num_outputs);
 }
 
-/* Puts the rules in the array `list` in force. */
-static json_t *set_rules(struct commands *commands, json_t *list)
+/* With "require_interface", a rule that would wait is refused. */
+static int require(const struct rule *rule, char reason[REFUSAL_BYTES])
+{
+	const struct rules one = {(struct rule *)rule, 1};
+	struct interfaces interfaces, none = {0};
+	struct rule_status status;
+
+	if (interfaces_look(&interfaces, &one, &none) < 0)
+		return refusal_explain(reason, -ENOMEM, "out of memory");
+	rule_status_judge(&status, rule, &interfaces, NULL, NULL);
+	interfaces_exit(&interfaces);
+	if (status.state == RULE_RUNNING)
+		return 0;
+	return refusal_explain(reason, -ENODEV, "%.200s; without --require-interface it would wait",
+			       status.reason);
+}
+
+/* Puts the rules in the array `list` in force; `required`: the place of one that may not have to
+ * wait, or their number. */
+static json_t *set_rules(struct commands *commands, json_t *list, size_t required)
 {
 	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES];
 	json_t *document = json_pack("{s:O}", "rules", list);
 	struct rules next = {0};
-	int rc = rulefile_from_json("request", document, provision_knows_interface,
-				    commands->provision, &next, error);
+	int rc = rulefile_from_json("request", document, netif_index, NULL, &next, error);
 
 	json_decref(document);
 	if (rc < 0)
 		return control_error("%s", error);
-	rc = provision_set_rules(commands->provision, &next, reason);
+	rc = required < next.count ? require(&next.rule[required], reason) : 0;
+	if (rc == 0)
+		rc = provision_set_rules(commands->provision, &next, reason);
 	if (rc < 0) {
 		rules_free(&next);
 		return control_error("%s", reason);
@@ -73,8 +93,7 @@ static size_t find_unnamed(const struct provision *provision, json_t *list, json
 	struct rules one = {0};
 	size_t i = json_array_size(list);
 
-	if (rulefile_from_json("request", document, provision_knows_interface, (void *)provision,
-			       &one, error) == 0)
+	if (rulefile_from_json("request", document, netif_index, NULL, &one, error) == 0)
 		i = find_rule(list, one.rule[0].id);
 	if (i < json_array_size(list)) { /* another one may have been given this id */
 		rule_default_id(&provision->rules.rule[i], id);
@@ -86,9 +105,20 @@ static size_t find_unnamed(const struct provision *provision, json_t *list, json
 	return i;
 }
 
+/* Adds to an object how a rule in force fares. */
+static void put_status(const struct commands *commands, json_t *object, size_t place)
+{
+	const struct rule_status *status = &commands->provision->rule_status[place];
+
+	json_object_set_new(object, "state", json_string(rule_state_word[status->state]));
+	if (status->reason[0])
+		json_object_set_new(object, "reason", json_string(status->reason));
+}
+
 /* {"command":"add","rule":{...}}: a rule with the id of one that exists replaces it. */
 static json_t *command_add(struct commands *commands, const struct ucred *peer, json_t *request)
 {
+	json_t *require_interface = json_object_get(request, "require_interface");
 	json_t *list = rules_to_json(&commands->provision->rules);
 	json_t *rule = json_object_get(request, "rule");
 	const char *id = json_string_value(json_object_get(rule, "id"));
@@ -100,16 +130,22 @@ static json_t *command_add(struct commands *commands, const struct ucred *peer, 
 		json_decref(list);
 		return control_error("rule: expected an object with input and outputs");
 	}
+	if (require_interface && !json_is_boolean(require_interface)) {
+		json_decref(list);
+		return control_error("require_interface: expected true or false");
+	}
 	if (replaces)
 		json_array_set(list, place, rule);
 	else
 		json_array_append(list, rule);
-	answer = set_rules(commands, list);
+	answer = set_rules(commands, list, json_is_true(require_interface) ? place : SIZE_MAX);
 	json_decref(list);
 	if (answer)
 		return answer;
 	log_change(peer, replaces ? "replaced" : "added", &commands->provision->rules.rule[place]);
-	return json_pack("{s:b, s:s}", "ok", 1, "id", commands->provision->rules.rule[place].id);
+	answer = json_pack("{s:b, s:s}", "ok", 1, "id", commands->provision->rules.rule[place].id);
+	put_status(commands, answer, place);
+	return answer;
 }
 
 static json_t *command_remove(struct commands *commands, const struct ucred *peer, json_t *request)
@@ -128,7 +164,7 @@ static json_t *command_remove(struct commands *commands, const struct ucred *pee
 		return control_error("no rule \"%.80s\"; see 'list'", id);
 	}
 	json_array_remove(list, place);
-	answer = set_rules(commands, list);
+	answer = set_rules(commands, list, SIZE_MAX);
 	json_decref(list);
 	if (answer)
 		return answer;
@@ -139,10 +175,15 @@ static json_t *command_remove(struct commands *commands, const struct ucred *pee
 
 static json_t *command_list(struct commands *commands, const struct ucred *peer, json_t *request)
 {
+	json_t *list = rules_to_json(&commands->provision->rules), *rule;
+	size_t i;
+
 	(void)peer;
 	(void)request;
-	return json_pack("{s:b, s:o}", "ok", 1, "rules",
-			 rules_to_json(&commands->provision->rules));
+	json_array_foreach (list, i, rule) {
+		put_status(commands, rule, i);
+	}
+	return json_pack("{s:b, s:o}", "ok", 1, "rules", list);
 }
 
 /* As a rule file has them, and nothing else. */
@@ -214,7 +255,7 @@ static const struct {
 	json_t *(*answer)(struct commands *commands, const struct ucred *peer, json_t *request);
 	const char *keys[2]; /* that it takes besides "command" */
 } table[] = {
-	{"add", command_add, {"rule"}},
+	{"add", command_add, {"rule", "require_interface"}},
 	{"remove", command_remove, {"id"}},
 	{"list", command_list, {NULL}},
 	{"save", command_save, {NULL}},

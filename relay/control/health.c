@@ -59,7 +59,7 @@ static void find_fault(json_t *reasons, const char *format, ...)
 
 static void find_fault(json_t *reasons, const char *format, ...)
 {
-	char text[256];
+	char text[512];
 	va_list args;
 
 	va_start(args, format);
@@ -99,24 +99,38 @@ static unsigned count_open(const int *fds, unsigned count)
 	return open;
 }
 
-/* Sockets of one interface that rules need, and how many of them are open. */
-static void count_sockets(const struct reporter *reporter, const char *interface, unsigned *wanted,
-			  unsigned *open)
+/* Sockets of one interface that rules need, how many of them are open, and why others are not. */
+struct sockets {
+	unsigned wanted, open;
+	char reason[REFUSAL_BYTES]; /* of one of them, "" if it is not known */
+};
+
+static void count_sockets(const struct reporter *reporter, const char *interface,
+			  struct sockets *sockets)
 {
 	const struct provision *provision = reporter->provision;
-	unsigned count = reporter->workers->count;
+	const unsigned count = reporter->workers->count;
 
-	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
-		if (strcmp(provision->inputs.input[i].netif.name, interface) == 0) {
-			*wanted += count;
-			*open += count_open(provision->inputs.input[i].fds[FRAMES_SMALL], count);
-		}
-	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
-		if (provision->outputs.output[i].used &&
-		    strcmp(provision->outputs.output[i].key.to.interface, interface) == 0) {
-			*wanted += count;
-			*open += count_open(provision->outputs.output[i].fds, count);
-		}
+	*sockets = (struct sockets){0};
+	for (unsigned i = 0; i < INPUT_NUMBERS; i++) {
+		const struct provision_input *input = &provision->inputs.input[i];
+
+		if (strcmp(input->netif.name, interface) != 0)
+			continue;
+		sockets->wanted += count;
+		sockets->open += count_open(input->fds[FRAMES_SMALL], count);
+		strcpy(sockets->reason, input->reason);
+	}
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++) {
+		const struct provision_output *output = &provision->outputs.output[i];
+
+		if (!output->used || strcmp(output->key.to.interface, interface) != 0)
+			continue;
+		sockets->wanted += count;
+		sockets->open += count_open(output->fds, count);
+		if (!sockets->reason[0])
+			output_explain(output, sockets->reason);
+	}
 }
 
 static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
@@ -124,24 +138,33 @@ static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
-		const struct netif *netif = &reporter->interfaces->netif[i];
-		unsigned wanted = 0, open = 0;
+		const struct interface *interface = &reporter->interfaces->interface[i];
+		const struct netif *netif = &interface->netif;
+		const char *fault = netif_fault(netif, interface->sends);
+		struct sockets sockets;
 
-		count_sockets(reporter, netif->name, &wanted, &open);
-		if (wanted == 0) /* of a rule that is gone */
-			continue;
-		if (!netif->up)
-			find_fault(reasons, "interface %s is %s", netif->name,
-				   netif->index ? "down" : "gone");
-		else if (open < wanted)
-			find_fault(reasons, "%u of the %u sockets of interface %s are open", open,
-				   wanted, netif->name);
-		json_array_append_new(list,
-				      json_pack("{s:s, s:b, s:i, s:i}", "interface", netif->name,
-						"up", (int)netif->up, "sockets_wanted", (int)wanted,
-						"sockets_open", (int)open));
+		count_sockets(reporter, netif->name, &sockets);
+		if (fault)
+			find_fault(reasons, "interface %s %s", netif->name, fault);
+		else if (sockets.open < sockets.wanted || sockets.reason[0])
+			find_fault(reasons, "%u of the %u sockets of interface %s are open%s%s",
+				   sockets.open, sockets.wanted, netif->name,
+				   sockets.reason[0] ? ": " : "", sockets.reason);
+		json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:i}", "interface",
+						      netif->name, "up", (int)netif->up,
+						      "sockets_wanted", (int)sockets.wanted,
+						      "sockets_open", (int)sockets.open));
 	}
 	return list;
+}
+
+/* Those that wait for an interface are covered by its reason. */
+static void find_stopped(const struct provision *provision, json_t *reasons)
+{
+	for (unsigned i = 0; i < provision->rules.count; i++)
+		if (provision->rule_status[i].state == RULE_STOPPED)
+			find_fault(reasons, "rule %s is stopped: %s", provision->rules.rule[i].id,
+				   provision->rule_status[i].reason);
 }
 
 static json_t *age_json(double age)
@@ -155,7 +178,9 @@ json_t *health_json(const struct health *health, const struct reporter *reporter
 	json_t *reasons = json_array();
 	json_t *workers = workers_json(reporter->workers, reasons);
 	json_t *interfaces = interfaces_json(reporter, reasons);
+	const struct provision *provision = reporter->provision;
 
+	find_stopped(provision, reasons);
 	for (int i = 0; i < HEALTH_LOSSES; i++) {
 		const double age = age_s(health->lost_at_ms[i], now);
 
@@ -163,9 +188,11 @@ json_t *health_json(const struct health *health, const struct reporter *reporter
 			find_fault(reasons, "%s %.0f seconds ago", losses[i].what, age);
 	}
 	*good = json_array_size(reasons) == 0;
-	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:o, s:I, s:o}", "status",
+	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:I, s:o}", "status",
 			 *good ? "ok" : "degraded", "reasons", reasons, "workers", workers,
-			 "interfaces", interfaces, "rules", (int)reporter->provision->rules.count,
+			 "interfaces", interfaces, "rules", (int)provision->rules.count,
+			 "rules_waiting", (int)provision_count(provision, RULE_WAITING),
+			 "rules_stopped", (int)provision_count(provision, RULE_STOPPED),
 			 "last_packet_age_seconds", age_json(health_packet_age_s(health, now)),
 			 "buffer_exhaustion", (json_int_t)health->lost[HEALTH_NO_SLOT],
 			 "last_buffer_exhaustion_age_seconds",

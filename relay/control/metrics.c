@@ -192,6 +192,27 @@ static void write_rules(FILE *page, const struct reporter *reporter, const char 
 	}
 }
 
+static void write_rule_states(FILE *page, const struct provision *provision)
+{
+	const char *name = "mcrelay_rule_running";
+
+	family(page, "mcrelay_rules", "gauge", "rules in force");
+	fprintf(page, "mcrelay_rules %u\n", provision->rules.count);
+	family(page, "mcrelay_rules_waiting", "gauge",
+	       "those of which something is not served yet: an interface or its address is "
+	       "missing");
+	fprintf(page, "mcrelay_rules_waiting %u\n", provision_count(provision, RULE_WAITING));
+	family(page, "mcrelay_rules_stopped", "gauge", "those that would do harm");
+	fprintf(page, "mcrelay_rules_stopped %u\n", provision_count(provision, RULE_STOPPED));
+	family(page, name, "gauge", "1 while the rule runs, 0 while it waits or is stopped");
+	for (unsigned i = 0; i < provision->rules.count; i++) {
+		fputs(name, page);
+		label(page, '{', "rule", provision->rules.rule[i].id);
+		endpoint_labels(page, ',', &provision->rules.rule[i].input);
+		value(page, provision->rule_status[i].state == RULE_RUNNING);
+	}
+}
+
 /* All that tells outputs apart; what few have only where there is any. */
 static void output_labels(FILE *page, const char *name, const struct rule_output *key)
 {
@@ -280,7 +301,7 @@ static void write_interfaces(FILE *page, const struct reporter *reporter)
 	family(page, "mcrelay_interface_up", "gauge",
 	       "1 while the interface is up and has a carrier");
 	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
-		netif_query(reporter->interfaces->netif[i].name, &netifs[i]);
+		netif_query(reporter->interfaces->interface[i].netif.name, &netifs[i]);
 		fputs("mcrelay_interface_up", page);
 		label(page, '{', "interface", netifs[i].name);
 		value(page, netifs[i].up);
@@ -314,8 +335,7 @@ char *metrics_text(struct reporter *reporter, const struct health *health, int64
 	provision_count_drops(reporter->provision);
 	family(page, "mcrelay_build_info", "gauge", "always 1; the version is in the label");
 	fprintf(page, "mcrelay_build_info{version=\"%s\"} 1\n", MCRELAY_VERSION);
-	family(page, "mcrelay_rules", "gauge", "rules in force");
-	fprintf(page, "mcrelay_rules %u\n", reporter->provision->rules.count);
+	write_rule_states(page, reporter->provision);
 	if (health_packet_age_s(health, now) >= 0) {
 		family(page, "mcrelay_last_packet_age_seconds", "gauge",
 		       "time since a packet was received, give or take a second");

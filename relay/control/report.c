@@ -80,11 +80,17 @@ static json_t *counters_json(const struct counters *counters)
 /* Position of an output in outputs_json's list. */
 static int output_position(const struct provision *provision, const struct rule_output *key)
 {
-	int index = outputs_find(&provision->outputs, key), position = 0;
+	int index = outputs_find_written(&provision->outputs, key, &provision->interfaces);
+	int position = 0;
 
 	for (int i = 0; i < index; i++)
 		position += provision->outputs.output[i].used;
 	return position;
+}
+
+static json_t *reason_json(const char *reason)
+{
+	return reason[0] ? json_string(reason) : json_null();
 }
 
 static json_t *rules_json(const struct reporter *reporter)
@@ -94,6 +100,7 @@ static json_t *rules_json(const struct reporter *reporter)
 
 	for (unsigned i = 0; i < provision->rules.count; i++) {
 		const struct rule *rule = &provision->rules.rule[i];
+		const struct rule_status *status = &provision->rule_status[i];
 		json_t *outputs = json_array();
 		uint32_t number = provision->rule_numbers[i];
 		struct flow flow = rates_rule_flow(reporter->workers, provision, number);
@@ -102,7 +109,9 @@ static json_t *rules_json(const struct reporter *reporter)
 			json_array_append_new(outputs, json_integer(output_position(
 							       provision, &rule->outputs[j])));
 		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", rule->id, "input",
+			list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", rule->id,
+					"state", rule_state_word[status->state], "reason",
+					reason_json(status->reason), "input",
 					rule_input_to_json(rule), "matched", integer(flow.packets),
 					"matched_bytes", integer(flow.bytes), "rate",
 					rates_rule(&reporter->sample, reporter->workers, provision,
@@ -199,14 +208,16 @@ static json_t *interfaces_json(const struct reporter *reporter)
 	for (unsigned i = 0; i < reporter->interfaces->count; i++) {
 		struct netif netif;
 
-		netif_query(reporter->interfaces->netif[i].name, &netif);
+		const char *name = reporter->interfaces->interface[i].netif.name;
+
+		netif_query(name, &netif);
 		json_array_append_new(
 			list,
 			json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-				  reporter->interfaces->netif[i].name, "index", netif.index, "up",
-				  (int)netif.up, "mtu", (int)netif.mtu, "rx_packets",
-				  integer(netif.rx_packets), "rx_bytes", integer(netif.rx_bytes),
-				  "rx_dropped", integer(netif.rx_dropped), "tx_packets",
+				  name, "index", netif.index, "up", (int)netif.up, "mtu",
+				  (int)netif.mtu, "rx_packets", integer(netif.rx_packets),
+				  "rx_bytes", integer(netif.rx_bytes), "rx_dropped",
+				  integer(netif.rx_dropped), "tx_packets",
 				  integer(netif.tx_packets), "tx_bytes", integer(netif.tx_bytes),
 				  "tx_dropped", integer(netif.tx_dropped)));
 	}

@@ -145,7 +145,7 @@ int services_open(struct services *services, struct supervisor *supervisor)
 				.config = config,
 				.workers = &supervisor->workers,
 				.provision = &supervisor->provision,
-				.interfaces = &supervisor->interfaces,
+				.interfaces = &supervisor->provision.interfaces,
 			},
 		.commands =
 			{

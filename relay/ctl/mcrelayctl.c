@@ -30,6 +30,7 @@ struct add_settings {
 	const char *input_interface, *input_group, *rule_id;
 	uint64_t input_port;
 	struct option_list outputs, sources;
+	bool require_interface;
 };
 
 struct remove_settings {
@@ -60,6 +61,9 @@ static const struct option_def add_options[] = {
 	 .help = "whose packets to take; may be given several times (default: anybody's)"},
 	{OPTION_STRING, "rule-id", "ID", FIELD(add_settings, rule_id),
 	 .help = "name of the rule (default: a hash of its input); replaces the rule that has it"},
+	{OPTION_FLAG, "require-interface", FIELD(add_settings, require_interface),
+	 .help = "refuse the rule if it would have to wait, for an interface that is absent or down, or an "
+		 "address"},
 	{OPTION_END},
 };
 
@@ -79,6 +83,7 @@ static const struct program program = {
 	.closing = "Commands:\n"
 		   "  add --input-interface IF --input-group IP --input-port N --outputs "
 		   "GROUP:PORT:IF[,...]\n      [--sources ADDRESS[/LENGTH][,...]] [--rule-id ID]\n"
+		   "      [--require-interface]\n"
 		   "  remove --rule-id ID\n"
 		   "  list             the rules in force\n"
 		   "  save FILE | -    the rules in force as a rule file\n"
@@ -270,6 +275,8 @@ static int request_add(int argc, char **argv, json_t **request)
 	if (settings.rule_id)
 		json_object_set_new(rule, "id", json_string(settings.rule_id));
 	*request = json_pack("{s:s, s:o}", "command", "add", "rule", rule);
+	if (settings.require_interface)
+		json_object_set_new(*request, "require_interface", json_true());
 	return 0;
 }
 

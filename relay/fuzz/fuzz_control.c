@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * fuzz_control: a client of the control socket that sends anything. Behind the socket are the real
- * commands; behind those, in place of sockets and workers, a list of rules on a host whose
- * interfaces are called e-something. An input is one byte and what is sent:
+ * commands; behind those, in place of sockets and workers, a list of rules. An input is one byte
+ * and what is sent:
  *
  *   below 128   all at once
  *   else        in pieces of 1 to 128 bytes
@@ -40,12 +40,6 @@ int64_t now_ms(void)
 	return 1;
 }
 
-bool provision_knows_interface(const char *name, void *context)
-{
-	(void)context;
-	return name[0] == 'e';
-}
-
 int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
 {
 	if (next->count > RULES_ENOUGH) {
@@ -76,6 +70,7 @@ static void rules_changed(void *context)
 }
 
 static struct provision provision;
+static struct rule_status statuses[RULES_ENOUGH]; /* all run */
 static struct log_levels levels, silence;
 static struct control control;
 
@@ -99,7 +94,7 @@ static struct commands commands = {
 static void check_endpoint(const struct endpoint *endpoint)
 {
 	require(memchr(endpoint->interface, 0, IFNAMSIZ) != NULL);
-	require(endpoint->interface[0] == 'e');
+	require(endpoint->interface[0] && !strpbrk(endpoint->interface, "/: \n"));
 	require(endpoint->group.s_addr != 0);
 	require(endpoint->port > 0);
 }
@@ -233,8 +228,9 @@ static void start_with_a_rule(void)
 	char error[RULEFILE_ERROR_BYTES];
 
 	rules_free(&provision.rules);
-	require(rulefile_parse("f", text, strlen(text), provision_knows_interface, NULL,
-			       &provision.rules, error) == 0);
+	provision.rule_status = statuses;
+	require(rulefile_parse("f", text, strlen(text), netif_index, NULL, &provision.rules,
+			       error) == 0);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

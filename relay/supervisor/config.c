@@ -22,6 +22,11 @@ static const struct option_def config_options[] = {
 	{OPTION_HEADING, .help = "Rules"},
 	{OPTION_STRING, "config", .arg = "FILE", FIELD(rule_file),
 	 .help = "rule file (JSON); may be left out when there is a control socket"},
+	{OPTION_STRING, "check", .arg = "FILE", FIELD(check_file),
+	 .help = "say of each rule in FILE whether it would run on this host, wait (and for what) or be "
+		 "refused, and exit; nothing is started or changed, and no privileges are needed. With "
+		 "--log-format json, a JSON object for each rule. Exit status: 0 if all would run, 3 if "
+		 "one would not yet, 1 if the file would be refused"},
 	{OPTION_STRING, "control-socket-path", .arg = "PATH|none", .preset = control_preset,
 	 FIELD(control_path),
 	 .help = "Unix socket for mcrelayctl, mode 0600; its folder is made if it is missing. One that another "
@@ -163,7 +168,7 @@ const struct program config_program = {
 		   "names the "
 		   "rule; \"ttl\" is 1 unless given.\n\n"
 		   "Exit status: 0 after SIGTERM or SIGINT, 64 for a wrong command line, 1 "
-		   "otherwise.\n",
+		   "otherwise; of --check see there.\n",
 	.options = config_options,
 };
 
@@ -360,7 +365,7 @@ static int place_control(struct config *config)
 	config->control_unasked = config->control_path == control_preset;
 	if (strcmp(config->control_path, "none") == 0)
 		config->control_path = NULL;
-	if (!config->rule_file && !config->control_path)
+	if (!config->rule_file && !config->control_path && !config->check_file)
 		return options_refuse(&config_program,
 				      "--config FILE is missing, and --control-socket-path none "
 				      "leaves no way to give it rules");

@@ -16,6 +16,7 @@
 
 struct config {
 	const char *rule_file;	   /* NULL: none */
+	const char *check_file;	   /* to be checked, and nothing else to be done; NULL: none */
 	const char *control_path;  /* NULL: no control socket */
 	const char *control_group; /* NULL: the owner alone */
 	const char *stats_file;	   /* NULL: none */

@@ -70,14 +70,14 @@ static int join_fanout(const struct inputs *inputs, const int *fds, unsigned mem
 		       : 0;
 }
 
-static int check_link(const struct provision_input *input, char *error)
+int inputs_check_link(const struct netif *netif, char *error)
 {
-	if (netif_frames(&input->netif) != NETIF_OTHER)
+	if (netif_frames(netif) != NETIF_OTHER)
 		return 0;
 	return refusal_explain(error, -EPROTONOSUPPORT,
 			       "cannot receive on %s: its link (type %u) carries neither Ethernet "
 			       "frames nor IP packets",
-			       input->netif.name, input->netif.type);
+			       netif->name, netif->type);
 }
 
 /* With --gro. */
@@ -210,25 +210,43 @@ static void input_release(struct inputs *inputs, struct provision_input *input, 
 	input->netif.name[0] = '\0';
 }
 
-int inputs_claim(struct inputs *inputs, const char *interface, char *error)
+static int input_open(struct inputs *inputs, int index, char *error)
 {
-	int index = inputs_find(inputs, "");
 	struct provision_input *input = &inputs->input[index];
-	int rc = netif_query(interface, &input->netif);
+	int rc = inputs_check_link(&input->netif, error);
 
-	if (rc < 0)
-		refusal_explain(error, rc, "cannot use interface %s: %s", interface, strerror(-rc));
-	else
-		rc = check_link(input, error);
 	if (rc == 0)
 		rc = start_aggregation(inputs, input, error);
 	if (rc == 0)
 		rc = open_rings(inputs, index, error);
-	if (rc < 0) {
+	if (rc < 0)
 		offload_close(&input->offload);
-		input->netif.name[0] = '\0';
+	return rc;
+}
+
+static bool is_open(const struct provision_input *input)
+{
+	return input->fds[FRAMES_SMALL][0] >= 0;
+}
+
+int inputs_claim(struct inputs *inputs, const struct netif *netif, char *error)
+{
+	int index = inputs_find(inputs, "");
+	struct provision_input *input = &inputs->input[index];
+	int rc = 0;
+
+	input->netif = *netif;
+	input->reason[0] = '\0';
+	if (netif->index)
+		rc = input_open(inputs, index, error);
+	if (rc == 0)
+		return index;
+	if (netif_may_come(rc)) {
+		strcpy(input->reason, error);
+		return index;
 	}
-	return rc < 0 ? rc : index;
+	input->netif.name[0] = '\0';
+	return rc;
 }
 
 /* A rule that names its sources one by one has its group joined for those alone. */
@@ -244,16 +262,14 @@ static int join_for(struct membership *membership, int ifindex, const struct rul
 	return rc;
 }
 
-int input_subscribe(struct inputs *inputs, struct provision_input *input, const struct rules *rules,
-		    char *error)
+static int subscribe(struct inputs *inputs, struct provision_input *input,
+		     const struct rules *rules, char *error)
 {
 	struct membership membership = {0};
 	struct exclusive exclusive = {0};
 	struct filter_keys keys = input->keys;
 	int rc = 0;
 
-	if (input->netif.index == 0) /* it is gone; this is done when it comes back */
-		return 0;
 	for (unsigned i = 0; i < rules->count && rc == 0; i++) {
 		const struct endpoint *from = &rules->rule[i].input;
 
@@ -290,6 +306,18 @@ int input_subscribe(struct inputs *inputs, struct provision_input *input, const 
 	input->exclusive = exclusive;
 	input->membership = membership;
 	return 0;
+}
+
+int input_subscribe(struct inputs *inputs, struct provision_input *input, const struct rules *rules,
+		    char *error)
+{
+	int rc;
+
+	if (!is_open(input)) /* this is done when it is */
+		return 0;
+	rc = subscribe(inputs, input, rules, error);
+	strcpy(input->reason, rc < 0 && netif_may_come(rc) ? error : "");
+	return input->reason[0] ? 0 : rc;
 }
 
 void input_narrow(struct inputs *inputs, struct provision_input *input, const struct rules *rules)
@@ -364,44 +392,87 @@ void inputs_release_unneeded(struct inputs *inputs, const struct rules *rules, b
 static bool needs_other_sockets(const struct inputs *inputs, const struct provision_input *input,
 				const struct netif *now)
 {
-	return input->fds[FRAMES_SMALL][0] < 0 || input->netif.index != now->index ||
+	return input->netif.index != now->index ||
 	       (inputs->config->worker.ingress == INGRESS_URING && input->netif.mtu != now->mtu);
 }
 
-static void follow_input(struct inputs *inputs, int index, const struct rules *rules)
+/* The reason why it could not be opened is logged when it is another one than before. */
+static void open_anew(struct inputs *inputs, int index, const struct rules *rules)
 {
 	struct provision_input *input = &inputs->input[index];
-	char error[REFUSAL_BYTES];
-	struct netif now;
-	int rc = netif_query(input->netif.name, &now);
+	char error[REFUSAL_BYTES] = "";
+	int rc = input_open(inputs, index, error);
 
-	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
-		return;
-	if (!needs_other_sockets(inputs, input, &now)) {
-		input->netif = now;
+	if (rc == 0)
+		rc = subscribe(inputs, input, rules, error);
+	if (rc < 0)
+		close_sockets(inputs, input);
+	if (rc < 0 && strcmp(input->reason, error) != 0)
+		log_error("Ingress", "%s; trying again", error);
+	strcpy(input->reason, error);
+}
+
+static void follow_input(struct inputs *inputs, int index, const struct rules *rules,
+			 const struct netif *now)
+{
+	struct provision_input *input = &inputs->input[index];
+	const bool was_open = is_open(input);
+	char error[REFUSAL_BYTES];
+
+	if (was_open && !needs_other_sockets(inputs, input, now)) {
+		input->netif = *now;
+		if (input->reason[0])
+			input_subscribe(inputs, input, rules, error);
 		return;
 	}
-	inputs_count_drops(inputs);
-	exclusive_close(&input->exclusive);
-	membership_leave(&input->membership);
-	close_sockets_later(inputs, input);
-	if (now.index != input->netif.index) /* whatever was turned on went with the old one */
+	if (was_open) {
+		inputs_count_drops(inputs);
+		exclusive_close(&input->exclusive);
+		membership_leave(&input->membership);
+		close_sockets_later(inputs, input);
+	}
+	if (now->index != input->netif.index) /* whatever was turned on went with the old one */
 		input->offload = (struct offload){0};
-	input->netif = now;
-	if (now.index &&
-	    (check_link(input, error) < 0 || start_aggregation(inputs, input, error) < 0 ||
-	     open_rings(inputs, index, error) < 0 ||
-	     input_subscribe(inputs, input, rules, error) < 0))
-		log_error("Ingress", "%s", error);
-	for (unsigned w = 0; w < inputs->workers->count; w++)
+	input->netif = *now;
+	if (now->index)
+		open_anew(inputs, index, rules);
+	else
+		input->reason[0] = '\0';
+	for (unsigned w = 0; w < inputs->workers->count && (was_open || is_open(input)); w++)
 		input_send(inputs, &inputs->workers->worker[w], index);
 }
 
-void inputs_follow(struct inputs *inputs, const struct rules *rules)
+bool inputs_all_open(const struct inputs *inputs)
 {
 	for (int i = 0; i < INPUT_NUMBERS; i++)
-		if (inputs->input[i].netif.name[0])
-			follow_input(inputs, i, rules);
+		if (inputs->input[i].netif.name[0] && inputs->input[i].reason[0])
+			return false;
+	return true;
+}
+
+void inputs_rename(struct inputs *inputs, const struct interfaces *interfaces)
+{
+	for (int i = 0; i < INPUT_NUMBERS; i++)
+		for (unsigned j = 0; j < interfaces->count; j++) {
+			const struct netif *now = &interfaces->interface[j].netif;
+			struct provision_input *input = &inputs->input[i];
+
+			if (input->netif.name[0] && now->index &&
+			    now->index == input->netif.index && inputs_find(inputs, now->name) < 0)
+				strcpy(input->netif.name, now->name);
+		}
+}
+
+void inputs_follow(struct inputs *inputs, const struct rules *rules,
+		   const struct interfaces *interfaces)
+{
+	for (unsigned j = 0; j < interfaces->count; j++) {
+		const struct netif *now = &interfaces->interface[j].netif;
+		int index = inputs_find(inputs, now->name);
+
+		if (index >= 0)
+			follow_input(inputs, index, rules, now);
+	}
 }
 
 void inputs_keep_offloads(struct inputs *inputs)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * interfaces: those that rules have named so far, as they were when last looked at. They may go
- * away and come back.
+ * interfaces: those that rules name, as they were when last looked at. They may be absent, go away
+ * and come back. An interface may have several names; it is known by its index, and stands here
+ * once.
  */
 #ifndef INTERFACES_H
 #define INTERFACES_H
@@ -11,16 +12,38 @@
 
 #include <stdbool.h>
 
-struct interfaces {
-	struct netif *netif; /* [count] */
-	unsigned count;
+struct interface {
+	struct netif netif;
+	bool sends; /* rules have outputs on it */
 };
 
-/* Remembers those of the rules that are new, and warns of those that are down. */
-void interfaces_add(struct interfaces *interfaces, const struct rules *rules);
+/* A name as rules have it. */
+struct interface_name {
+	char name[IFNAMSIZ];
+	unsigned index; /* in interfaces->interface */
+};
+
+struct interfaces {
+	struct interface *interface; /* [count] */
+	unsigned count;
+	struct interface_name *name; /* [num_names] */
+	unsigned num_names;
+};
+
+/* Asks for all that `rules` name, none but those. One that cannot be asked for is taken to be as it
+ * was `before`. 0 or -ENOMEM: then there is nothing to be freed. */
+int interfaces_look(struct interfaces *interfaces, const struct rules *rules,
+		    const struct interfaces *before);
 void interfaces_exit(struct interfaces *interfaces);
 
-/* Looks at all, and logs what has changed. True: sockets have to be opened anew. */
-bool interfaces_check(struct interfaces *interfaces);
+/* NULL: no rule has this name. */
+const struct interface *interfaces_find(const struct interfaces *interfaces, const char *name);
+
+/* The same by its own name only, as served rules (served.h) have it. */
+const struct netif *interfaces_find_own(const struct interfaces *interfaces, const char *name);
+
+/* Logs what has changed for the worse or the better, once per name. */
+void interfaces_log(const struct interfaces *before, const struct interfaces *now,
+		    const struct rules *rules);
 
 #endif

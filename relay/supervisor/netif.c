@@ -7,10 +7,10 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +24,10 @@ static int parse_link_attribute(const struct nlattr *attribute, void *data)
 	size_t length = mnl_attr_get_payload_len(attribute);
 
 	switch (mnl_attr_get_type(attribute)) {
+	case IFLA_IFNAME:
+		snprintf(netif->name, sizeof(netif->name), "%.*s", (int)length,
+			 mnl_attr_get_str(attribute));
+		break;
 	case IFLA_MTU:
 		if (length >= sizeof(uint32_t))
 			netif->mtu = mnl_attr_get_u32(attribute);
@@ -77,44 +81,92 @@ static int query_link(struct mnl_socket *socket, const char *name, struct netif 
 	return 0;
 }
 
-static void query_address(int fd, struct netif *netif)
+static int parse_address_attribute(const struct nlattr *attribute, void *data)
 {
-	struct ifreq request = {0};
-	struct sockaddr_in address;
+	struct in_addr *address = data;
 
-	strcpy(request.ifr_name, netif->name);
-	if (ioctl(fd, SIOCGIFADDR, &request) < 0)
-		return; /* none assigned */
-	memcpy(&address, &request.ifr_addr, sizeof(address));
-	netif->address = address.sin_addr;
+	if (mnl_attr_get_type(attribute) == IFA_LOCAL &&
+	    mnl_attr_get_payload_len(attribute) >= sizeof(*address))
+		memcpy(address, mnl_attr_get_payload(attribute), sizeof(*address));
+	return MNL_CB_OK;
+}
+
+/* The first one counts, whatever label it has ("eth0:vip"). */
+static int parse_address(const struct nlmsghdr *message, void *data)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
+	struct netif *netif = data;
+
+	if ((int)info->ifa_index != netif->index || info->ifa_flags & IFA_F_SECONDARY ||
+	    netif->address.s_addr != INADDR_ANY)
+		return MNL_CB_OK;
+	return mnl_attr_parse(message, sizeof(*info), parse_address_attribute, &netif->address);
+}
+
+/* The IPv4 addresses of one interface. */
+static int list_addresses(struct mnl_socket *socket, int index, mnl_cb_t each, void *data)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ifaddrmsg *info;
+	ssize_t length;
+	int rc = MNL_CB_OK;
+
+	request->nlmsg_type = RTM_GETADDR;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = 2;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifa_family = AF_INET;
+	info->ifa_index = (uint32_t)index;
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	while (rc > MNL_CB_STOP) {
+		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		if (length < 0)
+			return -errno;
+		rc = mnl_cb_run(buffer, (size_t)length, 2, mnl_socket_get_portid(socket), each,
+				data);
+	}
+	/* ENODEV: it went meanwhile, which the next look will find */
+	return rc < 0 && errno != ENODEV ? -errno : 0;
+}
+
+/* NULL, with errno, when it cannot be had. */
+static struct mnl_socket *open_netlink(void)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	const int on = 1;
+	int error;
+
+	if (!socket)
+		return NULL;
+	/* only the addresses of the interface asked for, not all of the host, where the kernel can
+	 */
+	mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, (void *)&on, sizeof(on));
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0)
+		return socket;
+	error = errno;
+	mnl_socket_close(socket);
+	errno = error;
+	return NULL;
 }
 
 int netif_query(const char *name, struct netif *netif)
 {
-	struct mnl_socket *netlink;
-	int fd, rc;
+	struct mnl_socket *socket;
+	int rc;
 
 	*netif = (struct netif){0};
 	if (strlen(name) >= sizeof(netif->name))
 		return -ENODEV;
 	strcpy(netif->name, name);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	socket = open_netlink();
+	if (!socket)
 		return -errno;
-	netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!netlink) {
-		rc = -errno;
-		goto out_close;
-	}
-	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) < 0)
-		rc = -errno;
-	else
-		rc = query_link(netlink, name, netif);
+	rc = query_link(socket, name, netif);
 	if (rc == 0)
-		query_address(fd, netif);
-	mnl_socket_close(netlink);
-out_close:
-	close(fd);
+		rc = list_addresses(socket, netif->index, parse_address, netif);
+	mnl_socket_close(socket);
 	return rc;
 }
 
@@ -138,10 +190,29 @@ enum netif_frames netif_frames(const struct netif *netif)
 	}
 }
 
-bool netif_exists(const char *name, void *unused)
+unsigned netif_index(const char *name, void *unused)
 {
 	(void)unused;
-	return if_nametoindex(name) != 0;
+	return if_nametoindex(name);
+}
+
+const char *netif_fault(const struct netif *netif, bool sends)
+{
+	if (netif->index == 0)
+		return "is absent";
+	if (netif->no_carrier)
+		return "has no carrier";
+	if (!netif->up)
+		return "is down";
+	if (sends && netif->address.s_addr == INADDR_ANY)
+		return "has no IPv4 address";
+	return NULL;
+}
+
+bool netif_may_come(int rc)
+{
+	return rc == -ENODEV || rc == -ENXIO || rc == -EADDRNOTAVAIL || rc == -ENETDOWN ||
+	       rc == -ENETUNREACH;
 }
 
 /* Whether an address is among those that are listed, of one interface. */
@@ -171,43 +242,14 @@ static int compare_addresses(const struct nlmsghdr *message, void *data)
 	return mnl_attr_parse(message, sizeof(*info), compare_address, search);
 }
 
-static void list_addresses(struct mnl_socket *socket, struct search *search)
-{
-	char buffer[NETLINK_BUFFER_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct ifaddrmsg *info;
-	ssize_t length;
-	int rc = MNL_CB_OK;
-
-	request->nlmsg_type = RTM_GETADDR;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->nlmsg_seq = 1;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->ifa_family = AF_INET;
-	info->ifa_index = (uint32_t)search->index;
-	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
-		return;
-	while (rc > MNL_CB_STOP) {
-		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-		if (length <= 0)
-			return;
-		rc = mnl_cb_run(buffer, (size_t)length, 1, mnl_socket_get_portid(socket),
-				compare_addresses, search);
-	}
-}
-
 bool netif_has_address(const struct netif *netif, struct in_addr address)
 {
 	struct search search = {netif->index, address, false};
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	const int on = 1;
+	struct mnl_socket *socket = open_netlink();
 
 	if (!socket)
 		return false;
-	/* only those of this interface, not all of the host, where the kernel can do that */
-	mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, (void *)&on, sizeof(on));
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0)
-		list_addresses(socket, &search);
+	list_addresses(socket, netif->index, compare_addresses, &search);
 	mnl_socket_close(socket);
 	return search.found;
 }

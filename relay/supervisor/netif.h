@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 struct netif {
-	char name[IFNAMSIZ];
-	int index;		/* 0: there is no such interface now */
+	char name[IFNAMSIZ];	/* its own, not another that it has as well (altname) */
+	int index;		/* 0: there is no such interface now, `name` was asked for */
 	uint16_t type;		/* of its link: ARPHRD_... */
 	bool up;		/* administratively up and with a carrier */
 	bool no_carrier;	/* up, but nothing at the other end */
@@ -30,12 +30,20 @@ enum netif_frames {
 };
 enum netif_frames netif_frames(const struct netif *netif);
 
-/* Fills *netif for `name`. 0, -ENODEV if there is none (netif->index is 0 then), or another
- * negative errno. */
+/* Fills *netif for `name`, which may be any of its names. 0, -ENODEV if there is none (netif->index
+ * is 0 then), or another negative errno. */
 int netif_query(const char *name, struct netif *netif);
 
-/* Is there such an interface now? Of the type rulefile_interface_exists. */
-bool netif_exists(const char *name, void *unused);
+/* Index of the interface that has this name; 0: there is none. Of the type rulefile_interface. */
+unsigned netif_index(const char *name, void *unused);
+
+/* Why nothing can be relayed through it now, to be put behind its name: "is down". NULL: it can. To
+ * send, it needs an address as well. */
+const char *netif_fault(const struct netif *netif, bool sends);
+
+/* Does this negative errno say that something is missing which may come: the interface, its
+ * address, its being up? */
+bool netif_may_come(int rc);
 
 /* Is this one of its IPv4 addresses now? */
 bool netif_has_address(const struct netif *netif, struct in_addr address);

@@ -3,11 +3,14 @@
 #include "supervisor/outputs.h"
 #include "common/clock.h"
 #include "common/errno_reason.h"
+#include "common/log.h"
 #include "supervisor/deferred_close.h"
 #include "supervisor/refusal.h"
 #include "supervisor/sockets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +49,17 @@ int outputs_find(const struct outputs *outputs, const struct rule_output *key)
 	return -1;
 }
 
+int outputs_find_written(const struct outputs *outputs, const struct rule_output *output,
+			 const struct interfaces *interfaces)
+{
+	const struct interface *interface = interfaces_find(interfaces, output->to.interface);
+	struct rule_output key = *output;
+
+	if (interface)
+		strcpy(key.to.interface, interface->netif.name);
+	return outputs_find(outputs, &key);
+}
+
 /* Without a carrier they could be opened, but are not kept: the kernel would say of each packet
  * that it was sent. */
 static int open_sockets(struct outputs *outputs, struct provision_output *output)
@@ -53,6 +67,10 @@ static int open_sockets(struct outputs *outputs, struct provision_output *output
 	unsigned count = outputs->workers->count;
 
 	output->error = 0;
+	if (output->netif.index && !output->netif.up && !output->netif.no_carrier) {
+		output->error = ENETUNREACH; /* as the kernel says when it goes down later */
+		return -output->error;
+	}
 	for (unsigned i = 0; i < count; i++) {
 		output->fds[i] = sockets_open_output(&output->key, &output->netif, outputs->config);
 		if (output->fds[i] < 0) {
@@ -90,7 +108,20 @@ static const char *hint(const struct rule_output *key, int error)
 	}
 }
 
-int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *error)
+void output_explain(const struct provision_output *output, char *reason)
+{
+	const struct endpoint *to = &output->key.to;
+	char group[INET_ADDRSTRLEN];
+
+	reason[0] = '\0';
+	if (output->error)
+		snprintf(reason, REFUSAL_BYTES, "cannot send to %s:%u through %s: %s%s",
+			 inet_ntop(AF_INET, &to->group, group, sizeof(group)), to->port,
+			 to->interface, strerror(output->error), hint(&output->key, output->error));
+}
+
+int outputs_claim(struct outputs *outputs, const struct rule_output *key, const struct netif *netif,
+		  char *error)
 {
 	int index = 0, rc;
 	struct provision_output *output;
@@ -99,10 +130,9 @@ int outputs_claim(struct outputs *outputs, const struct rule_output *key, char *
 		index++;
 	output = &outputs->output[index];
 	output->key = *key;
-	rc = netif_query(key->to.interface, &output->netif);
-	if (rc == 0)
-		rc = open_sockets(outputs, output);
-	if (rc < 0)
+	output->netif = *netif;
+	rc = open_sockets(outputs, output);
+	if (rc < 0 && !netif_may_come(rc))
 		return refusal_explain(error, rc, "cannot send through %s: %s%s", key->to.interface,
 				       strerror(-rc), hint(key, -rc));
 	output->used = true;
@@ -167,39 +197,86 @@ void outputs_release_unneeded(struct outputs *outputs, const struct rules *rules
 	}
 }
 
+/* Not because of its interface, which is ready. */
+static bool is_refused(const struct provision_output *output)
+{
+	return output->used && output->error && !netif_fault(&output->netif, true);
+}
+
+bool outputs_all_open(const struct outputs *outputs)
+{
+	for (int i = 0; i < OUTPUT_NUMBERS; i++)
+		if (is_refused(&outputs->output[i]))
+			return false;
+	return true;
+}
+
+/* Only the first address of an interface is known with it. */
+static bool lost_source(const struct provision_output *output, const struct netif *now)
+{
+	return output->key.source.s_addr != INADDR_ANY && output->fds[0] >= 0 &&
+	       !netif_has_address(now, output->key.source);
+}
+
 /* Its sockets are bound to the interface's index and to its address. */
 static bool needs_other_sockets(const struct provision_output *output, const struct netif *now)
 {
 	return output->fds[0] < 0 || output->netif.index != now->index ||
-	       output->netif.address.s_addr != now->address.s_addr || now->no_carrier;
+	       output->netif.address.s_addr != now->address.s_addr || now->no_carrier ||
+	       lost_source(output, now);
 }
 
 /* An output that could not be opened is tried again whenever something changes. */
-static void follow_output(struct outputs *outputs, int index)
+static void follow_output(struct outputs *outputs, int index, const struct netif *now)
 {
 	struct provision_output *output = &outputs->output[index];
-	struct netif now;
-	int rc = netif_query(output->key.to.interface, &now);
-	bool other;
+	const bool was_open = output->fds[0] >= 0;
+	const int error = output->error;
+	const bool other = needs_other_sockets(output, now);
+	const bool as_before =
+		!netif_replaced(&output->netif, now) && output->netif.no_carrier == now->no_carrier;
+	char reason[REFUSAL_BYTES];
 
-	if (rc < 0 && rc != -ENODEV) /* who knows; it is not said to be gone */
+	output->netif = *now;
+	if (as_before && (was_open ? !other : now->no_carrier))
 		return;
-	if (!netif_replaced(&output->netif, &now) && output->netif.no_carrier == now.no_carrier &&
-	    (output->fds[0] >= 0 || now.no_carrier))
-		return;
-	other = needs_other_sockets(output, &now);
-	if (other)
+	if (other) {
 		close_all(output->fds, outputs->workers->count);
-	output->netif = now;
-	if (other)
 		open_sockets(outputs, output);
+	}
+	if (is_refused(output) && output->error != error) {
+		output_explain(output, reason);
+		log_limited(&outputs->refused, LEVEL_WARNING, "Egress", "%s; trying again", reason);
+	}
+	if (!was_open && output->fds[0] < 0 && output->error == error)
+		return;
 	for (unsigned w = 0; w < outputs->workers->count; w++)
 		output_send(outputs, &outputs->workers->worker[w], index);
 }
 
-void outputs_follow(struct outputs *outputs)
+void outputs_rename(struct outputs *outputs, const struct interfaces *interfaces)
 {
 	for (int i = 0; i < OUTPUT_NUMBERS; i++)
-		if (outputs->output[i].used)
-			follow_output(outputs, i);
+		for (unsigned j = 0; j < interfaces->count; j++) {
+			const struct netif *now = &interfaces->interface[j].netif;
+			struct provision_output *output = &outputs->output[i];
+			struct rule_output key = output->key;
+
+			if (!output->used || !now->index || now->index != output->netif.index)
+				continue;
+			strcpy(key.to.interface, now->name);
+			if (outputs_find(outputs, &key) < 0)
+				output->key = key;
+		}
+}
+
+void outputs_follow(struct outputs *outputs, const struct interfaces *interfaces)
+{
+	for (int i = 0; i < OUTPUT_NUMBERS; i++) {
+		const struct netif *now =
+			interfaces_find_own(interfaces, outputs->output[i].key.to.interface);
+
+		if (outputs->output[i].used && now)
+			follow_output(outputs, i, now);
+	}
 }

@@ -21,10 +21,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------- a change of rules */
+enum { RETRY_MS = 500 }; /* what could not be opened, although its interface is there */
+
+/* ------------------------------------------------------------------------- what rules need */
 
 /* Of the inputs and outputs that a set of rules needs. */
 struct needs {
+	const struct interfaces *interfaces;
 	bool inputs[INPUT_NUMBERS], outputs[OUTPUT_NUMBERS]; /* by number: these */
 	unsigned num_inputs, num_outputs;
 };
@@ -38,10 +41,10 @@ static int need_input(struct provision *provision, struct needs *needs, const ch
 	if (index >= 0 && needs->inputs[index])
 		return index;
 	if (needs->num_inputs++ == INPUTS_MAX)
-		return refusal_explain(error, -ENOSPC, "rules receive on more than %d interfaces",
-				       INPUTS_MAX);
+		return refusal_explain(error, -ENOSPC, INPUTS_TOO_MANY, INPUTS_MAX);
 	if (index < 0) {
-		index = inputs_claim(&provision->inputs, interface, error);
+		index = inputs_claim(&provision->inputs,
+				     interfaces_find_own(needs->interfaces, interface), error);
 		if (index < 0)
 			return index;
 		fresh[index] = true;
@@ -58,10 +61,11 @@ static int need_output(struct provision *provision, struct needs *needs,
 	if (index >= 0 && needs->outputs[index])
 		return index;
 	if (needs->num_outputs++ == OUTPUTS_MAX)
-		return refusal_explain(error, -ENOSPC, "rules have more than %d different outputs",
-				       OUTPUTS_MAX);
+		return refusal_explain(error, -ENOSPC, OUTPUTS_TOO_MANY, OUTPUTS_MAX);
 	if (index < 0) {
-		index = outputs_claim(&provision->outputs, key, error);
+		index = outputs_claim(&provision->outputs, key,
+				      interfaces_find_own(needs->interfaces, key->to.interface),
+				      error);
 		if (index < 0)
 			return index;
 		fresh[index] = true;
@@ -71,10 +75,11 @@ static int need_output(struct provision *provision, struct needs *needs,
 }
 
 /* Opens what the rules need and is not open yet. The inputs and outputs that are new are marked. */
-static int open_needed(struct provision *provision, const struct rules *rules, bool *new_inputs,
-		       bool *new_outputs, char *error)
+static int open_needed(struct provision *provision, const struct rules *rules,
+		       const struct interfaces *interfaces, bool *new_inputs, bool *new_outputs,
+		       char *error)
 {
-	struct needs needs = {0};
+	struct needs needs = {.interfaces = interfaces};
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->rule[i];
@@ -112,7 +117,7 @@ static void narrow_inputs(struct provision *provision)
 	for (int i = 0; i < INPUT_NUMBERS; i++)
 		if (provision->inputs.input[i].netif.name[0])
 			input_narrow(&provision->inputs, &provision->inputs.input[i],
-				     &provision->rules);
+				     &provision->served.rules);
 }
 
 /* A set was refused on the way: what was subscribed to for it becomes what it was. */
@@ -120,12 +125,12 @@ static void roll_back(struct provision *provision)
 {
 	char error[REFUSAL_BYTES];
 
-	release_unneeded(provision, &provision->rules, false);
+	release_unneeded(provision, &provision->served.rules, false);
 	for (int i = 0; i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &provision->inputs.input[i];
 
 		if (input->netif.name[0] &&
-		    input_subscribe(&provision->inputs, input, &provision->rules, error) < 0)
+		    input_subscribe(&provision->inputs, input, &provision->served.rules, error) < 0)
 			log_error("Ingress", "%s", error);
 	}
 	narrow_inputs(provision);
@@ -205,44 +210,134 @@ static void begin_counters(struct provision *provision, const bool *fresh)
 	}
 }
 
-int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
+/* ------------------------------------------------------------------------- a set of rules */
+
+/* Puts the rules in force as they can be served, and takes that over from the caller. 0; or
+ * negative errno, with one sentence in `error`: then the caller keeps it and nothing has changed.
+ */
+static int serve(struct provision *provision, struct served *served,
+		 const struct interfaces *interfaces, char *error)
 {
 	bool new_inputs[INPUT_NUMBERS] = {false}, new_outputs[OUTPUT_NUMBERS] = {false};
 	const struct plan_numbers numbers = {input_number, output_number, provision};
-	bool fresh[RULE_NUMBERS] = {false};
-	uint32_t *rule_numbers =
-		rule_numbers_assign(&provision->rules, provision->rule_numbers, next, fresh);
 	uint32_t bytes = 0;
-	int plan_fd = -1, rc;
+	int rc = open_needed(provision, &served->rules, interfaces, new_inputs, new_outputs, error);
 
-	if (!rule_numbers)
-		return refusal_explain(error, -ENOMEM, "out of memory");
-	rc = open_needed(provision, next, new_inputs, new_outputs, error);
 	if (rc == 0) {
-		begin_counters(provision, fresh);
-		rc = plan_fd =
-			plan_build(next, rule_numbers, provision->rule_born, &numbers, &bytes);
+		rc = plan_build(&served->rules, served->numbers, provision->rule_born, &numbers,
+				&bytes);
 		if (rc < 0)
 			refusal_explain(error, rc, "cannot build the plan of the rules: %s",
 					strerror(-rc));
 	}
 	if (rc < 0) {
 		roll_back(provision);
-		free(rule_numbers);
 		return rc;
 	}
 	if (provision->plan_fd >= 0)
 		close(provision->plan_fd);
-	rules_free(&provision->rules);
-	free(provision->rule_numbers);
-	provision->rules = *next;
-	provision->rule_numbers = rule_numbers;
-	provision->plan_fd = plan_fd;
+	provision->plan_fd = rc;
 	provision->plan_bytes = bytes;
+	served_exit(&provision->served);
+	provision->served = *served;
 	provision->generation++;
 	announce(provision, new_inputs, new_outputs);
-	release_unneeded(provision, &provision->rules, true);
+	release_unneeded(provision, &provision->served.rules, true);
 	narrow_inputs(provision);
+	return 0;
+}
+
+/* Opens what can be opened by now, and says how the rules fare. */
+static void follow_sockets(struct provision *provision)
+{
+	bool all_open;
+
+	inputs_follow(&provision->inputs, &provision->served.rules, &provision->interfaces);
+	outputs_follow(&provision->outputs, &provision->interfaces);
+	all_open = inputs_all_open(&provision->inputs) && outputs_all_open(&provision->outputs);
+	for (unsigned i = 0; i < provision->rules.count; i++)
+		if (provision->rule_status[i].state != RULE_STOPPED)
+			rule_status_judge(&provision->rule_status[i], &provision->rules.rule[i],
+					  &provision->interfaces,
+					  all_open ? NULL : &provision->inputs,
+					  all_open ? NULL : &provision->outputs);
+	provision->retry_at_ms = all_open ? 0 : now_ms() + RETRY_MS;
+}
+
+/* What a set of rules is made into before it is put in force. */
+struct change {
+	uint32_t *numbers;
+	bool fresh[RULE_NUMBERS];
+	char *stopped[RULE_NUMBERS]; /* borrowed */
+	struct rule_status *status;
+	struct interfaces interfaces;
+	struct served served;
+};
+
+static void change_exit(struct change *change)
+{
+	free(change->numbers);
+	free(change->status);
+	interfaces_exit(&change->interfaces);
+	served_exit(&change->served);
+}
+
+static int change_init(struct change *change, struct provision *provision, const struct rules *next)
+{
+	*change = (struct change){.status = calloc(next->count + 1, sizeof(*change->status))};
+	change->numbers = rule_numbers_assign(&provision->rules, provision->rule_numbers, next,
+					      change->fresh);
+	if (!change->numbers || !change->status)
+		goto no_memory;
+	for (unsigned i = 0; i < next->count; i++)
+		if (!change->fresh[change->numbers[i]])
+			change->stopped[change->numbers[i]] =
+				provision->stopped[change->numbers[i]];
+	if (interfaces_look(&change->interfaces, next, &provision->interfaces) == 0 &&
+	    served_build(&change->served, next, change->numbers, &change->interfaces,
+			 change->stopped, change->status) == 0)
+		return 0;
+
+no_memory:
+	change_exit(change);
+	return -ENOMEM;
+}
+
+/* Of numbers that are another rule's now, or are given up. */
+static void forget_stopped(struct provision *provision, const struct change *change)
+{
+	for (unsigned number = 0; number < RULE_NUMBERS; number++) {
+		if (!change->stopped[number]) {
+			free(provision->stopped[number]);
+			provision->stopped[number] = NULL;
+		}
+	}
+}
+
+int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
+{
+	struct change change;
+	int rc = change_init(&change, provision, next);
+
+	if (rc < 0)
+		return refusal_explain(error, rc, "out of memory");
+	begin_counters(provision, change.fresh);
+	rc = serve(provision, &change.served, &change.interfaces, error);
+	if (rc < 0) {
+		change_exit(&change);
+		return rc;
+	}
+	forget_stopped(provision, &change);
+	interfaces_log(&provision->interfaces, &change.interfaces, next);
+	rules_free(&provision->rules);
+	free(provision->rule_numbers);
+	free(provision->rule_status);
+	interfaces_exit(&provision->interfaces);
+	provision->rules = *next;
+	provision->rule_numbers = change.numbers;
+	provision->rule_status = change.status;
+	provision->interfaces = change.interfaces;
+	follow_sockets(provision);
 	return 0;
 }
 
@@ -261,10 +356,62 @@ void provision_equip(struct provision *provision, struct worker_handle *worker)
 
 /* ------------------------------------------------------------------------- the rest */
 
+/* The same rules, where a name has become another interface's, or a rule may not run any more. */
+static void serve_anew(struct provision *provision)
+{
+	char error[REFUSAL_BYTES];
+	struct served served;
+
+	if (served_build(&served, &provision->rules, provision->rule_numbers,
+			 &provision->interfaces, provision->stopped, provision->rule_status) < 0) {
+		log_error("Supervisor", "out of memory");
+		return;
+	}
+	if (served_same(&served, &provision->served)) {
+		served_exit(&served);
+	} else if (serve(provision, &served, &provision->interfaces, error) < 0) {
+		log_error("Supervisor", "%s", error);
+		served_exit(&served);
+	}
+}
+
 void provision_follow_interfaces(struct provision *provision)
 {
-	inputs_follow(&provision->inputs, &provision->rules);
-	outputs_follow(&provision->outputs);
+	struct interfaces now;
+
+	if (interfaces_look(&now, &provision->rules, &provision->interfaces) < 0) {
+		log_error("Supervisor", "out of memory");
+		return;
+	}
+	interfaces_log(&provision->interfaces, &now, &provision->rules);
+	interfaces_exit(&provision->interfaces);
+	provision->interfaces = now;
+	inputs_rename(&provision->inputs, &now);
+	outputs_rename(&provision->outputs, &now);
+	serve_anew(provision);
+	follow_sockets(provision);
+}
+
+int provision_stop_rule(struct provision *provision, uint32_t number, const char *reason)
+{
+	char *copy = reason ? strdup(reason) : NULL;
+
+	if (reason && !copy)
+		return -ENOMEM;
+	free(provision->stopped[number]);
+	provision->stopped[number] = copy;
+	serve_anew(provision);
+	follow_sockets(provision);
+	return 0;
+}
+
+unsigned provision_count(const struct provision *provision, enum rule_state state)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < provision->rules.count; i++)
+		count += provision->rule_status[i].state == state;
+	return count;
 }
 
 void provision_keep_offloads(struct provision *provision)
@@ -277,25 +424,24 @@ void provision_count_drops(struct provision *provision)
 	inputs_count_drops(&provision->inputs);
 }
 
-int64_t provision_close_due(struct provision *provision)
+static int64_t retry_due(struct provision *provision)
 {
-	return deferred_close_due(&provision->inputs.closing, now_ms());
+	if (provision->retry_at_ms == 0)
+		return -1;
+	if (provision->retry_at_ms <= now_ms())
+		provision_follow_interfaces(provision);
+	return provision->retry_at_ms ? provision->retry_at_ms - now_ms() : -1;
+}
+
+int64_t provision_due(struct provision *provision)
+{
+	return sooner(deferred_close_due(&provision->inputs.closing, now_ms()),
+		      retry_due(provision));
 }
 
 void provision_quiesce(struct provision *provision)
 {
 	inputs_quiesce(&provision->inputs);
-}
-
-bool provision_knows_interface(const char *name, void *context)
-{
-	const struct provision *provision = context;
-	bool known = netif_exists(name, NULL) || inputs_find(&provision->inputs, name) >= 0;
-
-	for (int i = 0; i < OUTPUT_NUMBERS && !known; i++)
-		known = provision->outputs.output[i].used &&
-			strcmp(provision->outputs.output[i].key.to.interface, name) == 0;
-	return known;
 }
 
 int provision_init(struct provision *provision, const struct config *config,
@@ -318,6 +464,11 @@ void provision_exit(struct provision *provision)
 	outputs_exit(&provision->outputs);
 	if (provision->plan_fd >= 0)
 		close(provision->plan_fd);
+	for (unsigned number = 0; number < RULE_NUMBERS; number++)
+		free(provision->stopped[number]);
+	served_exit(&provision->served);
+	interfaces_exit(&provision->interfaces);
 	rules_free(&provision->rules);
 	free(provision->rule_numbers);
+	free(provision->rule_status);
 }

@@ -18,11 +18,10 @@
 
 struct reader {
 	const char *name;
-	rulefile_interface_exists exists;
+	rulefile_interface interface;
 	void *context;
 	char *error;
 	char path[128];
-	bool may_be_empty;
 };
 
 /* Where a member of the object now being read stands; undone by leave(). */
@@ -132,16 +131,23 @@ static int read_integer(struct reader *r, json_t *object, const char *key, json_
 	return 0;
 }
 
+/* As the kernel sees it: of any other name there will never be one. */
+static bool can_be_interface(const char *text)
+{
+	return text[0] && strlen(text) < IFNAMSIZ && !strpbrk(text, "/: \t\n\v\f\r") &&
+	       strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
 static int read_interface(struct reader *r, json_t *object, char name[IFNAMSIZ])
 {
 	json_t *value = json_object_get(object, "interface");
 	const char *text = json_string_value(value);
 	size_t here = enter(r, ".interface");
 
-	if (!text || text[0] == '\0' || strlen(text) >= IFNAMSIZ)
-		return expected(r, value, "the name of a network interface, 1 to 15 characters");
-	if (!r->exists(text, r->context))
-		return refuse(r, "no interface \"%s\" on this host; see 'ip link'", text);
+	if (!text || !can_be_interface(text))
+		return expected(r, value,
+				"the name of a network interface, 1 to 15 characters without "
+				"blanks, '/' and ':'");
 	strcpy(name, text);
 	leave(r, here);
 	return 0;
@@ -212,10 +218,22 @@ static int read_number_or_word(struct reader *r, json_t *object, const char *key
 	return 0;
 }
 
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+/* Two names may be one interface's. */
+static bool same_interface(const struct reader *r, const char *a, const char *b)
+{
+	unsigned index;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	index = r->interface(a, r->context);
+	return index && index == r->interface(b, r->context);
+}
+
+static bool same_endpoint(const struct reader *r, const struct endpoint *a,
+			  const struct endpoint *b)
 {
 	return a->group.s_addr == b->group.s_addr && a->port == b->port &&
-	       strcmp(a->interface, b->interface) == 0;
+	       same_interface(r, a->interface, b->interface);
 }
 
 /* Of the hosts of a network, as packets have them: none has 0.0.0.0/8, but all are in 0.0.0.0/0. */
@@ -332,11 +350,11 @@ static int read_output(struct reader *r, json_t *value, const struct rule *rule,
 		rc = read_source_port(r, value, &output->source_port);
 	if (rc < 0)
 		return rc;
-	if (same_endpoint(&output->to, &rule->input))
+	if (same_endpoint(r, &output->to, &rule->input))
 		return refuse(r, "the output equals the rule's input, which would loop; expected "
 				 "another interface, group or port");
 	for (unsigned i = 0; i < rule->num_outputs; i++)
-		if (same_endpoint(&output->to, &rule->outputs[i].to))
+		if (same_endpoint(r, &output->to, &rule->outputs[i].to))
 			return refuse(r, "the same as outputs[%u]; expected each output once", i);
 	return 0;
 }
@@ -415,9 +433,12 @@ static int compare_sources(struct reader *r, const struct rule *rule, const stru
 	return 0;
 }
 
+/* What `mcrelayctl list` says of a rule besides, its state and the reason, is accepted and ignored.
+ */
 static int read_rule(struct reader *r, json_t *value, struct rules *rules)
 {
-	static const char *const keys[] = {"id", "input", "sources", "outputs", NULL};
+	static const char *const keys[] = {"id",    "input",  "sources", "outputs",
+					   "state", "reason", NULL};
 	struct rule *rule = &rules->rule[rules->count];
 	int rc;
 
@@ -439,7 +460,7 @@ static int read_rule(struct reader *r, json_t *value, struct rules *rules)
 		if (strcmp(rule->id, rules->rule[i].id) == 0)
 			return refuse(r, "the same id as rules[%u], \"%s\"; expected a unique id",
 				      i, rule->id);
-		if (same_endpoint(&rule->input, &rules->rule[i].input)) {
+		if (same_endpoint(r, &rule->input, &rules->rule[i].input)) {
 			rc = compare_sources(r, rule, &rules->rule[i], i);
 			if (rc < 0)
 				return rc;
@@ -463,8 +484,6 @@ static int read_document(struct reader *r, json_t *document, struct rules *rules
 	enter(r, ".rules");
 	if (!json_is_array(list))
 		return expected(r, list, "an array of rules");
-	if (json_array_size(list) == 0 && !r->may_be_empty)
-		return refuse(r, "no rules; expected at least one");
 	if (json_array_size(list) > RULES_MAX)
 		return refuse(r, "found %zu rules, expected at most %d", json_array_size(list),
 			      RULES_MAX);
@@ -501,10 +520,10 @@ static int build(struct reader *r, json_t *document, struct rules *rules)
 
 /* Of a document that has just been parsed; takes over the reference. */
 static int build_parsed(const char *name, json_t *document, const json_error_t *json_error,
-			rulefile_interface_exists exists, void *context, struct rules *rules,
+			rulefile_interface interface, void *context, struct rules *rules,
 			char *error)
 {
-	struct reader r = {name, exists, context, error, "$", false};
+	struct reader r = {name, interface, context, error, "$"};
 	int rc = -EINVAL;
 
 	*rules = (struct rules){0};
@@ -519,16 +538,16 @@ static int build_parsed(const char *name, json_t *document, const json_error_t *
 	return rc;
 }
 
-int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface interface,
 		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES])
 {
-	struct reader r = {name, exists, context, error, "$", true};
+	struct reader r = {name, interface, context, error, "$"};
 
 	*rules = (struct rules){0};
 	return build(&r, document, rules);
 }
 
-int rulefile_load(const char *path, rulefile_interface_exists exists, void *context,
+int rulefile_load(const char *path, rulefile_interface interface, void *context,
 		  struct rules *rules, char error[RULEFILE_ERROR_BYTES])
 {
 	json_error_t json_error;
@@ -537,20 +556,19 @@ int rulefile_load(const char *path, rulefile_interface_exists exists, void *cont
 
 	*rules = (struct rules){0};
 	if (rc == 0)
-		return build_parsed(path, document, &json_error, exists, context, rules, error);
+		return build_parsed(path, document, &json_error, interface, context, rules, error);
 	snprintf(error, RULEFILE_ERROR_BYTES, "%s: cannot read the rule file: %s", path,
 		 json_file_reason(rc));
 	return rc;
 }
 
-int rulefile_parse(const char *name, const char *text, size_t length,
-		   rulefile_interface_exists exists, void *context, struct rules *rules,
-		   char error[RULEFILE_ERROR_BYTES])
+int rulefile_parse(const char *name, const char *text, size_t length, rulefile_interface interface,
+		   void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES])
 {
 	json_error_t json_error;
 	json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
 
-	return build_parsed(name, document, &json_error, exists, context, rules, error);
+	return build_parsed(name, document, &json_error, interface, context, rules, error);
 }
 
 static json_t *address_to_json(struct in_addr address)

@@ -11,7 +11,8 @@
  * primary address) and "source_port" (one that is free), too. "ttl":"decrement" and "dscp":"keep"
  * take from each packet what it came with. An input may have "sources", addresses and prefixes
  * whose packets it takes (any), which may stand beside it as well; rules with different ones may
- * have the same interface, group and port.
+ * have the same interface, group and port. The list of rules may be
+ * empty. Interfaces need not be there yet.
  */
 #ifndef RULEFILE_H
 #define RULEFILE_H
@@ -24,21 +25,21 @@
 
 #define RULEFILE_ERROR_BYTES 512
 
-/* Does the host have an interface of that name? Asked for every interface named in the file. */
-typedef bool (*rulefile_interface_exists)(const char *name, void *context);
+/* The index of the interface of this name; 0: there is none now, which is no reason to refuse a
+ * rule. Two names may be one interface's. */
+typedef unsigned (*rulefile_interface)(const char *name, void *context);
 
 /* Reads and checks the whole file. 0: *rules is filled, to be freed with rules_free. -EINVAL or
  * another negative errno: `error` says "FILE: $.rules[0].input.port: found 0, expected ...". */
-int rulefile_load(const char *path, rulefile_interface_exists exists, void *context,
+int rulefile_load(const char *path, rulefile_interface interface, void *context,
 		  struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
 
 /* The same from `length` bytes in memory; `name` stands for the path in messages. */
-int rulefile_parse(const char *name, const char *text, size_t length,
-		   rulefile_interface_exists exists, void *context, struct rules *rules,
-		   char error[RULEFILE_ERROR_BYTES]);
+int rulefile_parse(const char *name, const char *text, size_t length, rulefile_interface interface,
+		   void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
 
-/* The same from a document, which the caller keeps; here the list of rules may be empty. */
-int rulefile_from_json(const char *name, json_t *document, rulefile_interface_exists exists,
+/* The same from a document, which the caller keeps. */
+int rulefile_from_json(const char *name, json_t *document, rulefile_interface interface,
 		       void *context, struct rules *rules, char error[RULEFILE_ERROR_BYTES]);
 
 /* Input and output as a rule file has them. NULL when out of memory. */

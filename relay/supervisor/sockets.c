@@ -348,8 +348,8 @@ static int bind_and_connect(int fd, const struct rule_output *key, const struct 
 	return 0;
 }
 
-int sockets_open_output(const struct rule_output *key, const struct netif *netif,
-			const struct config *config)
+/* Without a send buffer of the size that is wanted. */
+static int open_output(const struct rule_output *key, const struct netif *netif)
 {
 	int fd, rc;
 
@@ -361,7 +361,6 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	set_send_buffer(fd, key->to.interface, config->socket_sndbuf);
 	rc = report_drops(fd);
 	if (rc == 0 && IN_MULTICAST(ntohl(key->to.group.s_addr)))
 		rc = set_multicast_options(fd, key, netif);
@@ -375,4 +374,21 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 		return fd;
 	close(fd);
 	return rc;
+}
+
+int sockets_open_output(const struct rule_output *key, const struct netif *netif,
+			const struct config *config)
+{
+	int fd = open_output(key, netif);
+
+	if (fd >= 0)
+		set_send_buffer(fd, key->to.interface, config->socket_sndbuf);
+	return fd;
+}
+
+int sockets_try_output(const struct rule_output *key, const struct netif *netif)
+{
+	int fd = open_output(key, netif);
+
+	return fd < 0 ? fd : close(fd);
 }

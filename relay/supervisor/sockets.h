@@ -51,4 +51,7 @@ uint64_t sockets_take_drops(int fd, uint64_t *accepted);
 int sockets_open_output(const struct rule_output *key, const struct netif *netif,
 			const struct config *config);
 
+/* Could it be opened now? 0 or the negative errno of sockets_open_output. */
+int sockets_try_output(const struct rule_output *key, const struct netif *netif);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,12 +25,23 @@ enum { STOP_MS = 5000, START_MS = 10000 };
 enum { SIGNALS, INTERFACES, FIRST_WORKER };
 enum { FDS_MAX = FIRST_WORKER + WORKERS_MAX + SUPERVISOR_CALL_FDS };
 
+/* "3 rules, 1 of them waits", for a line in the log. */
+static const char *count_rules(const struct supervisor *supervisor, char text[64])
+{
+	const unsigned waiting = provision_count(&supervisor->provision, RULE_WAITING);
+	int length = snprintf(text, 64, "%u rules", supervisor->provision.rules.count);
+
+	if (waiting)
+		snprintf(text + length, 64 - (size_t)length, ", %u of them %s", waiting,
+			 waiting == 1 ? "waits" : "wait");
+	return text;
+}
+
 void supervisor_rules_changed(struct supervisor *supervisor)
 {
-	const struct rules *rules = &supervisor->provision.rules;
+	char text[64];
 
-	interfaces_add(&supervisor->interfaces, rules);
-	notify("STATUS=%u rules, %u workers", rules->count, supervisor->workers.count);
+	notify("STATUS=%s, %u workers", count_rules(supervisor, text), supervisor->workers.count);
 }
 
 void supervisor_set_levels(struct supervisor *supervisor, const struct log_levels *levels)
@@ -43,15 +55,14 @@ void supervisor_set_levels(struct supervisor *supervisor, const struct log_level
 static void reload(struct supervisor *supervisor, const struct signalfd_siginfo *info)
 {
 	const char *path = supervisor->config->rule_file;
-	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES], name[REQUESTER_BYTES];
+	char error[RULEFILE_ERROR_BYTES], reason[REFUSAL_BYTES], name[REQUESTER_BYTES], text[64];
 	struct rules next = {0};
 
 	if (!path) {
 		log_warning("Config", "there is no --config FILE to read again");
 		return;
 	}
-	if (rulefile_load(path, provision_knows_interface, &supervisor->provision, &next, error) <
-	    0) {
+	if (rulefile_load(path, netif_index, NULL, &next, error) < 0) {
 		log_error("Config", "%s; the rules stay as they are", error);
 		return;
 	}
@@ -61,7 +72,7 @@ static void reload(struct supervisor *supervisor, const struct signalfd_siginfo 
 		return;
 	}
 	supervisor_rules_changed(supervisor);
-	log_info("Config", "%s read again: %u rules", path, supervisor->provision.rules.count);
+	log_info("Config", "%s read again: %s", path, count_rules(supervisor, text));
 	log_info("Config", "SIGHUP came from %s",
 		 requester_format((pid_t)info->ssi_pid, info->ssi_uid, name));
 }
@@ -93,9 +104,9 @@ static void handle_signals(struct supervisor *supervisor)
 static void check_interfaces(struct supervisor *supervisor)
 {
 	netif_monitor_drain(supervisor->monitor_fd);
-	if (interfaces_check(&supervisor->interfaces))
-		provision_follow_interfaces(&supervisor->provision);
+	provision_follow_interfaces(&supervisor->provision);
 	provision_keep_offloads(&supervisor->provision);
+	supervisor_rules_changed(supervisor);
 }
 
 static void restart_workers(struct supervisor *supervisor)
@@ -166,7 +177,7 @@ static int64_t next_due(struct supervisor *supervisor)
 {
 	return sooner(supervisor->calls.due_ms(supervisor->calls.context),
 		      sooner(workers_restart_due_ms(&supervisor->workers),
-			     provision_close_due(&supervisor->provision)));
+			     provision_due(&supervisor->provision)));
 }
 
 /* ------------------------------------------------------------------------- start */
@@ -226,7 +237,9 @@ int supervisor_start(struct supervisor *supervisor, struct rules *rules,
 
 void supervisor_run(struct supervisor *supervisor)
 {
-	log_info("Supervisor", "ready: %u rules, %u workers", supervisor->provision.rules.count,
+	char text[64];
+
+	log_info("Supervisor", "ready: %s, %u workers", count_rules(supervisor, text),
 		 supervisor->workers.count);
 	notify("READY=1");
 	while (!supervisor->stop) {
@@ -346,7 +359,6 @@ void supervisor_exit(struct supervisor *supervisor)
 	provision_exit(&supervisor->provision);
 	log_output_close(&supervisor->log);
 	workers_exit(&supervisor->workers);
-	interfaces_exit(&supervisor->interfaces);
 	free(supervisor->fds);
 	free(supervisor->open_fds);
 	close_all(&supervisor->signal_fd, 1);

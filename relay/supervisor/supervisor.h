@@ -11,7 +11,6 @@
 #define SUPERVISOR_H
 
 #include "supervisor/config.h"
-#include "supervisor/interfaces.h"
 #include "supervisor/log_output.h"
 #include "supervisor/provision.h"
 #include "supervisor/workers.h"
@@ -44,7 +43,6 @@ struct supervisor {
 	const struct config *config;
 	struct workers workers;
 	struct provision provision;
-	struct interfaces interfaces;
 	struct log_levels levels;
 	struct supervisor_calls calls;
 	int signal_fd, monitor_fd;

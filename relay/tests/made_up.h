@@ -19,7 +19,6 @@ static struct made_up {
 	struct config config;
 	struct workers workers;
 	struct provision provision;
-	struct interfaces interfaces;
 	struct reporter reporter;
 	struct health health;
 	unsigned num_outputs;
@@ -41,12 +40,15 @@ static void make_up(unsigned num_workers)
 	assert_int_equal(outputs_init(&provision->outputs, &relay.config, &relay.workers), 0);
 	provision->rules.rule = calloc(RULES_MAX, sizeof(*provision->rules.rule));
 	provision->rule_numbers = calloc(RULES_MAX, sizeof(*provision->rule_numbers));
-	relay.interfaces.netif = calloc(INPUTS_MAX, sizeof(*relay.interfaces.netif));
-	assert_true(provision->rules.rule && provision->rule_numbers && relay.interfaces.netif);
+	provision->rule_status = calloc(RULES_MAX, sizeof(*provision->rule_status));
+	provision->interfaces.interface =
+		calloc(INPUTS_MAX, sizeof(*provision->interfaces.interface));
+	assert_true(provision->rules.rule && provision->rule_numbers && provision->rule_status &&
+		    provision->interfaces.interface);
 	relay.reporter.config = &relay.config;
 	relay.reporter.workers = &relay.workers;
 	relay.reporter.provision = provision;
-	relay.reporter.interfaces = &relay.interfaces;
+	relay.reporter.interfaces = &provision->interfaces;
 }
 
 static void forget(void)
@@ -57,7 +59,8 @@ static void forget(void)
 	free(relay.provision.outputs.output);
 	free(relay.provision.rules.rule);
 	free(relay.provision.rule_numbers);
-	free(relay.interfaces.netif);
+	free(relay.provision.rule_status);
+	free(relay.provision.interfaces.interface);
 }
 
 static inline struct shared *shared_of(unsigned worker)
@@ -99,7 +102,8 @@ static inline unsigned make_up_output(struct endpoint to, unsigned ttl)
 
 static inline struct netif *make_up_netif(const char *name)
 {
-	struct netif *netif = &relay.interfaces.netif[relay.interfaces.count++];
+	struct interfaces *interfaces = &relay.provision.interfaces;
+	struct netif *netif = &interfaces->interface[interfaces->count++].netif;
 
 	snprintf(netif->name, sizeof(netif->name), "%s", name);
 	netif->index = 1;

@@ -275,10 +275,8 @@ refused() {
 	local add=(add --rule-id new --input-interface)
 	relay_start "$RULE" "${CONTROL[@]}"
 	stream_start
-	refused '\[1\]\.input\.interface: no interface "no-such-if" on this host' \
-		"${add[@]}" no-such-if --input-group 239.1.1.1 --input-port 5000
-	refused '\[1\]\.outputs\[0\]\.interface: no interface "nowhere" on this host' \
-		"${add[@]}" in0 --input-group 239.1.1.1 --input-port 5000 --outputs 239.1.1.2:6000:nowhere
+	refused '\[1\]\.input\.interface: found "no such", expected the name of a network interface' \
+		"${add[@]}" 'no such' --input-group 239.1.1.1 --input-port 5000
 	refused '\[1\]\.input\.group: found "239\.1\.1", expected an IPv4 ' \
 		"${add[@]}" in0 --input-group 239.1.1 --input-port 5000
 	refused '\[1\]\.outputs\[0\]\.port: found 70000, expected a whole number from 1 to 65535$' \
@@ -291,12 +289,13 @@ refused() {
 		"${add[@]}" in0 --input-group "$GROUP_IN" --input-port 5000
 	refused "\[1\]\.outputs\[0\]: the output equals the rule's input, which would loop; " \
 		"${add[@]}" in0 --input-group 239.1.1.1 --input-port 5000 --outputs 239.1.1.1:5000:in0
-	# the last of its outputs cannot be opened: it has no address
+	# for those who want that; the last of its outputs has no address
 	undo_push ip -n "$(namespace r1)" link del bare
 	ip_at r1 link add bare type veth peer name bare-peer
 	ip_at r1 link set bare up
-	refused 'cannot send through bare: Cannot assign requested address; give it an IPv4 address' \
-		"${add[@]}" extra --input-group 239.1.1.1 --input-port 5000 \
+	ip_at r1 link set bare-peer up
+	refused 'interface bare has no IPv4 address \(1 of 2 outputs can be served\); without --require-interface it would wait' \
+		"${add[@]}" extra --input-group 239.1.1.1 --input-port 5000 --require-interface \
 		--outputs 239.1.1.2:6000:out0 --outputs 239.1.1.2:6000:bare
 	refused 'no rule "nobody"; see .list.$' remove --rule-id nobody
 	stream_more 16

@@ -161,9 +161,9 @@ assert_local_gets() {
 @test "--exclusive survives that its interface is made anew" {
 	relay_start "$RULE" --exclusive
 	ip_at r1 link del in0
-	eventually grep -q 'interface in0 is gone' "$WORK/relay.log"
+	eventually grep -q 'interface in0 is absent' "$WORK/relay.log"
 	harness_call link gen out0 10.77.1.1 r1 in0 10.77.1.2
-	eventually grep -q 'interface in0 is back' "$WORK/relay.log"
+	eventually grep -q 'interface in0 is ready' "$WORK/relay.log"
 	eventually joined in0 "$GROUP_IN"
 	receive_start sink0
 	eventually exclusive_again

@@ -237,16 +237,27 @@ came() {
 		jq -c '.outputs[0].source = "10.77.2.66" | .outputs[1].source = "10.77.3.66"')
 	ip_at r1 addr add 10.77.2.66/24 dev out0
 	undo_push ip -n "$(namespace r1)" addr del 10.77.2.66/24 dev out0
-	rule_file "$rules" >"$WORK/rules.json"
-	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --stats-interval-ms 0
-	assert_one_line 'cannot send through out1: Cannot assign requested address; the source is no address of it'
 	listen_start sink0 sink0 capture in0
-	relay_start "$(jq -c 'del(.outputs[1])' <<<"$rules")"
+	relay_start "$rules" "${CONTROL[@]}"
+	assert_equal "$(ctl list | jq -r '.rules[0].reason')" "cannot send to $GROUP_OUT:6000 through out1: \
+Cannot assign requested address; the source is no address of it: ip addr add ADDRESS/LEN dev INTERFACE \
+(1 of 2 outputs can be served)"
 	send --size 100 --count 20
+	eventually relay_counts '.outputs[0].sent' 20
+	ip_at r1 addr add 10.77.3.66/24 dev out1
+	undo_push ip -n "$(namespace r1)" addr del 10.77.3.66/24 dev out1
+	eventually same first_state running
+	ip_at r1 addr del 10.77.3.66/24 dev out1
+	eventually same first_state waiting
+	ip_at r1 addr add 10.77.3.66/24 dev out1
 	relay_finish
 	listen_end sink0 sink0
 	run came sink0 source
 	assert_output '20 10.77.2.66'
+}
+
+first_state() {
+	ctl list | jq -r '.rules[0].state'
 }
 
 @test "fan-out: each of three outputs gets each packet once" {

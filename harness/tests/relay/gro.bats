@@ -101,8 +101,16 @@ feature() {
 	kill -KILL "$(children relay)"
 	eventually relay_counts '.workers[0].restarts' 1
 	assert_equal "$(features in0)" "on on"
+	# found when its socket is opened: the port is somebody else's
+	spawn taken r1 /usr/bin/python3 -uc "import signal, socket
+somebody = socket.socket(type=socket.SOCK_DGRAM)
+somebody.bind(('', 6001))
+print('ready')
+signal.pause()"
+	ready taken '^ready'
 	run -1 ctl add --input-interface out1 --input-group "$GROUP_IN" --input-port 5000 \
-		--outputs "$GROUP_OUT:6000:nowhere" --rule-id two
+		--outputs "$GROUP_OUT:6000:out0:1:source_port=6001" --rule-id two
+	assert_output --partial 'Address already in use'
 	assert_equal "$(features in0), $(features out1)" "on on, off off"
 	relay_stop
 	assert_equal "$(features in0)" "off off"
@@ -114,12 +122,12 @@ feature() {
 	ip_at r1 link set in0 down
 	eventually said relay 'interface in0 is down'
 	ip_at r1 link set in0 up
-	eventually input_ready 'interface in0 is up'
+	eventually input_ready 'interface in0 is ready'
 	bursts_arrive 2
 	ip_at r1 link del in0
-	eventually said relay 'interface in0 is gone'
+	eventually said relay 'interface in0 is absent'
 	harness_call make_input
-	eventually input_ready 'interface in0 is back'
+	eventually input_ready 'interface in0 is ready'
 	bursts_arrive 3
 	relay_finish
 	assert_counters recv_packets=1920 recv_frames=60 egress_sent=1920

@@ -130,11 +130,11 @@ while time.process_time() < 0.1: pass'
 	assert_counters '.interfaces[] | select(.name == "out0") | .up=false'
 	assert_not_spinning
 	ip_at r1 link set out0 up
-	eventually logged 'interface out0 is up'
+	eventually logged 'interface out0 is ready'
 	eventually output_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface out0 is down; waiting for it to come up' 'interface out0 is up' \
+	assert_said_once 'interface out0 is down; 1 rule waits for it' 'interface out0 is ready' \
 		'sends through out0 fail: ENETUNREACH (Network is unreachable)'
 	assert_counters egress_sent=100 egress_errors=30 '.interfaces[] | select(.name == "out0") | .up=true'
 	assert_ledger_closed
@@ -143,15 +143,15 @@ while time.process_time() < 0.1: pass'
 @test "an output whose peer goes down and up" {
 	relay_start "$RULE"
 	ip_at sink link set in0 down
-	eventually logged 'interface out0 is down'
+	eventually logged 'interface out0 has no carrier'
 	eventually relay_errs_with ENETDOWN
 	assert_not_spinning
 	ip_at sink link set in0 up
-	eventually logged 'interface out0 is up'
+	eventually logged 'interface out0 is ready'
 	eventually output_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface out0 is down' 'interface out0 is up' \
+	assert_said_once 'interface out0 has no carrier' 'interface out0 is ready' \
 		'sends through out0 fail: ENETDOWN (Network is down)'
 	assert_ledger_closed
 }
@@ -160,16 +160,16 @@ while time.process_time() < 0.1: pass'
 	relay_start "$RULE"
 	assert_relays 50
 	ip_at r1 link del out0
-	eventually logged 'interface out0 is gone'
+	eventually logged 'interface out0 is absent'
 	eventually relay_errs_with ENODEV
 	assert_not_spinning
 	make_output
-	eventually logged 'interface out0 is back'
+	eventually logged 'interface out0 is ready'
 	eventually output_ready
 	assert_relays 50
 	relay_stop
-	assert_equal "$(grep -cF 'interface out0 is gone; waiting for it to come back' "$WORK/relay.log")" 1
-	assert_equal "$(grep -cF 'interface out0 is back' "$WORK/relay.log")" 1
+	assert_equal "$(grep -cF 'interface out0 is absent; 1 rule waits for it' "$WORK/relay.log")" 1
+	assert_equal "$(grep -cF 'interface out0 is ready' "$WORK/relay.log")" 1
 	assert_ledger_closed
 }
 
@@ -187,11 +187,11 @@ relay_errs_with() {
 	eventually logged 'interface in0 is down'
 	assert_not_spinning
 	ip_at r1 link set in0 up
-	eventually logged 'interface in0 is up'
+	eventually logged 'interface in0 is ready'
 	eventually input_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface in0 is down; waiting for it to come up' 'interface in0 is up'
+	assert_said_once 'interface in0 is down; 1 rule waits for it' 'interface in0 is ready'
 	assert_counters egress_sent=100 egress_errors=0
 	assert_ledger_closed
 }
@@ -200,15 +200,15 @@ relay_errs_with() {
 	relay_start "$RULE"
 	assert_relays 50
 	ip_at r1 link del in0
-	eventually logged 'interface in0 is gone'
+	eventually logged 'interface in0 is absent'
 	assert_not_spinning
 	make_input
-	eventually logged 'interface in0 is back'
+	eventually logged 'interface in0 is ready'
 	eventually input_ready
 	assert_relays 50
 	relay_stop
-	assert_equal "$(grep -cF 'interface in0 is gone; waiting for it to come back' "$WORK/relay.log")" 1
-	assert_equal "$(grep -cF 'interface in0 is back' "$WORK/relay.log")" 1
+	assert_equal "$(grep -cF 'interface in0 is absent; 1 rule waits for it' "$WORK/relay.log")" 1
+	assert_equal "$(grep -cF 'interface in0 is ready' "$WORK/relay.log")" 1
 	assert_counters egress_sent=100 egress_errors=0
 	assert_ledger_closed
 }
@@ -260,7 +260,7 @@ packet_sockets() {
 		((i < 3)) || { freeze relay && eventually at_least input_packets $(($(input_packets) + 100)); }
 		ip_at r1 link del in0
 		((i < 3)) || signal CONT relay
-		eventually same grep -c 'interface in0 is gone' "$WORK/relay.log" "$i"
+		eventually same grep -c 'interface in0 is absent' "$WORK/relay.log" "$i"
 		slept=$(flood_slept)
 		eventually at_least flood_slept $((slept + 2)) # between two sleeps it tries to send
 		stop flood
@@ -268,7 +268,7 @@ packet_sockets() {
 		assert_json "$WORK/flood.json" '.interrupted and .packets_sent > 0 and .send_errors > 0=true'
 		sent=$((sent + $(jq .packets_sent "$WORK/flood.json")))
 		make_input
-		eventually same grep -c 'interface in0 is back' "$WORK/relay.log" "$i"
+		eventually same grep -c 'interface in0 is ready' "$WORK/relay.log" "$i"
 		eventually input_ready
 	done
 	assert_relays 50
@@ -299,11 +299,11 @@ relay_counts_more() {
 	relay_start "$RULE"
 	assert_not_spinning
 	ip_at r1 link set in0 up
-	eventually logged 'interface in0 is up'
+	eventually logged 'interface in0 is ready'
 	eventually input_ready
 	assert_relays 50
 	relay_stop
-	assert_said_once 'interface in0 is down; waiting for it to come up' 'interface in0 is up'
+	assert_said_once 'interface in0 is down; 1 rule waits for it' 'interface in0 is ready'
 }
 
 @test "the output's address changes: packets leave with the new one" {

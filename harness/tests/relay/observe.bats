@@ -120,10 +120,10 @@ reload_refused() {
 	receive_start sink
 	echo '{"rules": [' >"$file"
 	reload_refused ''
-	rules_write "$RULE" "$(rule two no-such-if:239.255.1.7:5000)"
-	reload_refused no-such-if
-	rules_write "$RULE" "$(rule two in0:239.255.1.7:5000 no-such-if:239.255.2.7:6000)"
-	reload_refused no-such-if
+	rules_write "$RULE" "$(rule two no/such:239.255.1.7:5000)"
+	reload_refused no/such
+	rules_write "$RULE" "$(rule two in0:239.255.1.7:5000 no/such:239.255.2.7:6000)"
+	reload_refused no/such
 	rules_write "$RULE" "$RULE"
 	reload_refused one
 	rm "$file"

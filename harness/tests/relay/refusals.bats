@@ -131,7 +131,6 @@ refuses_edited() {
 
 @test "a rule file with wrong content: the place, what was found and what is expected" {
 	refuses_rules ' \$: found an array, expected an object with the key rules' '[]'
-	refuses_rules ' \$.rules: no rules; expected at least one' '{"rules": []}'
 	refuses_rules ' \$.rules: found nothing, expected an array of rules' '{}'
 	refuses_rules ' \$: unknown key "rule"' '{"rule": []}'
 	refuses_edited \
@@ -150,19 +149,23 @@ refuses_edited() {
 		'.rules[0].outputs += .rules[0].outputs'
 }
 
-@test "an interface that does not exist, for input or output" {
+@test "a name that no interface can ever have" {
 	refuses_edited \
-		'\$.rules\[0\].input.interface: no interface "nope" on this host' \
-		'.rules[0].input.interface = "nope"' \
-		'\$.rules\[0\].outputs\[0\].interface: no interface "nope" on this host' \
-		'.rules[0].outputs[0].interface = "nope"' \
 		'interface: found "a-name-that-is-far-too-long"' \
-		'.rules[0].input.interface = "a-name-that-is-far-too-long"'
+		'.rules[0].input.interface = "a-name-that-is-far-too-long"' \
+		'\$.rules\[0\].outputs\[0\].interface: found "eth0:vip", expected the name of a network interface' \
+		'.rules[0].outputs[0].interface = "eth0:vip"'
 }
 
-@test "an output interface without an IPv4 address" {
-	rule_file "$(rule one "in0:$GROUP_IN:5000" "bare:$GROUP_OUT:6000")" >"$WORK/rules.json"
-	refuses 1 '^\[ERROR:Supervisor\] cannot send through bare: .*; give it an IPv4 address' --config "$WORK/rules.json"
+@test "more input interfaces than there can be, none of them there" {
+	refuses_rule_set 'rules receive on more than 64 interfaces$' 'range(65) |
+		{input: {interface: "absent\(.)", group: "239.1.1.1", port: 5000}, outputs: []}'
+}
+
+# refuses_rule_set PATTERN JQ: a rule file with what JQ yields.
+refuses_rule_set() {
+	jq -nc "{rules: [$2]}" >"$WORK/rules.json"
+	refuses 1 "$1" --config "$WORK/rules.json"
 }
 
 @test "an input interface needs no address" {

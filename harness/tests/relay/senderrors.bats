@@ -300,7 +300,7 @@ set_down() {
 
 set_up() {
 	ip_at r1 link set out1 up
-	eventually logged 'interface out1 is up'
+	eventually logged 'interface out1 is ready'
 	eventually output_ready
 }
 
@@ -330,7 +330,7 @@ add_address() {
 delete() {
 	ip_at r1 link del out1
 	SKEW[r1]=$(node_backlog r1) # without what out1 had counted
-	eventually logged 'interface out1 is gone'
+	eventually logged 'interface out1 is absent'
 	eventually output_closed
 }
 

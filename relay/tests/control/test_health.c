@@ -2,6 +2,7 @@
 /* health: what it says of a relay that is made up, for each thing that can be wrong with one. */
 #include "control/health.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -214,8 +215,6 @@ static void test_interface(void **state)
 	make_up(1);
 	netif = make_up_netif("stra\xc3\x9f"
 			      "e");
-	/* of a rule that is gone */
-	make_up_netif("unused")->up = false;
 	make_up_output(endpoint("stra\xc3\x9f"
 				"e",
 				"239.2.2.2", 6000),
@@ -227,7 +226,56 @@ static void test_interface(void **state)
 	assert_true(json_is_false(member(listed("interfaces", 0), "up")));
 	netif->index = 0;
 	assert_reason("interface stra\xc3\x9f"
-		      "e is gone");
+		      "e is absent");
+}
+
+/* Only who sends needs an address. */
+static void test_no_address(void **state)
+{
+	struct netif *netif;
+
+	(void)state;
+	make_up(1);
+	netif = make_up_netif("in0");
+	netif->address.s_addr = INADDR_ANY;
+	assert_reason(NULL);
+	relay.provision.interfaces.interface[0].sends = true;
+	assert_reason("interface in0 has no IPv4 address");
+}
+
+/* Its interface is ready, its socket cannot be opened all the same. */
+static void test_output_refused(void **state)
+{
+	struct provision_output *output;
+
+	(void)state;
+	make_up(1);
+	make_up_netif("out0");
+	output = &relay.provision.outputs
+			  .output[make_up_output(endpoint("out0", "10.77.1.3", 6000), 1)];
+	output->error = EMFILE;
+	assert_reason(
+		"0 of the 1 sockets of interface out0 are open: cannot send to 10.77.1.3:6000 "
+		"through out0: Too many open files; raise the limit of open files: ulimit -Hn, "
+		"LimitNOFILE= of the service");
+}
+
+/* Each that is stopped is a reason; what one waits for has been said of its interface. */
+static void test_rules(void **state)
+{
+	(void)state;
+	make_up(1);
+	make_up_rule("one", endpoint("in0", "239.1.1.1", 5000));
+	make_up_rule("two", endpoint("in0", "239.1.1.2", 5000));
+	assert_reason(NULL);
+	rule_status_set(&relay.provision.rule_status[0], RULE_WAITING, "interface in0 is down");
+	assert_reason(NULL);
+	assert_int_equal(integer(page, "rules_waiting"), 1);
+	rule_status_set(&relay.provision.rule_status[1], RULE_STOPPED, "it loops");
+	assert_reason("rule two is stopped: it loops");
+	assert_int_equal(integer(page, "rules"), 2);
+	assert_int_equal(integer(page, "rules_waiting"), 1);
+	assert_int_equal(integer(page, "rules_stopped"), 1);
 }
 
 static void test_exhaustion(void **state)
@@ -307,7 +355,8 @@ int main(void)
 		TEST(test_no_packet_yet), TEST(test_packets),		TEST(test_no_worker),
 		TEST(test_output_closed), TEST(test_worker_restarting), TEST(test_input_closed),
 		TEST(test_interface),	  TEST(test_exhaustion),	TEST(test_other_losses),
-		TEST(test_everything),
+		TEST(test_everything),	  TEST(test_no_address),	TEST(test_output_refused),
+		TEST(test_rules),
 	};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);

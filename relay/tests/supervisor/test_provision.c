@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * provision: a set of rules comes into force as a whole, or is refused with a sentence, and nothing
- * of it stays open. On the loopback interface, without workers; a ring's socket takes root, the
- * rest does not. As root it is the loopback of a network namespace of its own.
+ * of it stays open; what is not there yet is waited for. On the loopback interface, without
+ * workers; a ring's socket takes root, the rest does not. As root it is the loopback of a network
+ * namespace of its own.
  */
 #include "supervisor/provision.h"
 
@@ -114,6 +115,27 @@ static struct rules one_rule(const char *id, const char *in, const char *out, ui
 	return rules;
 }
 
+static struct netif netif_of(const char *name)
+{
+	struct netif netif;
+
+	netif_query(name, &netif);
+	return netif;
+}
+
+static int claim(const struct rule_output *key)
+{
+	const struct netif netif = netif_of(key->to.interface);
+
+	return outputs_claim(&provision.outputs, key, &netif, error);
+}
+
+static void assert_state(unsigned index, enum rule_state state, const char *reason)
+{
+	assert_string_equal(provision.rule_status[index].reason, reason);
+	assert_int_equal(provision.rule_status[index].state, state);
+}
+
 static void assert_set(struct rules rules)
 {
 	error[0] = '\0';
@@ -142,7 +164,7 @@ static void test_find_output(void **state)
 	(void)state;
 	need_address();
 	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
-	index = outputs_claim(&provision.outputs, &key, error);
+	index = claim(&key);
 	assert_true(index >= 0);
 	assert_int_equal(outputs_find(&provision.outputs, &key), index);
 	assert_int_equal(open_descriptors(), at_rest + WORKERS);
@@ -168,33 +190,41 @@ static void test_find_output(void **state)
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
 	other = output("lo2", 6000);
 	assert_int_equal(outputs_find(&provision.outputs, &other), -1);
-	assert_true(provision_knows_interface("lo", &provision));
-	assert_false(provision_knows_interface("nope0", &provision));
 	outputs_release_unneeded(&provision.outputs, &(struct rules){0}, true);
 	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
 	assert_int_equal(open_descriptors(), at_rest);
 }
 
-/* The reason, and what to do, of a port that cannot be had. */
-static void test_source_port_refused(void **state)
+/* A port of lo that the caller has to itself until it closes the socket. */
+static uint16_t take_port(int *fd)
 {
 	struct sockaddr_in taken = {.sin_family = AF_INET,
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(taken);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	*fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&taken, size), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&taken, &size), 0);
+	return ntohs(taken.sin_port);
+}
+
+#define PORT_IS_TAKEN                                                                          \
+	"cannot send through lo: Address already in use; another program has the source_port " \
+	"for itself alone"
+
+/* The reason, and what to do, of a port that cannot be had. */
+static void test_source_port_refused(void **state)
+{
 	struct rule_output key = output("lo", 6000);
+	int fd;
 
 	(void)state;
 	need_address();
-	assert_int_equal(bind(fd, (struct sockaddr *)&taken, size), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&taken, &size), 0);
-	key.source_port = ntohs(taken.sin_port);
-	assert_int_equal(outputs_claim(&provision.outputs, &key, error), -EADDRINUSE);
-	assert_string_equal(error,
-			    "cannot send through lo: Address already in use; another program "
-			    "has the source_port for itself alone");
+	key.source_port = take_port(&fd);
+	assert_int_equal(claim(&key), -EADDRINUSE);
+	assert_string_equal(error, PORT_IS_TAKEN);
 	close(fd);
-	assert_true(outputs_claim(&provision.outputs, &key, error) >= 0);
+	assert_true(claim(&key) >= 0);
 }
 
 /* As a worker does when it hears of an output. */
@@ -220,14 +250,14 @@ static void test_output_place_reused(void **state)
 
 	(void)state;
 	need_address();
-	assert_int_equal(outputs_claim(&provision.outputs, &first, error), 0);
-	assert_int_equal(outputs_claim(&provision.outputs, &second, error), 1);
+	assert_int_equal(claim(&first), 0);
+	assert_int_equal(claim(&second), 1);
 	for (unsigned w = 0; w < WORKERS; w++)
 		for (unsigned i = 0; i < 2; i++)
 			hear_of(w, i);
 	provision.outputs.output[0].used = false;
 	close_all(provision.outputs.output[0].fds, WORKERS);
-	assert_int_equal(outputs_claim(&provision.outputs, &third, error), 0);
+	assert_int_equal(claim(&third), 0);
 	for (unsigned w = 0; w < WORKERS; w++) {
 		counter_bump(&workers.worker[w].shared->outputs[0].packets, 7);
 		assert_int_equal(sent(w, 0), 0);
@@ -266,11 +296,13 @@ static struct rules many_outputs(const char *in, uint16_t first_port, unsigned c
 /* In force, as if they had been set: without sockets. */
 static void make_up(struct rules rules)
 {
+	const struct interfaces none = {0};
 	unsigned number = 0, index = 0;
 
 	provision.rules = rules;
 	provision.rule_numbers = calloc(rules.count, sizeof(*provision.rule_numbers));
-	assert_non_null(provision.rule_numbers);
+	provision.rule_status = calloc(rules.count, sizeof(*provision.rule_status));
+	assert_true(provision.rule_numbers && provision.rule_status);
 	for (unsigned i = 0; i < rules.count; i++) {
 		provision.rule_numbers[i] = i;
 		if (inputs_find(&provision.inputs, rules.rule[i].input.interface) < 0)
@@ -281,6 +313,11 @@ static void make_up(struct rules rules)
 			provision.outputs.output[index++].used = true;
 		}
 	}
+	assert_int_equal(interfaces_look(&provision.interfaces, &rules, &none), 0);
+	assert_int_equal(served_build(&provision.served, &rules, provision.rule_numbers,
+				      &provision.interfaces, provision.stopped,
+				      provision.rule_status),
+			 0);
 }
 
 static void test_too_many_outputs(void **state)
@@ -350,14 +387,16 @@ static void test_all_inputs_replaced(void **state)
 		assert_string_equal(provision.inputs.input[i].netif.name, "");
 }
 
+/* It is an output all the same, without sockets. */
 static void test_output_on_no_interface(void **state)
 {
 	struct rule_output key = output("nope0", 6000);
 
 	(void)state;
-	assert_int_equal(outputs_claim(&provision.outputs, &key, error), -ENODEV);
-	assert_string_equal(error, "cannot send through nope0: No such device");
-	assert_int_equal(outputs_find(&provision.outputs, &key), -1);
+	assert_int_equal(claim(&key), 0);
+	assert_int_equal(provision.outputs.output[0].error, ENODEV);
+	assert_true(outputs_all_open(&provision.outputs));
+	assert_int_equal(outputs_find(&provision.outputs, &key), 0);
 	assert_int_equal(open_descriptors(), at_rest);
 }
 
@@ -375,6 +414,7 @@ static void exhaust_descriptors(struct rlimit *limit)
 static void test_output_half_open(void **state)
 {
 	struct rule_output key = output("lo", 6000);
+	const struct netif lo = netif_of("lo");
 	struct rlimit before, few;
 	int lowest, rc;
 
@@ -383,10 +423,10 @@ static void test_output_half_open(void **state)
 	lowest = dup(STDERR_FILENO);
 	close(lowest);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	few = (struct rlimit){(rlim_t)lowest + 2, before.rlim_max}; /* as many as a query takes */
+	few = (struct rlimit){(rlim_t)lowest + 2, before.rlim_max};
 	workers.count = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	rc = outputs_claim(&provision.outputs, &key, error);
+	rc = outputs_claim(&provision.outputs, &key, &lo, error);
 	setrlimit(RLIMIT_NOFILE, &before);
 	workers.count = WORKERS;
 	assert_int_equal(rc, -EMFILE);
@@ -399,13 +439,13 @@ static void test_output_half_open(void **state)
 /* That an interface cannot be asked for does not mean that it is gone. */
 static void test_output_that_cannot_be_asked_for(void **state)
 {
-	struct rule_output key = output("lo", 6000);
 	struct rlimit before;
 	int fd;
 
 	(void)state;
+	need_root();
 	need_address();
-	assert_int_equal(outputs_claim(&provision.outputs, &key, error), 0);
+	assert_set(one_rule("one", "lo", "lo", 6000));
 	fd = provision.outputs.output[0].fds[0];
 	exhaust_descriptors(&before);
 	provision_follow_interfaces(&provision);
@@ -416,42 +456,156 @@ static void test_output_that_cannot_be_asked_for(void **state)
 	/* nor does one that is as it was get other sockets */
 	provision_follow_interfaces(&provision);
 	assert_int_equal(provision.outputs.output[0].fds[0], fd);
+	assert_state(0, RULE_RUNNING, "");
 }
 
 /* Another address, as far as the output knows. */
 static void test_output_replaced(void **state)
 {
-	struct rule_output key = output("lo", 6000);
+	unsigned before;
 
 	(void)state;
+	need_root();
 	need_address();
-	assert_int_equal(outputs_claim(&provision.outputs, &key, error), 0);
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	before = open_descriptors();
 	provision.outputs.output[0].netif.address.s_addr = inet_addr("127.0.0.77");
 	provision_follow_interfaces(&provision);
 	assert_int_equal(provision.outputs.output[0].netif.address.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(provision.outputs.output[0].error, 0);
-	assert_int_equal(open_descriptors(), at_rest + WORKERS);
-	strcpy(provision.outputs.output[0].key.to.interface, "nope0"); /* it goes */
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* ------------------------------------------------------------------------- waiting */
+
+/* Whatever is absent, the rest is served. */
+static void test_absent_interfaces(void **state)
+{
+	struct rules rules = one_rule("one", "lo", "lo", 6000);
+	struct rules more = one_rule("two", "nope0", "lo", 6001);
+
+	(void)state;
+	need_root();
+	need_address();
+	rules.rule = realloc(rules.rule, 2 * sizeof(struct rule));
+	assert_non_null(rules.rule);
+	rules.rule[rules.count++] = more.rule[0];
+	free(more.rule);
+	rules.rule[0].outputs = realloc(rules.rule[0].outputs, 2 * sizeof(struct rule_output));
+	assert_non_null(rules.rule[0].outputs);
+	rules.rule[0].outputs[rules.rule[0].num_outputs++] = output("nope1", 6000);
+	assert_set(rules);
+	assert_state(0, RULE_WAITING, "interface nope1 is absent (1 of 2 outputs can be served)");
+	assert_state(1, RULE_WAITING, "interface nope0 is absent");
+	assert_int_equal(provision_count(&provision, RULE_WAITING), 2);
+	assert_int_equal(provision.generation, 1);
+	assert_int_equal(provision.served.rules.count, 2);
+	assert_true(provision.outputs.output[0].fds[WORKERS - 1] >= 0);
+	assert_int_equal(provision.outputs.output[1].error, ENODEV);
+	/* there is nothing to try again before something changes */
+	assert_int_equal(provision_due(&provision), -1);
+}
+
+/* The same state and words when it is down at first as when it goes down later. */
+static void test_down_at_first_and_later(void **state)
+{
+	(void)state;
+	need_root();
+	if (!own_network)
+		skip();
+	for (int round = 0; round < 2; round++) {
+		assert_true(own_network_set_lo(false));
+		if (round == 0)
+			assert_set(one_rule("one", "lo", "lo", 6000));
+		else
+			provision_follow_interfaces(&provision);
+		assert_state(0, RULE_WAITING, "interface lo is down");
+		assert_true(own_network_set_lo(true));
+		provision_follow_interfaces(&provision);
+		assert_state(0, RULE_RUNNING, "");
+		assert_true(provision.outputs.output[0].fds[0] >= 0);
+		assert_true(provision.inputs.input[0].fds[FRAMES_SMALL][0] >= 0);
+	}
+	assert_int_equal(provision.generation, 1);
+}
+
+/* What cannot be opened although its interface is ready is tried again after a while. */
+static void test_tried_again(void **state)
+{
+	struct rlimit before, few;
+	int lowest;
+
+	(void)state;
+	need_root();
+	if (!own_network)
+		skip();
+	assert_true(own_network_set_lo(false));
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	assert_true(own_network_set_lo(true));
+	lowest = dup(STDERR_FILENO);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){(rlim_t)lowest + 1, before.rlim_max}; /* as many as a look takes */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs.output[0].error, ENODEV);
-	assert_int_equal(open_descriptors(), at_rest);
-	assert_true(provision_knows_interface("nope0", &provision));
-	strcpy(provision.outputs.output[0].key.to.interface, "lo"); /* it is back */
+	assert_state(
+		0, RULE_WAITING,
+		"cannot send to 239.1.2.3:6000 through lo: Too many open files; raise the limit "
+		"of open files: ulimit -Hn, LimitNOFILE= of the service");
+	assert_true(provision_due(&provision) > 0);
+	setrlimit(RLIMIT_NOFILE, &before);
+	provision.retry_at_ms = 1; /* long ago */
+	assert_int_equal(provision_due(&provision), -1);
+	assert_state(0, RULE_RUNNING, "");
+}
+
+/* Of what no rule names any more, nothing is known. */
+static void test_interfaces_are_those_of_rules(void **state)
+{
+	(void)state;
+	need_root();
+	assert_set(one_rule("one", "lo", "nope0", 6000));
+	assert_int_equal(provision.interfaces.count, 2);
+	assert_set(one_rule("one", "lo", "", 0));
+	assert_int_equal(provision.interfaces.count, 1);
+	assert_string_equal(provision.interfaces.interface[0].netif.name, "lo");
+	assert_set((struct rules){0});
+	assert_int_equal(provision.interfaces.count, 0);
+}
+
+/* ------------------------------------------------------------------------- stopped rules */
+
+static void test_stopped_rule(void **state)
+{
+	uint32_t number;
+
+	(void)state;
+	need_root();
+	need_address();
+	assert_set(one_rule("one", "lo", "lo", 6000));
+	number = provision.rule_numbers[0];
+	assert_int_equal(provision_stop_rule(&provision, number, "it loops"), 0);
+	assert_state(0, RULE_STOPPED, "it loops");
+	assert_int_equal(provision.served.rules.count, 0);
+	assert_int_equal(provision.generation, 2);
+	assert_int_equal(provision.rules.count, 1);
+	/* also when the set changes, or interfaces do */
+	assert_set(one_rule("one", "lo", "lo", 6001));
 	provision_follow_interfaces(&provision);
-	assert_int_equal(provision.outputs.output[0].error, 0);
-	assert_int_equal(open_descriptors(), at_rest + WORKERS);
+	assert_state(0, RULE_STOPPED, "it loops");
+	assert_int_equal(provision_stop_rule(&provision, number, NULL), 0);
+	assert_state(0, RULE_RUNNING, "");
+	assert_int_equal(provision.served.rules.count, 1);
+	assert_int_equal(provision.served.numbers[0], number);
+	/* its number is free for a rule that may run */
+	assert_int_equal(provision_stop_rule(&provision, number, "it loops"), 0);
+	assert_set((struct rules){0});
+	assert_set(one_rule("two", "lo", "lo", 6000));
+	assert_int_equal(provision.rule_numbers[0], number);
+	assert_state(0, RULE_RUNNING, "");
 }
 
 /* ------------------------------------------------------------------------- refusals */
-
-static void test_input_on_no_interface(void **state)
-{
-	(void)state;
-	assert_refused(one_rule("one", "nope0", "lo", 6000), -ENODEV,
-		       "cannot use interface nope0: No such device");
-	assert_int_equal(inputs_find(&provision.inputs, "nope0"), -1);
-	assert_int_equal(provision.generation, 0);
-}
 
 static int refused_without_privileges(void)
 {
@@ -480,18 +634,28 @@ static void test_without_privileges(void **state)
 	assert_int_equal(status, 0);
 }
 
+static struct rules rule_with_port(const char *id, uint16_t source_port)
+{
+	struct rules rules = one_rule(id, "lo", "lo", 6002);
+
+	rules.rule[0].outputs[0].source_port = source_port;
+	return rules;
+}
+
 /* What was opened for a set before it was refused is closed; what was in force stays. */
 static void test_rolled_back(void **state)
 {
 	struct rules rules, more;
 	uint32_t number;
-	int ring, out;
+	uint16_t taken;
+	int ring, out, fd;
 
 	(void)state;
 	need_root();
 	need_address();
-	assert_refused(one_rule("one", "lo", "nope0", 6000), -ENODEV,
-		       "cannot send through nope0: No such device");
+	taken = take_port(&fd);
+	assert_refused(rule_with_port("one", taken), -EADDRINUSE, PORT_IS_TAKEN);
+	assert_int_equal(inputs_find(&provision.inputs, "lo"), -1);
 	assert_set(one_rule("one", "lo", "lo", 6000));
 	assert_int_equal(provision.generation, 1);
 	number = provision.rule_numbers[0];
@@ -499,12 +663,14 @@ static void test_rolled_back(void **state)
 	ring = provision.inputs.input[0].fds[FRAMES_SMALL][1];
 	out = provision.outputs.output[0].fds[1];
 	rules = one_rule("two", "lo", "lo", 6001);
-	more = one_rule("three", "lo", "nope0", 6002);
+	more = rule_with_port("three", taken);
 	rules.rule = realloc(rules.rule, 2 * sizeof(struct rule));
 	assert_non_null(rules.rule);
 	rules.rule[rules.count++] = more.rule[0];
 	free(more.rule);
-	assert_int_equal(provision_set_rules(&provision, &rules, error), -ENODEV);
+	assert_int_equal(provision_set_rules(&provision, &rules, error), -EADDRINUSE);
+	assert_string_equal(error, PORT_IS_TAKEN);
+	close(fd);
 	rules_free(&rules);
 	assert_int_equal(provision.generation, 1);
 	assert_int_equal(provision.rules.count, 1);
@@ -605,13 +771,13 @@ static void test_rings(void **state)
 	before = open_descriptors();
 	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
 		provision.inputs.closing.entry[i].due_ms = INT64_MAX;
-	assert_true(provision_close_due(&provision) > 0); /* not yet */
+	assert_true(provision_due(&provision) > 0); /* not yet */
 	assert_int_equal(open_descriptors(), before);
 	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
 		provision.inputs.closing.entry[i].due_ms = 1; /* long ago */
 	for (unsigned i = 1; i < WORKERS * FRAME_CLASSES; i++)
-		assert_int_equal(provision_close_due(&provision), 0); /* one at a time */
-	assert_int_equal(provision_close_due(&provision), -1);
+		assert_int_equal(provision_due(&provision), 0); /* one at a time */
+	assert_int_equal(provision_due(&provision), -1);
 	assert_int_equal(open_descriptors(), before - WORKERS * FRAME_CLASSES);
 	assert_set(one_rule("one", "lo", "", 0));
 	assert_int_not_equal(provision.inputs.input[0].ring, ring);
@@ -665,15 +831,18 @@ static void test_let_in(void **state)
 	const struct filter_keys *keys = &provision.inputs.input[0].keys;
 	struct filter_keys wanted = {0};
 	struct rules rules;
+	int fd;
 
 	(void)state;
 	need_root();
+	need_address();
 	assert_set(one_rule("one", "lo", "", 0));
 	filter_keys_add(&wanted, (struct in_addr){inet_addr("239.4.5.6")}, 5000);
 	assert_true(filter_keys_equal(keys, &wanted));
-	rules = one_rule("two", "lo", "nope0", 6000);
+	rules = rule_with_port("two", take_port(&fd));
 	rules.rule[0].input.port = 5001;
-	assert_refused(rules, -ENODEV, "cannot send through nope0: No such device");
+	assert_refused(rules, -EADDRINUSE, PORT_IS_TAKEN);
+	close(fd);
 	assert_true(filter_keys_equal(keys, &wanted));
 	rules = one_rule("two", "lo", "", 0);
 	rules.rule[0].input.port = 5001;
@@ -749,7 +918,11 @@ int main(void)
 		TEST(test_output_half_open),
 		TEST(test_output_that_cannot_be_asked_for),
 		TEST(test_output_replaced),
-		TEST(test_input_on_no_interface),
+		TEST(test_absent_interfaces),
+		TEST(test_down_at_first_and_later),
+		TEST(test_tried_again),
+		TEST(test_interfaces_are_those_of_rules),
+		TEST(test_stopped_rule),
 		TEST(test_without_privileges),
 		TEST(test_too_many_inputs),
 		TEST(test_all_inputs_replaced),
