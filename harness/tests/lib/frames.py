@@ -309,6 +309,7 @@ def main() -> None:
     tunnel = command("tunnel", command_tunnel, "interface", "source", "group", "port")
     tunnel.add_argument("kinds", nargs="*", help="KIND:PAYLOAD_BYTES, or aggregate:PAYLOAD_BYTESxCOUNT")
     tunnel.add_argument("--ttl", type=int, default=5)
+    tunnel.add_argument("--tos", type=int, default=0)
     tunnel.add_argument("--seed", type=int, default=1)
     link_type = command("link-type", command_link_type, "interface")
     link_type.add_argument("type", type=int)
