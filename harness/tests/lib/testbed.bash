@@ -404,6 +404,11 @@ relay_settle() {
 	eventually relay_saw "$(($(input_packets) - RELAY_SAW))"
 }
 
+# relay_unasked N: so many packets have been sent that no rule asks for; the relay sees none of them.
+relay_unasked() {
+	((RELAY_SAW += $1))
+}
+
 relay_saw() {
 	relay_report
 	(($(counter arrived) >= $1))

@@ -75,6 +75,7 @@ levels() {
 	stream_start
 	send --count 50 --size 100 --group 239.255.1.8
 	send --count 30 --size 100 --group 239.255.1.7
+	relay_unasked 30
 	relay_settle
 	# what was added meanwhile over the socket is gone as well
 	ctl add --rule-id other --input-interface in0 --input-group 239.255.1.9 --input-port 5000 >/dev/null
@@ -86,6 +87,7 @@ levels() {
 	refute_output --partial 239.255.1.8
 	assert_output --partial 239.255.1.7
 	send --count 50 --size 100 --group 239.255.1.8
+	relay_unasked 50
 	send --count 40 --size 100 --group 239.255.1.7
 	# ten times more
 	for _ in {1..10}; do
