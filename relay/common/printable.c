@@ -28,13 +28,23 @@ static int character_bytes(const unsigned char *c)
 	return bytes;
 }
 
-void printable_make(char *text)
+static void make(char *text, char kept)
 {
 	while (*text) {
-		int bytes = character_bytes((const unsigned char *)text);
+		int bytes = *text == kept ? 1 : character_bytes((const unsigned char *)text);
 
 		if (bytes == 0)
 			*text = '?';
 		text += bytes ? bytes : 1;
 	}
+}
+
+void printable_make(char *text)
+{
+	make(text, '\0');
+}
+
+void printable_make_lines(char *text)
+{
+	make(text, '\n');
 }

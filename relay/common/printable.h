@@ -11,4 +11,7 @@
  * which some begin a terminal's commands. A line break is not printable either. */
 void printable_make(char *text);
 
+/* The same of a text of several lines: line breaks stay. */
+void printable_make_lines(char *text);
+
 #endif

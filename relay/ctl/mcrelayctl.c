@@ -8,6 +8,7 @@
 #include "common/standard_fds.h"
 #include "contract/control_path.h"
 #include "ctl/conversation.h"
+#include "ctl/print.h"
 #include "ctl/save.h"
 #include "ctl/watch.h"
 
@@ -24,6 +25,7 @@
 
 struct settings {
 	const char *socket_path;
+	uint64_t timeout_ms;
 };
 
 struct add_settings {
@@ -43,6 +45,8 @@ struct remove_settings {
 static const struct option_def options[] = {
 	{OPTION_STRING, "socket-path", "PATH", .preset = CONTROL_PATH_DEFAULT, FIELD(settings, socket_path),
 	 .help = "the relay's --control-socket-path"},
+	{OPTION_SECONDS, "timeout", "SECONDS", .min = 1, .max = 86400000, .preset = "10", FIELD(settings, timeout_ms),
+	 .help = "how long to wait for the relay"},
 	{OPTION_END},
 };
 
@@ -345,14 +349,17 @@ static const struct {
 /* The exit status. */
 static int show(const char *command, json_t *answer)
 {
-	if (strcmp(command, "ping") == 0) {
-		puts("pong");
-	} else {
-		json_object_del(answer, "ok");
-		json_dumpf(answer, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-		putchar('\n');
-	}
-	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	int rc;
+
+	json_object_del(answer, "ok");
+	if (strcmp(command, "ping") == 0)
+		rc = puts("pong") < 0 || fflush(stdout) != 0 ? -errno : 0;
+	else
+		rc = print_json(answer);
+	if (rc == 0)
+		return EXIT_SUCCESS;
+	print_error("cannot write to standard output: %s", strerror(-rc));
+	return EXIT_FAILURE;
 }
 
 /* The exit status. Takes over the reference. */
@@ -364,7 +371,7 @@ static int ask(const char *socket_path, const char *command, json_t *request)
 
 	json_decref(request);
 	if (!answer) {
-		fprintf(stderr, "mcrelayctl: %s\n", error);
+		print_error("%s", error);
 		return EXIT_FAILURE;
 	}
 	status = show(command, answer);
@@ -383,6 +390,7 @@ int main(int argc, char **argv)
 		return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	argc -= optind;
 	argv += optind;
+	conversation_patience(settings.timeout_ms);
 	for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		json_t *request = NULL;
 

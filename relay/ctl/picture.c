@@ -4,6 +4,7 @@
  * picture, whatever has come or gone in between.
  */
 #include "ctl/picture.h"
+#include "common/printable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,14 +161,6 @@ static void draw_rule(struct drawing *drawing, const json_t *rule, const json_t 
 
 /* ------------------------------------------------------------------------- the whole */
 
-/* Names of interfaces may contain what drives a terminal; JSON is UTF-8. */
-static void make_printable(char *text)
-{
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if ((*c < ' ' && *c != '\n') || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
-			*c = '?';
-}
-
 /* Another relay counts from zero. */
 static void begin(struct picture *picture, const json_t *report)
 {
@@ -208,7 +201,7 @@ out:
 		return NULL;
 	}
 	if (text)
-		make_printable(text);
+		printable_make_lines(text);
 	return text;
 }
 

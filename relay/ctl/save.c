@@ -4,8 +4,8 @@
 #include "ctl/save.h"
 #include "common/json_file.h"
 #include "ctl/conversation.h"
+#include "ctl/print.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,18 +23,6 @@ const struct program save_program = {
 	.takes_arguments = true,
 };
 
-/* 0, or negative errno. */
-static int write_document(const char *path, const json_t *document)
-{
-	if (strcmp(path, "-") != 0)
-		return json_file_write(path, document);
-	errno = 0;
-	if (json_dumpf(document, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ||
-	    fflush(stdout) != 0)
-		return errno ? -errno : -EIO;
-	return 0;
-}
-
 static int save(const char *socket_path, const char *path)
 {
 	char error[CONVERSATION_ERROR_BYTES];
@@ -45,15 +33,15 @@ static int save(const char *socket_path, const char *path)
 
 	json_decref(request);
 	if (!document) {
-		fprintf(stderr, "mcrelayctl: %s\n", error);
+		print_error("%s", error);
 		return EXIT_FAILURE;
 	}
 	json_object_del(document, "ok");
 	rules = json_array_size(json_object_get(document, "rules"));
-	rc = write_document(path, document);
+	rc = strcmp(path, "-") == 0 ? print_json(document) : json_file_write(path, document);
 	json_decref(document);
 	if (rc < 0) {
-		fprintf(stderr, "mcrelayctl: save: cannot write %s: %s\n", path, strerror(-rc));
+		print_error("save: cannot write %s: %s", path, json_file_reason(rc));
 		return EXIT_FAILURE;
 	}
 	if (strcmp(path, "-") != 0)

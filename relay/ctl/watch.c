@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "ctl/conversation.h"
 #include "ctl/picture.h"
+#include "ctl/print.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -100,8 +101,8 @@ static int turn(const char *socket_path, json_t *request, struct picture *pictur
 
 	if (!answer) {
 		if (!*missing)
-			fprintf(stderr, "mcrelayctl: watch: %s%s\n", error,
-				picture_is_first(picture) ? "" : "; waiting for it");
+			print_error("watch: %s%s", error,
+				    picture_is_first(picture) ? "" : "; waiting for it");
 		*missing = true;
 		return picture_is_first(picture) ? EXIT_FAILURE : 0;
 	}
@@ -112,7 +113,7 @@ static int turn(const char *socket_path, json_t *request, struct picture *pictur
 	free(text);
 	if (rc == 0)
 		return 0;
-	fprintf(stderr, "mcrelayctl: watch: cannot write: %s\n", strerror(-rc));
+	print_error("watch: cannot write: %s", strerror(-rc));
 	return EXIT_FAILURE;
 }
 

@@ -203,3 +203,86 @@ for picture in seen.split(b"\x1b[J")[:2]:
 		'["out,1",6001,9,"out0",6002,1,"out,1",6003,1]'
 	relay_stop
 }
+
+# In the place of a relay: answers each request with these bytes (escapes of printf) and hangs up; without any, it does not
+# answer, and "full": does not even accept.
+FAKE='
+import os, socket, sys, time
+path, answer = sys.argv[1:]
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen(0 if answer == "full" else 8)
+waiting = []
+while answer == "full":
+    client = socket.socket(socket.AF_UNIX)
+    client.setblocking(False)
+    try:
+        client.connect(path)
+    except BlockingIOError:
+        break
+    waiting.append(client)
+print("ready", flush=True)
+while answer != "full":
+    client, _ = server.accept()
+    waiting.append(client)
+    if not answer:
+        continue
+    client.recv(65536)
+    client.sendall(answer.encode().decode("unicode_escape").encode("latin-1"))
+    client.close()
+time.sleep(1000)'
+
+# fake ANSWER
+fake() {
+	spawn fake r1 /usr/bin/python3 -c "$FAKE" "$WORK/control" "$1"
+	ready fake '^ready'
+}
+
+# fake_end: it is gone.
+fake_end() {
+	stop fake
+	rm "$WORK/control"
+}
+
+@test "a relay that is stopped, hangs up or talks nonsense: what was waited for, and how long" {
+	local answer
+	fake ''
+	run --separate-stderr -1 ctl --timeout 0.05 ping
+	assert_one_line "^mcrelayctl: no answer from the relay at $WORK/control for 0.05 s; is it stopped\?$"
+	fake_end
+	fake full
+	run --separate-stderr -1 ctl --timeout 0.05 ping
+	assert_one_line "^mcrelayctl: the relay at $WORK/control has accepted no connection for 0.05 s; is it stopped\?$"
+	fake_end
+	for answer in ' ' '{\"ok\":true}'; do
+		fake "$answer"
+		run --separate-stderr -1 ctl ping
+		assert_one_line "^mcrelayctl: no answer from the relay at $WORK/control: it closed the connection$"
+		fake_end
+	done
+	fake 'pong\n'
+	run --separate-stderr -1 ctl ping
+	assert_one_line "^mcrelayctl: no answer from the relay at $WORK/control: what it says is not JSON$"
+	fake_end
+}
+
+@test "whatever an answer has in it, no terminal is told anything" {
+	local nasty='\\u001b[2J\\u009b31m\\u009d0;x\\u0007\x7f\xc2\x9b31m\xc3\xa9'
+	fake "{\"ok\":true,\"rules\":[\"$nasty\"]}\\n"
+	run --separate-stderr -0 ctl list
+	refute_output --regexp $'[^ -~\n]'
+	assert_equal "$(jq -c '.rules[0] | explode' <<<"$output")" \
+		'[27,91,50,74,155,51,49,109,157,48,59,120,7,127,155,51,49,109,233]'
+	run --separate-stderr -0 ctl save -
+	refute_output --regexp $'[^ -~\n]'
+	fake_end
+	fake "{\"ok\":false,\"error\":\"$nasty\"}\\n"
+	run --separate-stderr -1 ctl list
+	assert_one_line '^mcrelayctl: list: [?]\[2J[?]+31m[?]+0;x[?][?][?]+31mé$'
+	fake_end
+	fake "{\"ok\":true,\"stats\":{\"time_ns\":1,\"rules\":[{\"id\":\"$nasty\",\"input\":{}}]}}\\n"
+	spawn watch r1 "$MCRELAYCTL" --socket-path "$WORK/control" watch
+	ready watch '31m'
+	stop watch
+	refute grep -qP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$WORK/watch.out"
+}

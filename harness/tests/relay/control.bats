@@ -126,7 +126,7 @@ assert_json() {
 	assert_output pong
 	run --separate-stderr -1 "${nobody[@]}" nobody --regid games "$open/mcrelayctl" \
 		--socket-path "$open/control" ping
-	assert_one_line 'cannot reach a relay at .*: Permission denied$'
+	assert_one_line "cannot reach a relay at .*: Permission denied; it is for root and the relay's --control-group$"
 	relay_stop
 	run --separate-stderr -64 at r1 "$RELAY" "${CONTROL[@]}" --control-group no-such-group
 	assert_one_line "^mcrelay: --control-group: no group 'no-such-group' on this host"
@@ -431,10 +431,10 @@ wrong() {
 
 @test "no relay there: exit status 1, one line" {
 	run --separate-stderr -1 ctl ping
-	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: No such file or directory$"
+	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: No such file or directory; is one running, with this --control-socket-path\?$"
 	/usr/bin/python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$WORK/control"
 	run --separate-stderr -1 ctl list
-	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: Connection refused$"
+	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: Connection refused; the one that made it has ended$"
 }
 
 @test "--help of mcrelayctl and of its commands: exit status 0" {

@@ -64,12 +64,22 @@ static void test_not_utf8(void **state)
 	assert_becomes("\xe2\x82x\xf0\x9f\x93y\xc3", "??x???y?");
 }
 
+static void test_lines(void **state)
+{
+	char text[] = "one\ntwo\x1b\n\tthree\n";
+
+	(void)state;
+	printable_make_lines(text);
+	assert_string_equal(text, "one\ntwo?\n?three\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_printable_text),
 		cmocka_unit_test(test_controls),
 		cmocka_unit_test(test_not_utf8),
+		cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests_name("printable", tests, NULL, NULL);
