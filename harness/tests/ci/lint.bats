@@ -43,7 +43,7 @@ plant() {
 		relay/supervisor/workers.c "worker/worker.h"
 		relay/supervisor/supervisor.c "control/control.h"
 		relay/control/report.c "worker/worker.h"
-		relay/ctl/mcrelayctl.c "contract/rules.h"
+		relay/ctl/mcrelayctl.c "control/control.h"
 		relay/worker/forward.c "send.h"
 		trafficgen/main.c "contract/rules.h"
 	END
