@@ -102,6 +102,21 @@ assert_local_gets() {
 	assert_success
 }
 
+# assert_taken SOURCES N: of 100 packets, the rule for these sources takes N; another program gets the others.
+assert_taken() {
+	relay_start "$(jq -c ".input.sources = $1" <<<"$RULE")" --exclusive
+	local_start
+	send --size 100 --count 100 --verify
+	local_end "$((100 - $2))"
+	relay_stop
+	assert_counters "matched=$2" "drop_source=$((100 - $2))"
+}
+
+@test "--exclusive leaves packets of sources that no rule names to others" {
+	assert_taken '["10.77.1.0/25", "192.0.2.7"]' 100
+	assert_taken '["10.77.0.0/24", "10.77.1.128/25"]' 0
+}
+
 @test "--exclusive leaves other groups, ports and interfaces alone" {
 	relay_start "$RULE" --exclusive
 	spawn ports r1 "$TRAFFICGEN" recv --interface 10.77.1.2 --group "$GROUP_IN" --port 5001 \
