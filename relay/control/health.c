@@ -2,6 +2,7 @@
 /* health: see health.h. */
 #include "control/health.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,6 +134,30 @@ static void count_sockets(const struct reporter *reporter, const char *interface
 	}
 }
 
+/* Receivers, or routers to them, that do not answer on this interface. */
+static void find_unreachable(const struct reporter *reporter, const struct netif *netif,
+			     json_t *reasons)
+{
+	const struct outputs *outputs = &reporter->provision->outputs;
+	char address[INET_ADDRSTRLEN] = "";
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++) {
+		const struct provision_output *output = &outputs->output[i];
+
+		if (!output->used || !output->reach.unreachable ||
+		    output->netif.index != netif->index)
+			continue;
+		if (count++ == 0)
+			inet_ntop(AF_INET, &output->reach.neighbour, address, sizeof(address));
+	}
+	if (count == 1)
+		find_fault(reasons, "nobody on interface %s answers for %s", netif->name, address);
+	else if (count)
+		find_fault(reasons, "nobody on interface %s answers for %u outputs, as for %s",
+			   netif->name, count, address);
+}
+
 static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
 {
 	json_t *list = json_array();
@@ -150,6 +175,7 @@ static json_t *interfaces_json(const struct reporter *reporter, json_t *reasons)
 			find_fault(reasons, "%u of the %u sockets of interface %s are open%s%s",
 				   sockets.open, sockets.wanted, netif->name,
 				   sockets.reason[0] ? ": " : "", sockets.reason);
+		find_unreachable(reporter, netif, reasons);
 		json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:i}", "interface",
 						      netif->name, "up", (int)netif->up,
 						      "sockets_wanted", (int)sockets.wanted,

@@ -67,10 +67,12 @@ static int open_sockets(struct outputs *outputs, struct provision_output *output
 	unsigned count = outputs->workers->count;
 
 	output->error = 0;
+	output->reach = (struct reachability){0};
 	if (output->netif.index && !output->netif.up && !output->netif.no_carrier) {
 		output->error = ENETUNREACH; /* as the kernel says when it goes down later */
 		return -output->error;
 	}
+	reachability_add(outputs);
 	for (unsigned i = 0; i < count; i++) {
 		output->fds[i] = sockets_open_output(&output->key, &output->netif, outputs->config);
 		if (output->fds[i] < 0) {
@@ -150,18 +152,19 @@ static void output_release(struct outputs *outputs, struct provision_output *out
 void output_send(struct outputs *outputs, struct worker_handle *worker, int index)
 {
 	const struct provision_output *output = &outputs->output[index];
+	const bool unreachable = output->reach.unreachable;
 	struct message message = {
 		.type = MESSAGE_OUTPUT,
 		.index = (uint32_t)index,
 		.output = {.mtu = output->netif.mtu,
-			   .error = output->error,
+			   .error = unreachable ? EHOSTUNREACH : output->error,
 			   .decrement_ttl = output->key.ttl == TTL_DECREMENT,
 			   .keep_dscp = output->key.dscp == DSCP_KEEP,
 			   .born = output->born},
 	};
 
 	strcpy(message.output.interface, output->key.to.interface);
-	workers_send(worker, &message, output->fds[worker->index]);
+	workers_send(worker, &message, unreachable ? -1 : output->fds[worker->index]);
 }
 
 const struct output_counters *output_counted(const struct provision_output *output, int index,

@@ -15,6 +15,7 @@
 #include "supervisor/config.h"
 #include "supervisor/interfaces.h"
 #include "supervisor/netif.h"
+#include "supervisor/reachability.h"
 #include "supervisor/workers.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct provision_output {
 	uint32_t born;	  /* none has been like it; 1 for the first */
 	int *fds;	  /* [workers->count] */
 	struct netif netif;
+	struct reachability reach; /* of a unicast one that is open */
 };
 
 struct outputs {
@@ -38,6 +40,7 @@ struct outputs {
 	struct provision_output *output; /* [OUTPUT_NUMBERS] */
 	uint32_t born;			 /* so many of them so far */
 	struct log_limit refused;
+	struct reachability_watch watch;
 };
 
 /* Opens nothing yet. 0 or -ENOMEM; exit is harmless on zeroed memory. */

@@ -435,8 +435,10 @@ static int64_t retry_due(struct provision *provision)
 
 int64_t provision_due(struct provision *provision)
 {
-	return sooner(deferred_close_due(&provision->inputs.closing, now_ms()),
-		      retry_due(provision));
+	const int64_t now = now_ms();
+
+	return sooner(deferred_close_due(&provision->inputs.closing, now),
+		      sooner(retry_due(provision), reachability_look(&provision->outputs, now)));
 }
 
 void provision_quiesce(struct provision *provision)

@@ -71,8 +71,8 @@ unsigned provision_count(const struct provision *provision, enum rule_state stat
 /* Adds the rings' drops to the workers' counters. */
 void provision_count_drops(struct provision *provision);
 
-/* Closes the sockets, and tries again to open those, whose time has come; milliseconds until the
- * next one's has, -1: there is none. */
+/* Does what is due: closes sockets that were given up, tries again to open others, looks whether
+ * receivers are reachable. Milliseconds until more is; -1: nothing will be. */
 int64_t provision_due(struct provision *provision);
 
 /* Lets no more frames in, also through rings that are opened later. */

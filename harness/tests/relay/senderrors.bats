@@ -382,6 +382,53 @@ signal.pause()"
 	assert_ledger_closed
 }
 
+# health_says TEXT: among the reasons; and the opposite.
+health_says() {
+	at r1 curl -s http://127.0.0.1:9464/health | jq -e --arg text "$1" 'any(.reasons[]; contains($text))' >/dev/null
+}
+
+health_silent() {
+	! health_says "$1"
+}
+
+# A stray packet, whatever becomes of it.
+unreachable() {
+	send --size 100 --count 1
+	health_says 'nobody on interface out1 answers for 10.77.3.9'
+}
+
+# Nobody has the address, on a link that asks for it.
+@test "EHOSTUNREACH: a unicast receiver that is not there; then it is" {
+	local failed sent
+	relay_start "$(rule two "$IN" "out0:$GROUP_OUT:6000" out1:10.77.3.9:6002)" "${CONTROL[@]}" --http 127.0.0.1:9464
+	eventually unreachable
+	relay_settle
+	failed=$(counter egress_errors) sent=$(counter '.outputs[1].sent')
+	receive_start sink0
+	send --size 100 --count 100 --verify
+	relay_settle
+	receive_end sink0
+	assert_intact sink0 100
+	assert_errors "$((failed + 100))" EHOSTUNREACH
+	assert_counters '.outputs[1].sent'="$sent"
+	assert_said_once EHOSTUNREACH
+	undo_push ip -n "$(namespace sink1)" addr del 10.77.3.9/32 dev in0
+	ip_at sink1 addr add 10.77.3.9/32 dev in0
+	spawn there sink1 /usr/bin/python3 -uc "import signal, socket
+somebody = socket.socket(type=socket.SOCK_DGRAM)
+somebody.bind(('10.77.3.9', 6002))
+print('ready')
+signal.pause()"
+	ready there '^ready'
+	eventually health_silent 'nobody on interface out1'
+	send --size 100 --count 100
+	relay_finish
+	assert_counters '.outputs[1].sent'="$((sent + 100))" egress_errors="$((failed + 100))"
+	assert_equal "$(grep -c 'nobody on out1 answers for 10.77.3.9' "$WORK/relay.log")" 1
+	assert_equal "$(grep -c '10.77.3.9 on out1 answers' "$WORK/relay.log")" 1
+	assert_ledger_closed
+}
+
 @test "ENODEV: the interface is gone" {
 	in_each FEW refuses_and_says ENODEV delete create
 }
