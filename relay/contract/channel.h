@@ -55,6 +55,11 @@ struct message {
 	};
 };
 
+/* Whether a worker may act on a message that came with `passed` (-1: nothing): it is of a type that
+ * there is and brings a descriptor if it has to, its numbers are those of places in the tables, its
+ * text ends. 0 or -EPROTO. */
+int message_check(const struct message *message, int passed);
+
 /* Sends a message and a duplicate of `passed` (-1: none). 0 or negative errno; -EAGAIN when the
  * other side does not read, -EPIPE when it is gone. */
 int channel_send(int fd, const struct message *message, int passed);

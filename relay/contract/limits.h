@@ -15,6 +15,8 @@ enum {
 	RULE_SOURCES_MAX = 256, /* addresses and prefixes of one rule, */
 	SOURCES_MAX = 16384,	/* of all */
 	RULE_ID_BYTES = 65,	/* terminating 0 included */
+	RING_SLOTS_MAX = 65536,
+	RING_SLOT_BYTES_MAX = 131072,
 
 	/* A set of rules and the one that replaces it have no number in common but for what stays:
 	 * so each set that can be in force can replace any other. */

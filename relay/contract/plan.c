@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* plan: see plan.h. */
 #include "contract/plan.h"
+#include "contract/limits.h"
+#include "contract/memory.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -56,12 +59,16 @@ int plan_build(const struct rules *rules, const uint32_t *rule_numbers, const ui
 	plan->num_outputs = num_outputs;
 	plan->num_sources = num_sources;
 	fill(plan, rules, rule_numbers, born, numbers);
-	fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
-	written = fd < 0 ? -1 : write(fd, plan, *bytes);
-	if (written < 0)
+	fd = memory_create("mcrelay-plan");
+	written = fd < 0 ? fd : write(fd, plan, *bytes);
+	if (fd < 0)
+		rc = fd;
+	else if (written < 0)
 		rc = -errno;
 	else if (written != (ssize_t)*bytes) /* no memory for the rest, or a limit */
 		rc = -ENOSPC;
+	else
+		rc = memory_seal(fd, MEMORY_CONST);
 	free(plan);
 	if (rc == 0)
 		return fd;
@@ -70,11 +77,60 @@ int plan_build(const struct rules *rules, const uint32_t *rule_numbers, const ui
 	return rc;
 }
 
+/* Each rule's lists begin where those of the one before have ended. */
+static bool rules_good(const struct plan *plan)
+{
+	uint32_t outputs = 0, sources = 0;
+
+	for (uint32_t i = 0; i < plan->num_rules; i++) {
+		const struct plan_rule *rule = &plan->rules[i];
+
+		if (rule->input >= INPUT_NUMBERS || rule->number >= RULE_NUMBERS ||
+		    rule->first_output != outputs || rule->num_outputs > RULE_OUTPUTS_MAX ||
+		    rule->first_source != sources || rule->num_sources > RULE_SOURCES_MAX)
+			return false;
+		outputs += rule->num_outputs;
+		sources += rule->num_sources;
+	}
+	return outputs == plan->num_outputs && sources == plan->num_sources;
+}
+
+static bool lists_good(const struct plan *plan)
+{
+	const uint32_t *outputs = plan_outputs(plan);
+	const struct plan_source *sources = plan_sources(plan);
+	bool good = true;
+
+	for (uint32_t i = 0; good && i < plan->num_outputs; i++)
+		good = outputs[i] < OUTPUT_NUMBERS;
+	for (uint32_t i = 0; good && i < plan->num_sources; i++)
+		good = sources[i].first <= sources[i].last;
+	return good;
+}
+
+int plan_check(const struct plan *plan, size_t bytes)
+{
+	const bool good =
+		bytes >= sizeof(*plan) && plan->num_rules <= RULES_MAX &&
+		plan->num_outputs <= RULES_MAX * RULE_OUTPUTS_MAX &&
+		plan->num_sources <= SOURCES_MAX &&
+		bytes == plan_bytes(plan->num_rules, plan->num_outputs, plan->num_sources) &&
+		rules_good(plan) && lists_good(plan);
+
+	return good ? 0 : -EPROTO;
+}
+
 const struct plan *plan_map(int fd, uint32_t bytes)
 {
 	void *plan = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
 
-	return plan == MAP_FAILED ? NULL : plan;
+	if (plan == MAP_FAILED)
+		return NULL;
+	if (plan_check(plan, bytes) == 0)
+		return plan;
+	munmap(plan, bytes);
+	errno = EPROTO;
+	return NULL;
 }
 
 void plan_unmap(const struct plan *plan, uint32_t bytes)

@@ -6,13 +6,15 @@
  *   | num_rules, num_outputs, num_sources | struct plan_rule [num_rules] |
  *   | uint32_t outputs[num_outputs] | struct plan_source [num_sources] |
  *
- * The supervisor builds it; the worker maps it, makes its tables from it, and unmaps it.
+ * The supervisor builds it and seals it; the worker maps it, checks it, makes its tables from it,
+ * and unmaps it.
  */
 #ifndef PLAN_H
 #define PLAN_H
 
 #include "contract/rules.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct plan_rule {
@@ -64,12 +66,17 @@ struct plan_numbers {
 };
 
 /* Builds the plan of `rules`, which are counted under `rule_numbers` [rules->count], and were born,
- * by number, as in `born` [RULE_NUMBERS]. Returns a memfd with it, *bytes its size; or negative
- * errno. */
+ * by number, as in `born` [RULE_NUMBERS]. Returns a memfd with it that nobody can
+ * change any more, *bytes its size; or negative errno. */
 int plan_build(const struct rules *rules, const uint32_t *rule_numbers, const uint32_t *born,
 	       const struct plan_numbers *numbers, uint32_t *bytes);
 
-/* Maps what plan_build made, read only. NULL on failure, with errno. */
+/* Whether `bytes` of memory are a plan whose every number is one of a place in the tables of a
+ * worker. 0 or -EPROTO. */
+int plan_check(const struct plan *plan, size_t bytes);
+
+/* Maps what plan_build made, read only, and checks it. It is sealed, so that it stays what it is:
+ * other workers have it, too. NULL on failure, with errno; EPROTO: it is none. */
 const struct plan *plan_map(int fd, uint32_t bytes);
 void plan_unmap(const struct plan *plan, uint32_t bytes);
 

@@ -58,4 +58,14 @@ struct worker_settings {
 	struct drill drill;
 };
 
+/* Whether these can be settings at all: modes that there are, no count of 0 where there has to be
+ * one. 0 or -EPROTO. */
+int settings_check(const struct worker_settings *settings);
+
+/* Whether a worker uses io_uring at all: else it sends and sleeps without. */
+static inline bool settings_need_uring(const struct worker_settings *settings)
+{
+	return settings->ingress == INGRESS_URING || settings->egress == EGRESS_URING;
+}
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* shared: see shared.h. */
 #include "contract/shared.h"
+#include "contract/memory.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -16,14 +17,16 @@ struct shared *shared_map(int fd)
 
 int shared_create(struct shared **shared)
 {
-	int fd = memfd_create("mcrelay-counters", MFD_CLOEXEC);
+	int fd = memory_create("mcrelay-counters");
 	int rc;
 
 	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, sizeof(struct shared)) == 0 && (*shared = shared_map(fd)))
 		return fd;
-	rc = -errno;
+	rc = ftruncate(fd, sizeof(struct shared)) < 0 ? -errno : memory_seal(fd, MEMORY_SIZE_STAYS);
+	if (rc == 0 && (*shared = shared_map(fd)))
+		return fd;
+	if (rc == 0)
+		rc = -errno;
 	close(fd);
 	return rc;
 }

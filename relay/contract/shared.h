@@ -3,6 +3,9 @@
  * shared: the memory that the supervisor and one worker have in common (a memfd). The worker writes
  * its counters and its position in the rings there; the supervisor reads, counts the rings' drops,
  * and rings the doorbell. It outlives the worker: its successor goes on counting where it ended.
+ *
+ * Neither takes for granted what the other one can write: the supervisor adds up and compares what
+ * is here, and uses none of it as an index or a size; a successor checks the positions first.
  */
 #ifndef SHARED_H
 #define SHARED_H
@@ -18,6 +21,11 @@
  * datagram of an MTU beyond Ethernet's, is large. So many small ones fit a ring, and none is too
  * large. */
 enum frame_class { FRAMES_SMALL, FRAMES_LARGE, FRAME_CLASSES };
+
+/* Behind the slots of a receive ring, as much memory more belongs to the same mapping: a transmit
+ * ring of frames that no packet fits. With one, the kernel sends nothing else through the socket,
+ * by whatever call: a worker that has gone bad cannot put frames on the link. */
+enum { RING_END_BYTES = 4096 };
 
 /* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the
  * one it has been told of, it says nothing. */
@@ -47,6 +55,12 @@ struct past_counters {
 	uint64_t matched;
 	uint64_t queued, sent, bytes, errors, worker_died, expired;
 };
+
+/* Whether it can be one in a ring of so many slots. */
+static inline bool ring_position_good(const struct ring_position *position, uint32_t slots)
+{
+	return position->head < slots && position->lent <= slots;
+}
 
 struct shared {
 	struct counters counters;   /* by the supervisor: the rings' drops */

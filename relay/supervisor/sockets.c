@@ -119,13 +119,7 @@ static uint32_t slots_per_block(struct ring_shape shape)
 static int request_ring(int fd, struct ring_shape shape)
 {
 	const uint32_t per_block = slots_per_block(shape);
-	const int version = TPACKET_V2;
-	struct tpacket_req request;
-	int rc = set_packet_option(fd, PACKET_VERSION, &version, sizeof(version));
-
-	if (rc < 0)
-		return rc;
-	request = (struct tpacket_req){
+	const struct tpacket_req request = {
 		.tp_block_size = per_block * shape.slot_bytes,
 		.tp_block_nr = shape.slots / per_block,
 		.tp_frame_size = shape.slot_bytes,
@@ -144,6 +138,21 @@ static int prepare_for_uring(int fd)
 	return set_packet_option(fd, PACKET_AUXDATA, &on, sizeof(on));
 }
 
+/* Nobody is to send through a packet socket: see RING_END_BYTES. What a frame of that ring can take
+ * is less than its header here. */
+static int forbid_sends(int fd)
+{
+	enum { FRAME_BYTES = 64 };
+	const struct tpacket_req request = {
+		.tp_block_size = RING_END_BYTES,
+		.tp_block_nr = 1,
+		.tp_frame_size = FRAME_BYTES,
+		.tp_frame_nr = RING_END_BYTES / FRAME_BYTES,
+	};
+
+	return set_packet_option(fd, PACKET_TX_RING, &request, sizeof(request));
+}
+
 static int bind_to_interface(int fd, const struct netif *netif)
 {
 	struct sockaddr_ll address = {
@@ -158,7 +167,7 @@ static int bind_to_interface(int fd, const struct netif *netif)
 int sockets_open_input(const struct netif *netif, const struct config *config,
 		       struct ring_shape shape)
 {
-	const int on = 1;
+	const int on = 1, version = TPACKET_V2;
 	/* protocol 0: nothing arrives before filter and ring are in place */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc;
@@ -169,11 +178,15 @@ int sockets_open_input(const struct netif *netif, const struct config *config,
 	if (rc == 0)
 		rc = set_packet_option(fd, PACKET_VNET_HDR, &on, sizeof(on));
 	if (rc == 0)
+		rc = set_packet_option(fd, PACKET_VERSION, &version, sizeof(version));
+	if (rc == 0)
 		rc = attach_filter(fd, reject_all, 1);
 	if (rc == 0 && config->worker.ingress == INGRESS_RING)
 		rc = request_ring(fd, shape);
 	else if (rc == 0)
 		rc = prepare_for_uring(fd);
+	if (rc == 0)
+		rc = forbid_sends(fd);
 	if (rc == 0)
 		rc = bind_to_interface(fd, netif);
 	if (rc == 0)
@@ -295,6 +308,17 @@ static struct in_addr source_of(const struct rule_output *key, const struct neti
 	return key->source.s_addr == INADDR_ANY ? netif->address : key->source;
 }
 
+/* Nothing is to be received through an output, whoever has it: refused for good. */
+static int deafen(int fd)
+{
+	const int on = 1;
+	int rc = attach_filter(fd, reject_all, 1);
+
+	if (rc < 0)
+		return rc;
+	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
 static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
 {
 	const struct ip_mreqn interface = {
@@ -362,6 +386,8 @@ static int open_output(const struct rule_output *key, const struct netif *netif)
 	if (fd < 0)
 		return -errno;
 	rc = report_drops(fd);
+	if (rc == 0)
+		rc = deafen(fd);
 	if (rc == 0 && IN_MULTICAST(ntohl(key->to.group.s_addr)))
 		rc = set_multicast_options(fd, key, netif);
 	else if (rc == 0)

@@ -26,6 +26,7 @@ enum {
 	/* A channel holds some thousand messages, hundreds without CAP_NET_ADMIN, and a worker that
 	 * has just been started is sent all outputs: it has that long to make room for the next. */
 	SEND_PATIENCE_MS = 2000,
+	MESSAGES_AT_A_TIME = 64,
 };
 
 /* A batch process does not interrupt one that is running: on a core that both share, the supervisor
@@ -81,8 +82,21 @@ void workers_exit(struct workers *workers)
 	free(workers->worker);
 }
 
-/* In the child: the channel becomes WORKER_CHANNEL_FD, everything else but 0 to 2 is closed, and
- * the program starts anew, so that nothing of the supervisor's memory remains. */
+/* None; the runtimes of sanitizers are told what to do that way. */
+static char *const *worker_environment(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return environ;
+#else
+	static char *const none[] = {NULL};
+
+	return none;
+#endif
+}
+
+/* In the child: the channel becomes WORKER_CHANNEL_FD, 0 to 2 are the log, everything else is
+ * closed, and the program starts anew, so that nothing of the supervisor's memory or environment
+ * remains. */
 static void become_worker(const struct workers *workers, int channel)
 {
 	static char name[] = "mcrelay", role[] = "--worker";
@@ -104,8 +118,10 @@ static void become_worker(const struct workers *workers, int channel)
 		_exit(EXIT_FAILURE);
 	if (channel == WORKER_CHANNEL_FD)
 		fcntl(channel, F_SETFD, 0);
+	dup2(STDERR_FILENO, STDIN_FILENO);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	close_range(WORKER_CHANNEL_FD + 1, ~0U, 0);
-	execv("/proc/self/exe", arguments);
+	execve("/proc/self/exe", arguments, worker_environment());
 	_exit(EXIT_FAILURE);
 }
 
@@ -208,21 +224,31 @@ void workers_send(struct worker_handle *worker, const struct message *message, i
 	give_up(worker);
 }
 
+/* One that says what no worker says has gone bad; one that never stops talking does not keep the
+ * supervisor from anything else. */
 void workers_receive(struct worker_handle *worker)
 {
 	struct message message;
-	int passed, rc;
+	int passed, rc = 0;
 
 	if (worker->channel < 0)
 		return;
-	while ((rc = channel_receive(worker->channel, &message, &passed)) > 0) {
+	for (unsigned i = 0; i < MESSAGES_AT_A_TIME && rc >= 0; i++) {
+		rc = channel_receive(worker->channel, &message, &passed);
+		if (rc <= 0)
+			break;
 		if (passed >= 0)
 			close(passed);
 		if (message.type == MESSAGE_READY)
 			worker->ready = true;
 		else if (message.type == MESSAGE_APPLIED)
 			worker->applied = message.plan.generation;
+		else
+			rc = -EPROTO;
 	}
+	if (rc == -EPROTO)
+		log_error("Supervisor", "worker %u says what no worker says; killing it",
+			  worker->index);
 	if (rc < 0)
 		give_up(worker);
 }

@@ -22,7 +22,12 @@
  * is lent is marked as such, in bytes that the kernel clears when it fills the slot.
  *
  * A full ring is a normal state: the kernel counts the frames it had no slot for.
+ *
+ * What a predecessor has left, in shared memory and in slots that it had not given back, is looked
+ * at once, when the ring is opened: it may have gone bad. Afterwards only the kernel and we write
+ * there.
  */
+#include "common/log.h"
 #include "worker/books.h"
 #include "worker/ingress.h"
 #include "worker/vnet.h"
@@ -84,6 +89,36 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 	return frame;
 }
 
+/* Whether the frame is within the slot, as the kernel has it. */
+static bool slot_good(const struct ingress *ingress, const struct tpacket2_hdr *slot)
+{
+	return slot->tp_mac >= sizeof(*slot) + sizeof(struct virtio_net_hdr) &&
+	       slot->tp_mac <= ingress->slot_bytes &&
+	       slot->tp_snaplen <= ingress->slot_bytes - slot->tp_mac;
+}
+
+static void check_what_is_left(struct ingress *ingress)
+{
+	struct ring_position *position = ingress->position;
+
+	for (uint32_t i = 0; i < ingress->slots; i++) {
+		struct tpacket2_hdr *slot = slot_at(ingress, i);
+
+		/* the kernel may be filling any other */
+		if (!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) ||
+		    slot_good(ingress, slot))
+			continue;
+		slot->tp_mac = sizeof(*slot) + sizeof(struct virtio_net_hdr);
+		slot->tp_snaplen = 0; /* a frame without a byte is dropped */
+		memset(slot + 1, 0, sizeof(struct virtio_net_hdr));
+	}
+	if (ring_position_good(position, ingress->slots))
+		return;
+	log_error("Ingress", "the position in a ring of %s is none; beginning at its first slot",
+		  ingress->interface);
+	position->head = position->lent = position->uncounted = 0;
+}
+
 /* What a predecessor was working on when it died may have been sent: it is given back unless it had
  * been already, and counted unless that was done at the end of an earlier turn. Of a slot that the
  * kernel has filled again, the new frame stays, and of the old one it is known at best how many
@@ -91,16 +126,15 @@ static struct frame read_slot(const struct ingress *ingress, uint32_t index)
 static void take_over(struct ingress *ingress)
 {
 	struct ring_position *position = ingress->position;
-	const uint32_t lent = position->lent < ingress->slots ? position->lent : ingress->slots;
 	uint64_t lost = 0;
 
-	for (uint32_t i = lent; i > 0; i--) {
+	for (uint32_t i = position->lent; i > 0; i--) {
 		const uint32_t index = after(ingress, position->head, ingress->slots - i);
 		const struct tpacket2_hdr *slot = slot_at(ingress, index);
 		const bool ours = slot->tp_status & TP_STATUS_USER;
 		uint32_t packets = 1;
 
-		if (!ours || slot->tp_padding[0] == LENT) {
+		if ((!ours || slot->tp_padding[0] == LENT) && slot_good(ingress, slot)) {
 			const struct frame frame = read_slot(ingress, index);
 
 			packets = frame_packets(&frame);
@@ -119,7 +153,7 @@ static void take_over(struct ingress *ingress)
 
 static int ring_open(struct ingress *ingress)
 {
-	size_t bytes = (size_t)ingress->slots * ingress->slot_bytes;
+	size_t bytes = (size_t)ingress->slots * ingress->slot_bytes + RING_END_BYTES;
 	void *ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
 			  ingress->fd, 0);
 
@@ -132,6 +166,7 @@ static int ring_open(struct ingress *ingress)
 	}
 	ingress->ring.memory = ring;
 	ingress->ring.bytes = bytes;
+	check_what_is_left(ingress);
 	take_over(ingress);
 	return 0;
 }

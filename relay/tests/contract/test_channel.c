@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* channel: messages and descriptors arrive whole, once, and none is left open on the way. */
+/* channel: messages and descriptors arrive whole, once, and none is left open on the way; what
+ * cannot be acted upon is told apart. */
 #include "contract/channel.h"
+#include "contract/limits.h"
+#include "contract/plan.h"
+#include "contract/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -367,6 +371,156 @@ static void test_not_a_socket(void **state)
 	assert_nothing();
 }
 
+/* ------------------------------------------------------------------------- what is in it */
+
+static const struct message good[] = {
+	{.type = MESSAGE_SETUP,
+	 .settings = {.queue_depth = 1, .send_batch = 1, .num_recv_buffers = 1}},
+	{.type = MESSAGE_INPUT,
+	 .index = INPUT_NUMBERS - 1,
+	 .input = {"interface-name1", .frames = FRAMES_LARGE, .slots = RING_SLOTS_MAX,
+		   .slot_bytes = RING_SLOT_BYTES_MAX}},
+	{.type = MESSAGE_INPUT_GONE, .index = INPUT_NUMBERS - 1},
+	{.type = MESSAGE_OUTPUT,
+	 .index = OUTPUT_NUMBERS - 1,
+	 .output = {"eth0", .keep_dscp = true}},
+	{.type = MESSAGE_OUTPUT_GONE, .index = OUTPUT_NUMBERS - 1},
+	{.type = MESSAGE_PLAN, .plan.bytes = sizeof(struct plan)},
+	{.type = MESSAGE_COMPLETE, .plan.generation = 1},
+	{.type = MESSAGE_STOP},
+};
+enum { GOOD = sizeof(good) / sizeof(good[0]) };
+
+static void test_good_messages(void **state)
+{
+	struct message message = good[3];
+
+	(void)state;
+	for (unsigned i = 0; i < GOOD; i++)
+		assert_int_equal(message_check(&good[i], 9), 0);
+	message.output.error = 1;
+	assert_int_equal(message_check(&message, -1), 0); /* an output that cannot be opened */
+}
+
+static void test_missing_descriptor(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < GOOD; i++) {
+		const uint32_t type = good[i].type;
+		const bool needed = type == MESSAGE_SETUP || type == MESSAGE_INPUT ||
+				    type == MESSAGE_OUTPUT || type == MESSAGE_PLAN;
+
+		assert_int_equal(message_check(&good[i], -1), needed ? -EPROTO : 0);
+	}
+}
+
+static void assert_refused(const struct message *message)
+{
+	assert_int_equal(message_check(message, 9), -EPROTO);
+}
+
+static void test_unknown_types(void **state)
+{
+	static const uint32_t types[] = {0, MESSAGE_READY, MESSAGE_APPLIED, MESSAGE_APPLIED + 1,
+					 UINT32_MAX};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		assert_refused(&(struct message){.type = types[i]});
+}
+
+static void test_numbers_of_no_place(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < GOOD; i++) {
+		struct message message = good[i];
+
+		if (!message.index)
+			continue;
+		message.index++;
+		assert_refused(&message);
+		message.index = UINT32_MAX;
+		assert_refused(&message);
+	}
+}
+
+static void test_names_without_an_end(void **state)
+{
+	struct message input = good[1], output = good[3];
+
+	(void)state;
+	memset(input.input.interface, 'x', IFNAMSIZ);
+	memset(output.output.interface, 'x', IFNAMSIZ);
+	assert_refused(&input);
+	assert_refused(&output);
+}
+
+static void test_wrong_inputs(void **state)
+{
+	struct message message = good[1];
+
+	(void)state;
+	message.input.frames = FRAME_CLASSES;
+	assert_refused(&message);
+	message = good[1];
+	message.input.slots++;
+	assert_refused(&message);
+	message = good[1];
+	message.input.slot_bytes++;
+	assert_refused(&message);
+}
+
+static void test_wrong_plans(void **state)
+{
+	struct message message = good[5];
+
+	(void)state;
+	message.plan.bytes--;
+	assert_refused(&message);
+	message.plan.bytes = plan_bytes(RULES_MAX, RULES_MAX * RULE_OUTPUTS_MAX, SOURCES_MAX);
+	assert_int_equal(message_check(&message, 9), 0);
+	message.plan.bytes++;
+	assert_refused(&message);
+}
+
+/* A bool of another value than 0 and 1 is none. */
+static void test_wrong_bools(void **state)
+{
+	struct message input = good[1], output = good[3], setup_message = good[0];
+
+	(void)state;
+	memset(&input.input.bare, 2, 1);
+	assert_refused(&input);
+	memset(&output.output.decrement_ttl, 2, 1);
+	assert_refused(&output);
+	output = good[3];
+	memset(&output.output.keep_dscp, 2, 1);
+	assert_refused(&output);
+	memset(&setup_message.settings.yield, 255, 1);
+	assert_refused(&setup_message);
+}
+
+static void test_wrong_settings(void **state)
+{
+	(void)state;
+#define SPOIL(field, value)                       \
+	do {                                      \
+		struct message message = good[0]; \
+                                                  \
+		message.settings.field = (value); \
+		assert_refused(&message);         \
+	} while (0)
+	SPOIL(ingress, INGRESS_URING + 1);
+	SPOIL(egress, EGRESS_SENDMMSG + 1);
+	SPOIL(reap, REAP_DEFERRED + 1);
+	SPOIL(gso, GSO_AUTO + 1);
+	SPOIL(threads, THREADS_SPLIT + 1);
+	SPOIL(wakeup, UINT32_MAX);
+	SPOIL(queue_depth, 0);
+	SPOIL(send_batch, 0);
+	SPOIL(num_recv_buffers, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -385,6 +539,15 @@ int main(void)
 		TEST(test_empty),
 		TEST(test_several_descriptors),
 		TEST(test_not_a_socket),
+		cmocka_unit_test(test_good_messages),
+		cmocka_unit_test(test_missing_descriptor),
+		cmocka_unit_test(test_unknown_types),
+		cmocka_unit_test(test_numbers_of_no_place),
+		cmocka_unit_test(test_names_without_an_end),
+		cmocka_unit_test(test_wrong_inputs),
+		cmocka_unit_test(test_wrong_plans),
+		cmocka_unit_test(test_wrong_bools),
+		cmocka_unit_test(test_wrong_settings),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +72,17 @@ static uint32_t *make_slots(unsigned count)
 	return slots;
 }
 
+/* Other workers have the same one. */
+static void assert_unchangeable(int fd)
+{
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+}
+
 /* Builds the plan of such rules, and a worker's tables from it: each packet finds its rule, and no
  * other; each rule its outputs and its counters. */
 static void check(unsigned count, unsigned num_outputs)
@@ -87,6 +99,7 @@ static void check(unsigned count, unsigned num_outputs)
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_size, bytes);
 	assert_int_equal(bytes, plan_bytes(count, count * num_outputs, 0));
+	assert_unchangeable(fd);
 	plan = plan_map(fd, bytes);
 	assert_non_null(plan);
 	close(fd);
@@ -279,13 +292,148 @@ static void test_map_of_nothing(void **state)
 	assert_int_equal(errno, EBADF);
 }
 
+/* Two rules of a plan that is good, in memory; each test spoils one number of it. */
+static struct plan *good_plan(uint32_t *bytes)
+{
+	struct plan *plan;
+	uint32_t *list;
+
+	*bytes = plan_bytes(2, 3, 2);
+	plan = calloc(1, *bytes);
+	assert_non_null(plan);
+	plan->num_rules = 2;
+	plan->num_outputs = 3;
+	plan->num_sources = 2;
+	plan->rules[0] = (struct plan_rule){
+		.port = 1, .input = INPUT_NUMBERS - 1, .num_outputs = 1, .num_sources = 2};
+	plan->rules[1] = (struct plan_rule){.port = 2,
+					    .number = RULE_NUMBERS - 1,
+					    .first_output = 1,
+					    .num_outputs = 2,
+					    .first_source = 2};
+	list = (uint32_t *)plan_outputs(plan);
+	list[0] = OUTPUT_NUMBERS - 1;
+	*(struct plan_source *)plan_sources(plan) = (struct plan_source){1, 1};
+	assert_int_equal(plan_check(plan, *bytes), 0);
+	return plan;
+}
+
+static void test_wrong_numbers(void **state)
+{
+	uint32_t bytes;
+	struct plan *plan = good_plan(&bytes);
+	uint32_t *list = (uint32_t *)plan_outputs(plan);
+	struct plan_source *sources = (struct plan_source *)plan_sources(plan);
+	const struct {
+		uint32_t *number, wrong;
+	} spoilt[] = {
+		{&plan->num_rules, 1},
+		{&plan->num_rules, 3},
+		{&plan->num_rules, RULES_MAX + 1},
+		{&plan->num_rules, UINT32_MAX},
+		{&plan->num_outputs, 2},
+		{&plan->num_outputs, UINT32_MAX},
+		{&plan->rules[0].number, RULE_NUMBERS},
+		{&plan->rules[1].number, UINT32_MAX},
+		{&plan->rules[0].first_output, 3},
+		{&plan->rules[1].first_output, 2},
+		{&plan->rules[1].first_output, UINT32_MAX},
+		{&plan->rules[0].num_outputs, 4},
+		{&plan->rules[0].num_outputs, UINT32_MAX},
+		{&list[0], OUTPUT_NUMBERS},
+		{&list[2], UINT32_MAX},
+		{&plan->num_sources, 1},
+		{&plan->num_sources, UINT32_MAX},
+		{&plan->rules[0].num_sources, 1},
+		{&plan->rules[0].num_sources, UINT32_MAX},
+		{&plan->rules[1].num_sources, 1},
+		{&plan->rules[1].first_source, 1},
+		{&plan->rules[1].first_source, UINT32_MAX},
+		{&sources[0].first, 2}, /* its last is 1 */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++) {
+		const uint32_t before = *spoilt[i].number;
+
+		*spoilt[i].number = spoilt[i].wrong;
+		if (plan_check(plan, bytes) != -EPROTO)
+			fail_msg("number %u: %u is taken", i, spoilt[i].wrong);
+		*spoilt[i].number = before;
+		assert_int_equal(plan_check(plan, bytes), 0);
+	}
+	plan->rules[0].input = INPUT_NUMBERS;
+	assert_int_equal(plan_check(plan, bytes), -EPROTO);
+	free(plan);
+}
+
+static void test_wrong_length(void **state)
+{
+	uint32_t bytes;
+	struct plan *plan = good_plan(&bytes);
+
+	(void)state;
+	for (uint32_t length = 0; length < bytes; length++)
+		assert_int_equal(plan_check(plan, length), -EPROTO);
+	assert_int_equal(plan_check(plan, bytes + 1), -EPROTO);
+	free(plan);
+}
+
+/* One rule with so many. */
+static int check_one(uint32_t num_outputs, uint32_t num_sources)
+{
+	const uint32_t bytes = plan_bytes(1, num_outputs, num_sources);
+	struct plan *plan = calloc(1, bytes);
+	int rc;
+
+	assert_non_null(plan);
+	plan->num_rules = 1;
+	plan->num_outputs = plan->rules[0].num_outputs = num_outputs;
+	plan->num_sources = plan->rules[0].num_sources = num_sources;
+	rc = plan_check(plan, bytes);
+	free(plan);
+	return rc;
+}
+
+static void test_too_many(void **state)
+{
+	(void)state;
+	assert_int_equal(check_one(RULE_OUTPUTS_MAX, RULE_SOURCES_MAX), 0);
+	assert_int_equal(check_one(RULE_OUTPUTS_MAX + 1, 0), -EPROTO);
+	assert_int_equal(check_one(0, RULE_SOURCES_MAX + 1), -EPROTO);
+}
+
+/* A worker maps none of those. */
+static void test_map_checks(void **state)
+{
+	uint32_t bytes;
+	struct plan *plan = good_plan(&bytes);
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+	const struct plan *mapped;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, plan, bytes, 0), bytes);
+	mapped = plan_map(fd, bytes);
+	assert_non_null(mapped);
+	plan_unmap(mapped, bytes);
+	plan->rules[0].number = RULE_NUMBERS;
+	assert_int_equal(pwrite(fd, plan, bytes, 0), bytes);
+	assert_null(plan_map(fd, bytes));
+	assert_int_equal(errno, EPROTO);
+	close(fd);
+	free(plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),	     cmocka_unit_test(test_greatest),
-		cmocka_unit_test(test_receive_only), cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_sources),	     cmocka_unit_test(test_no_descriptors_left),
-		cmocka_unit_test(test_no_room),	     cmocka_unit_test(test_map_of_nothing),
+		cmocka_unit_test(test_sizes),	      cmocka_unit_test(test_greatest),
+		cmocka_unit_test(test_receive_only),  cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_sources),	      cmocka_unit_test(test_no_descriptors_left),
+		cmocka_unit_test(test_no_room),	      cmocka_unit_test(test_map_of_nothing),
+		cmocka_unit_test(test_wrong_numbers), cmocka_unit_test(test_wrong_length),
+		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_map_checks),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

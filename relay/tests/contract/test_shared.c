@@ -49,6 +49,32 @@ static void test_all_zero_at_first(void **state)
 			fail_msg("byte %zu is %u", i, bytes[i]);
 }
 
+/* A worker that cut it short would kill the supervisor with it. */
+static void test_size_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, 2 * sizeof(struct shared)), -1);
+	assert_int_equal(errno, EPERM);
+}
+
+static void test_positions(void **state)
+{
+	static const struct {
+		struct ring_position position;
+		bool good;
+	} cases[] = {
+		{{.head = 0, .lent = 0}, true},		  {{.head = 15, .lent = 16}, true},
+		{{.head = 16, .lent = 0}, false},	  {{.head = 0, .lent = 17}, false},
+		{{.head = UINT32_MAX, .lent = 0}, false}, {{.head = 0, .lent = UINT32_MAX}, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(ring_position_good(&cases[i].position, 16), cases[i].good);
+}
+
 /* Each part at its first and its last place, so that the whole of it is mapped twice. */
 static void test_both_see_the_same(void **state)
 {
@@ -153,6 +179,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all_zero_at_first),
+		TEST(test_size_stays),
+		TEST(test_positions),
 		TEST(test_both_see_the_same),
 		TEST(test_outlives_a_process),
 		TEST(test_lives_on_without_descriptor),

@@ -422,6 +422,57 @@ static void test_successor_of_one_that_only_looked(void **state)
 	assert_peek(SLOTS, 0, 6);
 }
 
+/* It had gone bad, and has left a position outside of the ring: all frames are there all the same,
+ * in order once the kernel and the successor are at the same slot. */
+static void test_successor_of_a_bad_one(void **state)
+{
+	static const struct ring_position bad[] = {
+		{.head = SLOTS},
+		{.head = UINT32_MAX},
+		{.head = 3, .lent = SLOTS + 1},
+		{.head = UINT32_MAX, .lent = UINT32_MAX, .uncounted = UINT32_MAX},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const unsigned first = delivered;
+
+		position = bad[i];
+		reopen();
+		assert_int_equal(position.head, 0);
+		assert_int_equal(position.lent, 0);
+		assert_int_equal(fill(SLOTS), SLOTS); /* the kernel is at the first slot, too */
+		assert_peek(SLOTS, first, SLOTS);
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			release(slot);
+	}
+}
+
+/* Headers in slots that it had not given back would have the successor read behind the ring. */
+static void test_slots_of_a_bad_one(void **state)
+{
+	static const struct tpacket2_hdr bad[] = {
+		{.tp_mac = FRAME_OFFSET, .tp_snaplen = SLOT_BYTES - FRAME_OFFSET + 1},
+		{.tp_mac = FRAME_OFFSET, .tp_snaplen = UINT32_MAX},
+		{.tp_mac = UINT16_MAX, .tp_snaplen = FRAME_BYTES},
+		{.tp_mac = 0, .tp_snaplen = FRAME_BYTES},
+	};
+	enum { BAD = sizeof(bad) / sizeof(bad[0]) };
+
+	(void)state;
+	assert_int_equal(fill(BAD + 1), BAD + 1);
+	for (unsigned i = 0; i < BAD; i++) {
+		kernel_slot(i)->tp_mac = bad[i].tp_mac;
+		kernel_slot(i)->tp_snaplen = bad[i].tp_snaplen;
+	}
+	reopen();
+	assert_int_equal(peek(SLOTS), BAD + 1);
+	for (unsigned i = 0; i < BAD; i++)
+		assert_int_equal(frames[i].captured, 0);
+	assert_int_equal(frames[BAD].captured, FRAME_BYTES); /* the good one stays */
+	assert_int_equal(number_of(&frames[BAD]), BAD);
+}
+
 /* A successor that cannot map the ring leaves alone what is to be given back, for the next one. */
 static void test_no_memory_of_a_ring(void **state)
 {
@@ -629,6 +680,8 @@ int main(void)
 		TEST(test_successor_on_a_full_ring),
 		TEST(test_successor_of_one_that_only_looked),
 		TEST(test_successor_counts_once),
+		TEST(test_successor_of_a_bad_one),
+		TEST(test_slots_of_a_bad_one),
 		TEST(test_no_memory_of_a_ring),
 		TEST_LO(test_lo_round_and_round),
 		TEST_LO(test_lo_full),

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_channel: the ends of a channel, one of which says anything. An input is messages, each of
+ * them:
+ *
+ *   | bit 0: to the supervisor, else to the worker; bits 1-2: descriptors with it | bytes (2) |
+ * message |
+ *
+ * What is short of a message is made one by zeros, unless bit 3 is set. A worker acts on nothing
+ * that message_check has not let through, whose promises are looked at here; the supervisor knows a
+ * worker's words, or gives it up. Neither is left with a descriptor too many.
+ */
+#include "common/log.h"
+#include "contract/channel.h"
+#include "contract/limits.h"
+#include "contract/plan.h"
+#include "contract/shared.h"
+#include "supervisor/workers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { TO_SUPERVISOR = 1, RAW = 8, HEAD_BYTES = 3, MESSAGES_ENOUGH = 32, DESCRIPTORS = 4 };
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct log_levels silence;
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+/* As much of `bytes` as the channel takes, with `count` duplicates of a descriptor. */
+static void send_raw(int fd, const void *data, size_t bytes, unsigned count)
+{
+	struct iovec iov = {(void *)data, bytes};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+	} control = {0};
+	int fds[DESCRIPTORS];
+
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = STDERR_FILENO;
+	if (count) {
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	}
+	require(sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes);
+}
+
+/* ------------------------------------------------------------------------- a worker's end */
+
+static void check_promises(const struct message *message, int passed)
+{
+	switch (message->type) {
+	case MESSAGE_SETUP:
+		require(passed >= 0 && settings_check(&message->settings) == 0);
+		return;
+	case MESSAGE_INPUT:
+		require(passed >= 0 && message->index < INPUT_NUMBERS);
+		require(message->input.frames < FRAME_CLASSES);
+		require(strnlen(message->input.interface, IFNAMSIZ) < IFNAMSIZ);
+		/* the memory of a ring can be counted */
+		require((uint64_t)message->input.slots * message->input.slot_bytes <= 1ULL << 33);
+		require(message->input.bare <= 1);
+		return;
+	case MESSAGE_OUTPUT:
+		require(message->index < OUTPUT_NUMBERS &&
+			(passed >= 0 || message->output.error > 0));
+		require(strnlen(message->output.interface, IFNAMSIZ) < IFNAMSIZ);
+		require(message->output.decrement_ttl + message->output.keep_dscp <= 2);
+		return;
+	case MESSAGE_INPUT_GONE:
+		require(message->index < INPUT_NUMBERS);
+		return;
+	case MESSAGE_OUTPUT_GONE:
+		require(message->index < OUTPUT_NUMBERS);
+		return;
+	case MESSAGE_PLAN:
+		require(passed >= 0 && message->plan.bytes >= sizeof(struct plan));
+		return;
+	default:
+		require(message->type == MESSAGE_COMPLETE || message->type == MESSAGE_STOP);
+	}
+}
+
+/* Takes all that waits. */
+static void work(int fd)
+{
+	struct message message;
+	int passed, rc;
+
+	while ((rc = channel_receive(fd, &message, &passed)) != 0) {
+		require(rc == 1 || rc == -EPROTO || rc == -EPIPE);
+		require(rc == 1 || passed == -1);
+		if (rc == 1 && message_check(&message, passed) == 0)
+			check_promises(&message, passed);
+		if (passed >= 0)
+			close(passed);
+	}
+}
+
+/* ------------------------------------------------------------------------- both */
+
+static int lowest_free(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	log_use_levels(&silence);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const int lowest = lowest_free();
+	struct worker_handle worker = {.channel = -1};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return 0;
+	worker.channel = pair[0];
+	for (unsigned i = 0; size >= HEAD_BYTES && i < MESSAGES_ENOUGH && worker.channel >= 0;
+	     i++) {
+		uint8_t bytes[2 * sizeof(struct message)] = {0};
+		const uint8_t head = data[0];
+		size_t length = (size_t)(data[1] << 8 | data[2]) % sizeof(bytes);
+
+		data += HEAD_BYTES;
+		size -= HEAD_BYTES;
+		length = length < size ? length : size;
+		memcpy(bytes, data, length);
+		data += length;
+		size -= length;
+		if (!(head & RAW))
+			length = sizeof(struct message);
+		if (length == 0) /* would be the end of file, which is not to be sent */
+			continue;
+		send_raw(pair[head & TO_SUPERVISOR ? 1 : 0], bytes, length,
+			 head >> 1 & (DESCRIPTORS - 1));
+		if (head & TO_SUPERVISOR)
+			workers_receive(&worker);
+		else
+			work(pair[1]);
+	}
+	if (worker.channel >= 0)
+		close(worker.channel);
+	close(pair[1]);
+	require(lowest_free() == lowest);
+	return 0;
+}
