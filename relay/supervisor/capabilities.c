@@ -40,22 +40,28 @@ int capabilities_check(const struct config *config)
 /* Of what is permitted; all else is cleared, inheritable and ambient sets included. */
 static void select_needed(const struct config *config)
 {
-	static const unsigned needed[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE,
-					  CAP_KILL,    CAP_SETUID,    CAP_SETGID};
-	bool kept[sizeof(needed) / sizeof(needed[0])];
-	bool bpf = config->exclusive && have(CAPNG_PERMITTED, CAP_BPF);
+	const bool root = geteuid() == 0, becomes_user = root && config->uid != 0;
+	const struct {
+		unsigned capability;
+		bool needed;
+	} capabilities[] = {
+		{CAP_NET_RAW, true},	      {CAP_NET_ADMIN, true},
+		{CAP_NET_BIND_SERVICE, true}, {CAP_SETGID, root},
+		{CAP_SETUID, becomes_user},   {CAP_KILL, becomes_user},
+		{CAP_BPF, config->exclusive},
+	};
+	enum { COUNT = sizeof(capabilities) / sizeof(capabilities[0]) };
+	bool kept[COUNT];
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		kept[i] = have(CAPNG_PERMITTED, needed[i]);
+	for (size_t i = 0; i < COUNT; i++)
+		kept[i] =
+			capabilities[i].needed && have(CAPNG_PERMITTED, capabilities[i].capability);
 	capng_clear(CAPNG_SELECT_ALL);
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+	for (size_t i = 0; i < COUNT; i++)
 		if (kept[i])
 			capng_update(CAPNG_ADD,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-				     needed[i]);
-	if (bpf)
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			     CAP_BPF);
+				     capabilities[i].capability);
 }
 
 /* Can the files still be used as they will be: read again on SIGHUP, replaced at each report? */

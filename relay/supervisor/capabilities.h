@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
  * capabilities: what the supervisor keeps of root's powers once files and the control socket are
- * open, and why:
+ * open. It has parsers: of rule files, of what comes over the control socket, HTTP and netlink.
+ * They run with what is kept.
  *
- *   CAP_NET_RAW             packet sockets, for interfaces that come back and rules that are added
- *   CAP_NET_ADMIN           socket buffers beyond net.core.wmem_max; --exclusive attaches a program
- *   CAP_NET_BIND_SERVICE    a source_port below 1024 of an output
- *   CAP_BPF                 loads it; kept with --exclusive only
- *   CAP_SETUID, CAP_SETGID  a worker gives up root for --user
- *   CAP_KILL                ends a worker, which is another user's process by then, and lets the
- *                           kernel do so when the supervisor dies
+ * Kept, as it is needed again and again:
+ *
+ *   CAP_NET_RAW     whenever an input is opened (a rule is added, an interface comes back): its
+ *                   packet socket; a unicast output: to bind that to its interface
+ *   CAP_NET_ADMIN   then, too: socket buffers beyond net.core.wmem_max, GRO with --gro, a
+ *                   program with --exclusive; whenever a worker is started: its channel
+ *   CAP_NET_BIND_SERVICE  whenever an output is opened: a source_port below 1024
+ *   CAP_BPF         loads that program; with --exclusive only
+ *   CAP_SETGID      whenever a worker is started, also years later in place of one that has
+ *                   died: it gives up the groups of root; by root only
+ *   CAP_SETUID      then, too: it becomes --user; by root only, and not for --user root
+ *   CAP_KILL        ends a worker, which is another user's process by then, and lets the
+ *                   kernel do so when the supervisor dies; where CAP_SETUID is
+ *   CAP_DAC_OVERRIDE  only if the rule file or a statistics file cannot be used without it
+ *
+ * Given up, as it is needed at the start only: CAP_CHOWN (--control-group), CAP_SYS_RESOURCE
+ * (descriptors), CAP_SETPCAP, which empties the bounding set; and all others of root.
  */
 #ifndef CAPABILITIES_H
 #define CAPABILITIES_H

@@ -573,6 +573,10 @@ assert_capabilities() {
 	relay_start "$RULE" --exclusive
 	assert_capabilities $((kept | bpf)) 0
 	relay_stop
+	# workers that stay root: nobody else to become, and to end
+	relay_start "$RULE" --user root
+	assert_capabilities $((kept & ~(1 << 7 | 1 << 5))) 0
+	relay_stop
 	assert_equal "$(log_count DAC_OVERRIDE)" 0
 	# a rule file that root can read only as root
 	mkdir "$WORK/theirs"
