@@ -23,8 +23,8 @@
 enum frame_class { FRAMES_SMALL, FRAMES_LARGE, FRAME_CLASSES };
 
 /* Behind the slots of a receive ring, as much memory more belongs to the same mapping: a transmit
- * ring of frames that no packet fits. With one, the kernel sends nothing else through the socket,
- * by whatever call: a worker that has gone bad cannot put frames on the link. */
+ * ring of frames that no UDP packet fits. With one, the kernel sends nothing else through the
+ * socket, by whatever call: a worker that has gone bad cannot put frames on the link. */
 enum { RING_END_BYTES = 4096 };
 
 /* Where the worker is in a receive ring: what a successor needs to go on. Of another ring than the

@@ -91,7 +91,8 @@ static const struct option_def config_options[] = {
 
 	{OPTION_HEADING, .help = "Egress"},
 	{OPTION_STRING, "egress", .arg = SETTING_WORDS(EGRESS_MODES), .preset = "uring", FIELD(egress),
-	 .help = "system call that sends: io_uring_enter(2), or sendmmsg(2) per output"},
+	 .help = "system call that sends: io_uring_enter(2), or sendmmsg(2) per output. With --ingress ring, "
+		 "the latter needs no io_uring"},
 	{OPTION_STRING, "egress-reap", .arg = SETTING_WORDS(REAP_MODES), .preset = "sync", FIELD(reap),
 	 .help = "when sends are submitted, and finished ones give their buffers back: in the turn, waiting "
 		 "for all; in the turn, without waiting; one turn later"},

@@ -16,6 +16,24 @@ static void drop_directly(void *context, struct hold hold)
 	hold_drop(hold);
 }
 
+static int init_back_end(struct egress *egress, unsigned depth)
+{
+	if (egress->mode == EGRESS_SENDMMSG) {
+		egress->vector = calloc(depth, sizeof(*egress->vector));
+		return egress->vector ? 0 : -ENOMEM;
+	}
+	egress->refused = calloc(depth, sizeof(*egress->refused));
+	return egress->refused ? egress_uring_init(egress, depth) : -ENOMEM;
+}
+
+static void free_memory(struct egress *egress)
+{
+	send_pool_exit(&egress->pool);
+	free(egress->queued);
+	free(egress->vector);
+	free(egress->refused);
+}
+
 int egress_init(struct egress *egress, const struct worker_settings *settings,
 		struct counters *counters, egress_drop drop, void *drop_context)
 {
@@ -32,16 +50,10 @@ int egress_init(struct egress *egress, const struct worker_settings *settings,
 	};
 	rc = send_pool_init(&egress->pool, depth);
 	egress->queued = calloc(depth, sizeof(*egress->queued));
-	egress->vector = calloc(depth, sizeof(*egress->vector));
-	if (rc == 0 && (!egress->queued || !egress->vector))
-		rc = -ENOMEM;
 	if (rc == 0)
-		rc = uring_init(&egress->uring, depth);
-	if (rc == 0)
-		return 0;
-	send_pool_exit(&egress->pool);
-	free(egress->queued);
-	free(egress->vector);
+		rc = egress->queued ? init_back_end(egress, depth) : -ENOMEM;
+	if (rc < 0)
+		free_memory(egress);
 	return rc;
 }
 
@@ -49,10 +61,9 @@ void egress_exit(struct egress *egress)
 {
 	if (!egress->pool.ops)
 		return;
-	io_uring_queue_exit(&egress->uring);
-	send_pool_exit(&egress->pool);
-	free(egress->queued);
-	free(egress->vector);
+	if (egress->mode == EGRESS_URING)
+		uring_exit(&egress->uring);
+	free_memory(egress);
 }
 
 static struct send_op *claim_op(struct egress *egress, struct output *output,

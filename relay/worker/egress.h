@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * egress: packets out. One connected UDP socket per output; neighbours of equal size become one UDP
- * GSO send; one io_uring carries the sends of a burst.
+ * GSO send; one io_uring, which can do nothing else, or sendmmsg(2) carries the sends of a burst.
  *
  * An output may send packets on with the TTL they came with less one, and with their DSCP (marks):
  * neighbours that differ in what it takes over are not coalesced, and each send says what it is.
@@ -48,9 +48,12 @@ struct egress {
 	struct send_pool pool;
 	uint32_t *queued; /* [pool.depth] the first num_queued wait to be submitted, in order */
 	unsigned num_queued;
-	struct mmsghdr *vector; /* [pool.depth] for sendmmsg */
+	struct mmsghdr *vector; /* [pool.depth] for sendmmsg, which needs no io_uring */
 	struct io_uring uring;
 	unsigned in_flight; /* submitted to it, not completed */
+	uint32_t *refused;  /* [pool.depth] the first num_refused are to be sent packet by packet */
+	unsigned num_refused;
+	unsigned apart; /* packets of such a send that are in flight by themselves */
 	enum egress_mode mode;
 	enum reap_mode reap;
 	enum gso_mode gso;

@@ -40,3 +40,13 @@ void egress_count_sent(struct egress *egress, const struct send_op *op)
 		counter_add(egress->counters, COUNTER_gso_packets, op->segments);
 	}
 }
+
+void egress_count_apart(struct egress *egress, struct output *output, int result)
+{
+	const struct send_op one = {.output = output, .segments = 1, .bytes = (uint32_t)result};
+
+	if (result < 0)
+		egress_count_errors(egress, output, -result, 1);
+	else
+		egress_count_sent(egress, &one);
+}

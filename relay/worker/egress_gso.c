@@ -67,27 +67,12 @@ bool egress_gso_refused(const struct send_op *op)
 	       (op->result == -EINVAL || op->result == -EIO || op->result == -EMSGSIZE);
 }
 
-static void send_plainly(struct egress *egress, struct send_op *op, const uint8_t *payload,
-			 size_t bytes)
-{
-	const struct send_op one = {.output = op->output, .segments = 1, .bytes = (uint32_t)bytes};
-	struct iovec iov = {(void *)payload, bytes};
-	const struct msghdr message = send_op_single(op, &iov);
-	ssize_t sent = sendmsg(op->output->fd, &message, MSG_DONTWAIT);
-
-	counter_add(egress->counters, COUNTER_system_calls, 1);
-	if (sent < 0)
-		egress_count_errors(egress, op->output, errno, 1);
-	else
-		egress_count_sent(egress, &one);
-}
-
-/* A refused GSO send, packet by packet; unless told to, its output will not try packets of that
- * size for a while. */
-void egress_gso_resend(struct egress *egress, struct send_op *op)
+/* Unless told to, the output will not try packets of that size for a while. */
+void egress_gso_note_refusal(struct egress *egress, const struct send_op *op)
 {
 	struct output *output = op->output;
 
+	egress_gso_end_trial(op);
 	if (egress->gso == GSO_AUTO && output->gso_limit >= op->segment_bytes)
 		output->gso_limit = op->result == -EIO ? 0 : op->segment_bytes - 1;
 	if (output->notes)
@@ -100,16 +85,4 @@ void egress_gso_resend(struct egress *egress, struct send_op *op)
 		output->gso_proven = op->segment_bytes - 1;
 	output->gso_refused_ms = about_now_ms();
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
-	for (unsigned i = 0; i < op->parts; i++) {
-		const uint8_t *payload = op->iov[i].iov_base;
-		size_t left = op->iov[i].iov_len;
-
-		while (left > 0) {
-			size_t bytes = left < op->segment_bytes ? left : op->segment_bytes;
-
-			send_plainly(egress, op, payload, bytes);
-			payload += bytes;
-			left -= bytes;
-		}
-	}
 }

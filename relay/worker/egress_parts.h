@@ -14,6 +14,8 @@
 
 #include "worker/egress.h"
 
+/* 0; or a negative errno after one line in the log. */
+int egress_uring_init(struct egress *egress, unsigned depth);
 /* Submits what is queued; reap mode deferred: reaps what the flush before has submitted. */
 void egress_uring_flush(struct egress *egress);
 /* Submits what is queued and waits for all. */
@@ -26,11 +28,16 @@ void egress_sendmmsg_flush(struct egress *egress);
 void egress_count_submitted(struct egress *egress, const struct send_op *op);
 /* The packets of a send that has succeeded. */
 void egress_count_sent(struct egress *egress, const struct send_op *op);
+/* A packet of a send that the kernel would not segment, by what became of it: bytes, or a negative
+ * errno. */
+void egress_count_apart(struct egress *egress, struct output *output, int result);
 /* Packets that could not be sent, for this (positive) errno. */
 void egress_count_errors(struct egress *egress, struct output *output, int error, unsigned packets);
 
-/* The end of an op whose result is known. */
+/* The end of an op whose result is known, and no refusal to segment: counted, and over. */
 void egress_complete(struct egress *egress, uint32_t index);
+/* The end of an op that has been counted: its slots go back, and it is free. */
+void egress_release(struct egress *egress, uint32_t index);
 
 /* A second after a refusal, what was refused is tried once more. */
 void egress_gso_try_again(struct output *output);
@@ -40,7 +47,8 @@ bool egress_gso_untried(const struct send_op *op);
 void egress_gso_end_trial(const struct send_op *op);
 /* Whether the kernel refused to segment it; plain sends still can work. */
 bool egress_gso_refused(const struct send_op *op);
-/* Sends a refused op packet by packet. */
-void egress_gso_resend(struct egress *egress, struct send_op *op);
+/* What a refusal means for the output. The packets of the op are to be sent one by one, before
+ * anything behind them, and counted each; then it is over. */
+void egress_gso_note_refusal(struct egress *egress, const struct send_op *op);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* egress_sendmmsg: the back end that sends by sendmmsg(2), a call per output of a burst. As with
- * io_uring, no send waits for room in its socket's buffer. */
+/* egress_sendmmsg: the back end that sends by sendmmsg(2), a call per output of a burst, and needs
+ * no io_uring. As with that, no send waits for room in its socket's buffer. */
 #include "worker/egress_parts.h"
 
 #include <errno.h>
@@ -26,6 +26,34 @@ static void send_vector(struct egress *egress, const struct output *output, stru
 		for (int i = 0; i < sent; i++)
 			ops[done++]->result = 0;
 	}
+}
+
+/* A send that the kernel would not segment, packet by packet. */
+static void send_apart(struct egress *egress, struct send_op *op)
+{
+	struct packet_cursor cursor = {0};
+	struct iovec packet;
+	struct mmsghdr one = {.msg_hdr = send_op_single(op, &packet)};
+
+	egress_gso_note_refusal(egress, op);
+	while (send_op_next_packet(op, &cursor, &packet)) {
+		int sent = sendmmsg(op->output->fd, &one, 1, MSG_DONTWAIT);
+
+		counter_add(egress->counters, COUNTER_system_calls, 1);
+		egress_count_apart(egress, op->output, sent < 0 ? -errno : (int)packet.iov_len);
+	}
+}
+
+static void complete(struct egress *egress, uint32_t index)
+{
+	struct send_op *op = &egress->pool.ops[index];
+
+	if (!egress_gso_refused(op)) {
+		egress_complete(egress, index);
+		return;
+	}
+	send_apart(egress, op);
+	egress_release(egress, index);
 }
 
 /* Output by output, in the order of their first packets. */
@@ -55,7 +83,7 @@ void egress_sendmmsg_flush(struct egress *egress)
 
 		op->output->open_op = NULL;
 		egress_count_submitted(egress, op);
-		egress_complete(egress, egress->queued[i]);
+		complete(egress, egress->queued[i]);
 	}
 	egress->num_queued = 0;
 }

@@ -13,12 +13,13 @@
  * sleep, leaves no request of any other unarmed that could be armed.
  *
  * A buffer begins with the kernel's header and control data (what it knows of the checksum), then
- * the frame. They share one io_uring, which has to be set up before the sandbox closes;
- * completions name their ingress by a tag, so that late ones of one that has been closed are
- * told apart.
+ * the frame. They share one io_uring, which has to be set up before the sandbox closes, and which
+ * takes nothing but such requests and their ends; completions name their ingress by a tag, so that
+ * late ones of one that has been closed are told apart.
  */
 #include "worker/books.h"
 #include "worker/ingress.h"
+#include "worker/uring.h"
 #include "worker/vnet.h"
 
 #include <errno.h>
@@ -37,6 +38,14 @@ enum {
 };
 
 static struct msghdr message_shape = {.msg_controllen = CONTROL_BYTES};
+
+static const struct uring_use use = {
+	.what = "to receive with",
+	.num_ops = 2,
+	.ops = {IORING_OP_RECVMSG, IORING_OP_ASYNC_CANCEL},
+	.flags = IOSQE_BUFFER_SELECT,
+	.watched = true,
+};
 
 /* ------------------------------------------------------------------------- shared by all */
 
@@ -65,23 +74,21 @@ int recv_uring_init(struct recv_uring *shared, struct pool *pool, unsigned num_r
 	int rc;
 
 	*shared = (struct recv_uring){.pool = pool, .num_recv_buffers = num_recv_buffers};
-	/* not DEFER_TASKRUN: its descriptor would not become readable while the thread sleeps */
-	rc = io_uring_queue_init(4 * num_recv_buffers + 2 * INPUT_NUMBERS, &shared->uring,
-				 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
+	rc = uring_init(&shared->uring, 4 * num_recv_buffers + 2 * INPUT_NUMBERS, &use);
 	if (rc < 0) {
 		shared->pool = NULL; /* there is no io_uring to be closed */
 		return rc;
 	}
 	for (unsigned i = 0; i < POOL_CLASSES && rc == 0; i++)
 		rc = group_init(shared, i);
-	return rc;
+	return rc < 0 ? rc : uring_enable(&shared->uring, &use);
 }
 
 void recv_uring_exit(struct recv_uring *shared)
 {
 	if (!shared->pool)
 		return;
-	io_uring_queue_exit(&shared->uring);
+	uring_exit(&shared->uring);
 	for (unsigned i = 0; i < POOL_CLASSES; i++)
 		if (shared->groups[i].ring)
 			munmap(shared->groups[i].ring,

@@ -104,3 +104,23 @@ void send_op_prepare(struct send_op *op)
 	op->message.msg_controllen = segments + put_marks(op);
 	memcpy(CMSG_DATA(&op->control.header), &segment_bytes, sizeof(segment_bytes));
 }
+
+bool send_op_next_packet(const struct send_op *op, struct packet_cursor *cursor,
+			 struct iovec *packet)
+{
+	const struct iovec *part;
+	size_t left;
+
+	if (cursor->part == op->parts)
+		return false;
+	part = &op->iov[cursor->part];
+	left = part->iov_len - cursor->done;
+	*packet = (struct iovec){
+		.iov_base = (uint8_t *)part->iov_base + cursor->done,
+		.iov_len = left < op->segment_bytes ? left : op->segment_bytes,
+	};
+	cursor->done += packet->iov_len;
+	if (cursor->done == part->iov_len)
+		*cursor = (struct packet_cursor){.part = cursor->part + 1};
+	return true;
+}

@@ -21,7 +21,7 @@ enum {
 	GSO_BYTES_MAX = 65507, /* payload of the largest UDP datagram */
 };
 
-enum { OP_PENDING = 1 };
+enum { OP_PENDING = 1, OP_IN_FLIGHT }; /* handed to the io_uring */
 
 enum {
 	SEGMENT_CONTROL_BYTES = CMSG_SPACE(sizeof(uint16_t)),
@@ -37,7 +37,7 @@ struct send_op {
 	uint32_t segment_bytes; /* of all packets but the last, which may be shorter */
 	uint32_t bytes;		/* of all packets */
 	uint16_t marks; /* that its packets are sent with, MARKS_TTL and MARKS_DSCP; 0: none */
-	int result;	/* 0; negative errno; OP_PENDING: not known yet */
+	int result;	/* 0; negative errno; OP_PENDING, OP_IN_FLIGHT: not known yet */
 	struct msghdr message;
 	struct iovec iov[GSO_SEGMENTS_MAX];  /* [parts] */
 	struct hold holds[GSO_SEGMENTS_MAX]; /* [parts]; without an ingress: none */
@@ -83,6 +83,16 @@ static inline void send_op_append(struct send_op *op, const struct run *run, str
 
 /* Makes op->message say what is to be sent, and how. */
 void send_op_prepare(struct send_op *op);
+
+/* How far one has got with the packets of an op; zero: none has been had. */
+struct packet_cursor {
+	unsigned part;
+	size_t done; /* bytes of it */
+};
+
+/* The next packet of an op, as one of its own. False: there is none. */
+bool send_op_next_packet(const struct send_op *op, struct packet_cursor *cursor,
+			 struct iovec *packet);
 
 /* One of its packets alone, in the same way; `iov` is the caller's. */
 struct msghdr send_op_single(struct send_op *op, struct iovec *iov);

@@ -4,40 +4,67 @@
 #include "worker/uring.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 
-int waiter_init(struct waiter *waiter, unsigned size)
-{
-	int rc = -ENOMEM;
+static const struct uring_use use = {
+	.what = "to sleep in",
+	.num_ops = 2,
+	.ops = {IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE},
+};
 
-	*waiter = (struct waiter){.size = size};
-	waiter->fds = malloc(size * sizeof(*waiter->fds));
-	waiter->events = calloc(size, sizeof(*waiter->events));
-	waiter->armed = calloc(size, sizeof(*waiter->armed));
-	if (waiter->fds && waiter->events && waiter->armed)
-		rc = uring_init(&waiter->uring, size + 1); /* one more, to cancel with */
-	if (rc < 0) {
-		free(waiter->fds);
-		free(waiter->events);
-		free(waiter->armed);
-		*waiter = (struct waiter){0};
-		return rc;
-	}
-	for (unsigned i = 0; i < size; i++)
-		waiter->fds[i] = -1;
+static void free_memory(struct waiter *waiter)
+{
+	free(waiter->events);
+	free(waiter->fds);
+	free(waiter->armed);
+	free(waiter->polled);
+	*waiter = (struct waiter){0};
+}
+
+/* ------------------------------------------------------------------------- poll(2) */
+
+static int poll_init(struct waiter *waiter)
+{
+	waiter->polled = calloc(waiter->size, sizeof(*waiter->polled));
+	if (!waiter->polled)
+		return -ENOMEM;
+	for (unsigned i = 0; i < waiter->size; i++)
+		waiter->polled[i] = (struct pollfd){.fd = -1, .events = POLLIN};
 	return 0;
 }
 
-void waiter_exit(struct waiter *waiter)
+static int poll_sleep(struct waiter *waiter)
 {
-	if (!waiter->fds)
-		return;
-	io_uring_queue_exit(&waiter->uring);
-	free(waiter->fds);
-	free(waiter->events);
-	free(waiter->armed);
-	*waiter = (struct waiter){0};
+	const int count = poll(waiter->polled, waiter->size, -1);
+
+	if (count < 0 && errno != EINTR)
+		return -errno;
+	for (unsigned i = 0; i < waiter->size; i++) {
+		const int events = count > 0 ? waiter->polled[i].revents : 0;
+
+		waiter->events[i] = events & POLLNVAL ? POLLERR : (unsigned)events;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- io_uring */
+
+static int requests_init(struct waiter *waiter)
+{
+	int rc;
+
+	waiter->fds = malloc(waiter->size * sizeof(*waiter->fds));
+	waiter->armed = calloc(waiter->size, sizeof(*waiter->armed));
+	if (!waiter->fds || !waiter->armed)
+		return -ENOMEM;
+	for (unsigned i = 0; i < waiter->size; i++)
+		waiter->fds[i] = -1;
+	rc = uring_init(&waiter->uring, waiter->size + 1, &use); /* one more, to cancel with */
+	if (rc == 0)
+		rc = uring_enable(&waiter->uring, &use);
+	if (rc < 0)
+		uring_exit(&waiter->uring);
+	return rc;
 }
 
 static void arm(struct waiter *waiter, unsigned index)
@@ -68,9 +95,8 @@ static void reap(struct waiter *waiter)
 	io_uring_cq_advance(&waiter->uring, count);
 }
 
-int waiter_set(struct waiter *waiter, unsigned index, int fd)
+static int requests_cancel(struct waiter *waiter, unsigned index)
 {
-	waiter->fds[index] = fd;
 	while (waiter->armed[index]) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&waiter->uring);
 		int rc;
@@ -87,7 +113,7 @@ int waiter_set(struct waiter *waiter, unsigned index, int fd)
 	return 0;
 }
 
-int waiter_sleep(struct waiter *waiter, struct counters *counters)
+static int requests_sleep(struct waiter *waiter)
 {
 	int rc;
 
@@ -96,11 +122,50 @@ int waiter_sleep(struct waiter *waiter, struct counters *counters)
 		if (waiter->fds[i] >= 0 && !waiter->armed[i])
 			arm(waiter, i);
 	}
-	counter_add(counters, COUNTER_waits, 1);
-	counter_add(counters, COUNTER_system_calls, 1);
 	rc = io_uring_submit_and_wait(&waiter->uring, 1);
 	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return rc;
 	reap(waiter);
 	return 0;
+}
+
+/* ------------------------------------------------------------------------- either */
+
+int waiter_init(struct waiter *waiter, enum waiter_mode mode, unsigned size)
+{
+	int rc = -ENOMEM;
+
+	*waiter = (struct waiter){.mode = mode, .size = size};
+	waiter->events = calloc(size, sizeof(*waiter->events));
+	if (waiter->events)
+		rc = mode == WAITER_POLL ? poll_init(waiter) : requests_init(waiter);
+	if (rc < 0)
+		free_memory(waiter);
+	return rc;
+}
+
+void waiter_exit(struct waiter *waiter)
+{
+	if (!waiter->events)
+		return;
+	if (waiter->mode == WAITER_URING)
+		uring_exit(&waiter->uring);
+	free_memory(waiter);
+}
+
+int waiter_set(struct waiter *waiter, unsigned index, int fd)
+{
+	if (waiter->mode == WAITER_POLL) {
+		waiter->polled[index].fd = fd;
+		return 0;
+	}
+	waiter->fds[index] = fd;
+	return requests_cancel(waiter, index);
+}
+
+int waiter_sleep(struct waiter *waiter, struct counters *counters)
+{
+	counter_add(counters, COUNTER_waits, 1);
+	counter_add(counters, COUNTER_system_calls, 1);
+	return waiter->mode == WAITER_POLL ? poll_sleep(waiter) : requests_sleep(waiter);
 }

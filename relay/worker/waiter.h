@@ -5,7 +5,8 @@
  *
  * A thread that sleeps in poll(2) stays on the sockets' wait queues until it runs again, and every
  * packet that arrives before that pays for one more wake-up. A one-shot poll request in an
- * io_uring leaves the queue with the first. Requests that have not fired stay armed.
+ * io_uring leaves the queue with the first. Requests that have not fired stay armed. A worker that
+ * is to do without io_uring (--ingress ring --egress sendmmsg) sleeps in poll(2) all the same.
  */
 #ifndef WAITER_H
 #define WAITER_H
@@ -13,18 +14,25 @@
 #include "contract/counters.h"
 
 #include <liburing.h>
+#include <poll.h>
 #include <stdbool.h>
 
+enum waiter_mode { WAITER_URING, WAITER_POLL };
+
 struct waiter {
-	struct io_uring uring;
+	enum waiter_mode mode;
 	unsigned size;
-	int *fds;	  /* [size] -1: none */
 	unsigned *events; /* [size] poll(2) events of the last sleep; 0: not ready */
-	bool *armed;	  /* [size] */
+
+	struct io_uring uring;
+	int *fds;    /* [size] -1: none */
+	bool *armed; /* [size] */
+
+	struct pollfd *polled; /* [size] WAITER_POLL */
 };
 
 /* For `size` descriptors, all -1 at first; by the thread that will sleep. 0 or negative errno. */
-int waiter_init(struct waiter *waiter, unsigned size);
+int waiter_init(struct waiter *waiter, enum waiter_mode mode, unsigned size);
 void waiter_exit(struct waiter *waiter);
 
 /* Waits for `fd` at `index` from now on, -1: for nothing. An armed request holds on to its file:

@@ -288,7 +288,11 @@ static int handle_messages(struct worker *worker)
 		if (rc <= 0)
 			break;
 		count++;
-		rc = 0;
+		rc = message_check(&message, passed);
+		if (rc < 0 && passed >= 0)
+			close(passed);
+		if (rc < 0)
+			continue;
 		if (message.type != MESSAGE_PLAN) {
 			rc = handle_message(worker, &message, passed);
 			continue;
@@ -469,7 +473,7 @@ static int receive_setup(struct worker *worker)
 	} while (rc == 0);
 	if (rc < 0)
 		return rc;
-	if (message.type != MESSAGE_SETUP || passed < 0)
+	if (message.type != MESSAGE_SETUP || message_check(&message, passed) < 0)
 		return -EPROTO;
 	worker->settings = message.settings;
 	worker->shared = shared_map(passed);
@@ -514,7 +518,10 @@ static int worker_init(struct worker *worker)
 		return -ENOMEM;
 	rc = reassembly_init(&worker->reassembly, &worker->counters);
 	if (rc == 0)
-		rc = waiter_init(&worker->waiter, WAITER_SIZE);
+		rc = waiter_init(&worker->waiter,
+				 settings_need_uring(&worker->settings) ? WAITER_URING
+									: WAITER_POLL,
+				 WAITER_SIZE);
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, CHANNEL_INDEX, WORKER_CHANNEL_FD);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
@@ -527,6 +534,16 @@ static int worker_init(struct worker *worker)
 	if (rc == 0)
 		rc = forwarder_next(&worker->forwarder, worker, &(struct plan){0});
 	return rc;
+}
+
+static int enter_sandbox(const struct worker *worker)
+{
+	const int events[SANDBOX_EVENTS] = {
+		split(worker) ? worker->handoff.runs_fd : -1,
+		split(worker) ? worker->handoff.returns_fd : -1,
+	};
+
+	return sandbox_enter(&worker->settings, events);
 }
 
 static void worker_exit(struct worker *worker)
@@ -559,7 +576,7 @@ int worker_main(void)
 	int rc = worker ? worker_init(worker) : -ENOMEM;
 
 	if (rc == 0)
-		rc = sandbox_enter(&worker->settings);
+		rc = enter_sandbox(worker);
 	if (rc == 0)
 		rc = channel_send(WORKER_CHANNEL_FD, &ready, -1);
 	if (rc == 0)
