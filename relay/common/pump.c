@@ -96,6 +96,8 @@ int pump_start(struct pump *pump, pump_note note, void *context)
 	rc = pthread_create(&pump->thread, NULL, run, pump);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pump->running = rc == 0;
+	if (pump->running)
+		pthread_setname_np(pump->thread, "pump"); /* for who looks at the threads */
 	return -rc;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "control/http.h"
 #include "common/clock.h"
+#include "common/errno_reason.h"
 #include "control/metrics.h"
 
 #include <errno.h>
@@ -159,6 +160,20 @@ static int listen_on(const union address *address)
 	return fd;
 }
 
+static const char *hint(int rc)
+{
+	switch (rc) {
+	case -EADDRINUSE:
+		return "; see 'ss -tlnp' for who has it";
+	case -EADDRNOTAVAIL:
+		return "; no interface has this address, see 'ip addr'";
+	case -EACCES:
+		return "; a port below 1024 needs CAP_NET_BIND_SERVICE";
+	default:
+		return reason_of_shortage(rc);
+	}
+}
+
 int http_open(struct http *http, const union address *address, struct reporter *reporter,
 	      const struct health *health)
 {
@@ -183,7 +198,8 @@ int http_open(struct http *http, const union address *address, struct reporter *
 		close(fd);
 		rc = -EIO;
 	}
-	log_error("Http", "cannot listen on %s: %s", address_format(address, text), strerror(-rc));
+	log_error("Http", "cannot listen on %s: %s%s", address_format(address, text), strerror(-rc),
+		  hint(rc));
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* listener: see listener.h. */
 #include "control/listener.h"
+#include "common/errno_reason.h"
 #include "common/log.h"
 #include "supervisor/requester.h"
 
@@ -133,6 +134,20 @@ static int place_socket(struct listener *listener, const struct sockaddr_un *add
 	return rc;
 }
 
+static const char *hint(int rc)
+{
+	switch (rc) {
+	case -EADDRINUSE:
+		return "; another process uses it";
+	case -EEXIST:
+		return "; what has this name is no socket: remove it, or name another";
+	case -ENAMETOOLONG:
+		return "; a socket's path has at most 107 bytes";
+	default:
+		return reason_of_shortage(rc);
+	}
+}
+
 static void complain(const char *path, int rc, pid_t holder)
 {
 	char name[REQUESTER_BYTES];
@@ -143,8 +158,7 @@ static void complain(const char *path, int rc, pid_t holder)
 			  "--control-socket-path, or none",
 			  path, process_format(holder, name));
 	else
-		log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc),
-			  rc == -EADDRINUSE ? "; another process uses it" : "");
+		log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc), hint(rc));
 }
 
 /* ------------------------------------------------------------------------- life */

@@ -477,13 +477,16 @@ void inputs_follow(struct inputs *inputs, const struct rules *rules,
 
 void inputs_keep_offloads(struct inputs *inputs)
 {
+	static struct log_limit complaints = {.lines = 5, .seconds = 60};
+
 	for (int i = 0; inputs->config->gro && i < INPUT_NUMBERS; i++) {
 		struct provision_input *input = &inputs->input[i];
 		int rc = input->netif.index ? offload_keep(&input->offload) : 0;
 
 		if (rc < 0)
-			log_warning("Ingress", "cannot turn on GRO on %s again: %s",
-				    input->netif.name, strerror(-rc));
+			log_limited(&complaints, LEVEL_WARNING, "Ingress",
+				    "cannot turn on GRO on %s again: %s", input->netif.name,
+				    strerror(-rc));
 	}
 }
 

@@ -124,14 +124,18 @@ static bool names(const struct rule *rule, const char *name)
 	return found;
 }
 
+/* A link that goes up and down all the time must not fill the log, a host with many links that lose
+ * their switch be silent of some. */
+static struct log_limit changes = {.lines = 120, .seconds = 60};
+
 static void log_fault(const char *name, const char *fault, const struct rules *rules)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < rules->count; i++)
 		count += names(&rules->rule[i], name);
-	log_warning("Supervisor", "interface %s %s; %u %s for it", name, fault, count,
-		    count == 1 ? "rule waits" : "rules wait");
+	log_limited(&changes, LEVEL_WARNING, "Supervisor", "interface %s %s; %u %s for it", name,
+		    fault, count, count == 1 ? "rule waits" : "rules wait");
 }
 
 static const char *fault_of(const struct interfaces *interfaces, const char *name)
@@ -153,6 +157,7 @@ void interfaces_log(const struct interfaces *before, const struct interfaces *no
 		else if (fault && strcmp(then, fault) != 0) /* one that comes is down at first */
 			log_debug("Supervisor", "interface %s %s", name, fault);
 		else if (then && !fault)
-			log_info("Supervisor", "interface %s is ready", name);
+			log_limited(&changes, LEVEL_INFO, "Supervisor", "interface %s is ready",
+				    name);
 	}
 }

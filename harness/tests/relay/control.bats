@@ -389,10 +389,10 @@ open_files() {
 	relay_stop
 	echo precious >"$WORK/control"
 	run --separate-stderr -1 at r1 "$RELAY" "${CONTROL[@]}" --stats-interval-ms 0
-	assert_one_line "^\[ERROR:Control\] cannot listen on $WORK/control: File exists"
+	assert_one_line "^\[ERROR:Control\] cannot listen on $WORK/control: File exists; what has this name is no socket: "
 	assert_equal "$(<"$WORK/control")" precious
 	run --separate-stderr -1 at r1 "$RELAY" --control-socket-path "$WORK/$(printf 'x%.0s' {1..120})"
-	assert_one_line '^\[ERROR:Control\] cannot listen on .*: File name too long$'
+	assert_one_line '^\[ERROR:Control\] cannot listen on .*: File name too long; a socket.s path has at most 107 bytes$'
 }
 
 # wrong PATTERN ARGUMENT...: usage, in one line.

@@ -278,12 +278,12 @@ packet_sockets() {
 	assert_ledger_closed
 }
 
-# How often the thread that sends, which is not the first, has gone to sleep.
+# How often the thread that sends, which is neither the first nor that of standard error, has gone to sleep.
 flood_slept() {
 	local pid task
 	pid=$(pid_of flood)
 	for task in "/proc/$pid/task"/*; do
-		[[ $task == */"$pid" ]] || awk '/^voluntary_ctxt_switches:/ {print $2}' "$task/status"
+		[[ $task == */"$pid" || $(<"$task/comm") == pump ]] || awk '/^voluntary_ctxt_switches:/ {print $2}' "$task/status"
 	done
 }
 

@@ -104,6 +104,15 @@ relays() {
 	assert_counters egress_sent=100
 }
 
+@test "nobody reads what a generator complains of: it sends all the same" {
+	pipe_make
+	pipe_fill
+	# that many segments do not fit a message
+	at gen bash -c 'exec "$@" 2>"$0"' "$WORK/pipe" "$TRAFFICGEN" send --interface "${ADDRESS[gen:out0]}" \
+		--group "$GROUP_IN" --port 5000 --size 1400 --gso 64 --rate 20000 --count 100 --json "$WORK/send.json" >/dev/null
+	assert_equal "$(sent)" 100
+}
+
 @test "a rule file that becomes a FIFO: SIGHUP is answered with a line, and the rules stay" {
 	rule_file "$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")" >"$WORK/rules.json"
 	begin '' --config "$WORK/rules.json"

@@ -336,7 +336,7 @@ health() {
 	grep -qi '^allow: GET, HEAD' "$WORK/header"
 	assert_equal "$(get /health --request DELETE)" 405
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http "$HTTP" --stats-interval-ms 0 "${NO_CONTROL[@]}"
-	assert_one_line "^\[ERROR:Http\] cannot listen on $HTTP: Address already in use$"
+	assert_one_line "^\[ERROR:Http\] cannot listen on $HTTP: Address already in use; see 'ss -tlnp' for who has it$"
 	for wrong in 127.0.0.1 127.0.0.1:0 127.0.0.1:70000 nonsense:80 ::1:9464 '[::1]' '[::1]:0' '[::1%lo]:80'; do
 		run --separate-stderr -64 at r1 "$RELAY" --config "$WORK/rules.json" --http "$wrong"
 		assert_one_line '^mcrelay: --http: '
@@ -361,10 +361,10 @@ status_at() {
 	assert_equal "$(status_at 127.0.0.1:9464)" 000
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[::1]:9464' --stats-interval-ms 0 \
 		"${NO_CONTROL[@]}"
-	assert_one_line '^\[ERROR:Http\] cannot listen on \[::1\]:9464: Address already in use$'
+	assert_one_line '^\[ERROR:Http\] cannot listen on \[::1\]:9464: Address already in use; see .ss -tlnp. for who has it$'
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --http '[2001:db8::1]:9464' \
 		--stats-interval-ms 0 "${NO_CONTROL[@]}"
-	assert_one_line '^\[ERROR:Http\] cannot listen on \[2001:db8::1\]:9464: Cannot assign requested address$'
+	assert_one_line '^\[ERROR:Http\] cannot listen on \[2001:db8::1\]:9464: Cannot assign requested address; no interface has this address, see .ip addr.$'
 	relay_stop
 	relay_start "$RULE" --http '[::]:9464'
 	for address in '[::1]:9464' 127.0.0.1:9464 10.77.9.1:9464; do
