@@ -3,7 +3,7 @@
 # the next one finds as one. All relays have default options. What is sent is fewer frames than a ring has slots of a kind:
 # nothing can be lost, however slow a relay is.
 #
-#   gen  out0 ──▶ in0       out0 ──▶ in0 leaf0 out0 ──▶ in0 sink0 out0 ──▶ in0 end
+#   gen  out0 ──▶ in0       out0 ──▶ in0 leaf0 out0 ──▶ in0 sink0 out0 ──▶ in0 sink
 #   gen1 out0 ──▶ in1  r1   out1 ──▶ in0 leaf1 out0 ──▶ in0 sink1
 #   gen2 out0 ──▶ in2       out2 ──▶ in0 leaf2 out0 ──▶ in0 sink2
 #
@@ -15,7 +15,7 @@ unset 'SCENARIO[offload_tx-udp-segmentation]'
 
 build() {
 	local i
-	node gen && node gen1 && node gen2 && node r1 && node end
+	node gen && node gen1 && node gen2 && node r1 && node sink
 	link gen out0 10.77.1.1 r1 in0 10.77.1.2
 	link gen1 out0 10.77.2.1 r1 in1 10.77.2.2
 	link gen2 out0 10.77.3.1 r1 in2 10.77.3.2
@@ -24,7 +24,7 @@ build() {
 		link r1 "out$i" "10.77.1$i.1" "leaf$i" in0 "10.77.1$i.2"
 		link "leaf$i" out0 "10.77.2$i.1" "sink$i" in0 "10.77.2$i.2"
 	done
-	link sink0 out0 10.77.30.1 end in0 10.77.30.2
+	link sink0 out0 10.77.30.1 sink in0 10.77.30.2
 }
 
 setup_file() {
@@ -93,24 +93,111 @@ assert_aggregates() {
 		fail "$1 found no aggregate"
 }
 
+# chain: three relays in a row.
+chain() {
+	hop r1 "$RULE_FIRST"
+	hop leaf0 "$(rule second "in0:$BETWEEN" "out0:$GROUP_IN:5000")"
+	hop sink0 "$(rule third "$IN" "out0:$GROUP_OUT:6000")"
+}
+
 @test "three relays in a row" {
 	local options
 	for options in '--size 1400 --gso 40 --count 1290' '--size 1400 --count 50' '--size 1400x32,100,1400x3,100x2 --gso 32 --count 380'; do
 		printf 'sent with %s\n' "$options"
-		hop r1 "$RULE_FIRST"
-		hop leaf0 "$(rule second "in0:$BETWEEN" "out0:$GROUP_IN:5000")"
-		hop sink0 "$(rule third "$IN" "out0:$GROUP_OUT:6000")"
-		receive_start end
+		chain
+		receive_start sink
 		# shellcheck disable=SC2086 # words
 		send --verify $options
 		hops_end
-		receive_end end
-		assert_whole end "$(sent)"
+		receive_end sink
+		assert_whole sink "$(sent)"
 		assert_relayed r1 "$(sent)" 1
 		assert_relayed leaf0 "$(sent)" 1
 		assert_relayed sink0 "$(sent)" 1
 		rm "$WORK"/*.json
 	done
+}
+
+# ctl_at NODE ARGUMENT...: mcrelayctl, of the relay there.
+ctl_at() {
+	"$MCRELAYCTL" --socket-path "$WORK/$1.control" "${@:2}" 3>&- >/dev/null
+}
+
+# stream_through: as stream_end, through all relays.
+stream_through() {
+	stream_stop
+	hops_end
+	eventually node_settled sink
+	stop stream
+	assert_equal "${EXIT[stream]}" 0
+}
+
+@test "rules come and go at each of three relays in a row: no packet of another rule is lost" {
+	local node i
+	chain
+	stream_start --flows 4
+	for i in 1 2 3; do
+		for node in r1 leaf0 sink0; do
+			ctl_at "$node" add --rule-id other --input-interface in0 --input-group 239.3.3.3 --input-port 5003 \
+				--outputs "239.4.4.$i:6004:out0,$BETWEEN:out0"
+			stream_more 50
+			ctl_at "$node" remove --rule-id other
+			stream_more 50
+		done
+	done
+	stream_through
+	assert_stream_intact
+	for node in r1 leaf0 sink0; do
+		assert_relayed "$node" "$(streamed sent)" 1
+	done
+}
+
+# died NODE: the packets that its workers may have taken along, and have in hand at most.
+died() {
+	json_value "$WORK/$1.json" .total.drop_worker_died
+}
+
+@test "a worker of each of three relays in a row is killed: what is lost, it had in hand; all else comes once, in order" {
+	local node name lost
+	chain
+	stream_start --window 100
+	for node in r1 leaf0 sink0; do
+		kill -KILL "$(children "$node")"
+		ready "$node" '\(restart 1\)'
+		stream_more 300
+	done
+	stream_through
+	for name in duplicated reordered corrupt; do
+		assert_equal "$name $(streamed "$name")" "$name 0"
+	done
+	lost=$(streamed lost)
+	((lost <= $(died r1) + $(died leaf0) + $(died sink0))) || fail "$lost lost, $(died r1), $(died leaf0), $(died sink0) counted"
+}
+
+# arrives: a packet that is sent now, by and by.
+arrives() {
+	local before
+	before=$(rx_packets sink in0)
+	send --count 1 --rate 1000
+	poll 0 at_least rx_packets sink in0 $((before + 1))
+}
+
+@test "each link between three relays in a row goes down and up again: packets flow again by themselves" {
+	local end
+	chain
+	for end in r1:in0 r1:out0 leaf0:in0 leaf0:out0 sink0:in0 sink0:out0; do
+		ip_at "${end%:*}" link set "${end#*:}" down
+		ip_at "${end%:*}" link set "${end#*:}" up
+		eventually arrives
+	done
+	for end in r1 leaf0 sink0; do
+		eventually node_settled "$end"
+	done
+	receive_start sink
+	send --verify --size 1400 --gso 40 --count 410
+	hops_end
+	receive_end sink
+	assert_whole sink 410
 }
 
 @test "a tree: one relay to three, each of which has a relay of its own behind it" {
