@@ -128,8 +128,8 @@ pictures() {
 	eventually grep -qE '^sent +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
 	eventually grep -qE '^one: 239.255.1.1:5000 on in0 +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
 	eventually grep -qE '^  to 239.255.2.2:6000 on out0 +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
-	send --count 7 --size 100 --port 5001
-	eventually grep -qE '^drop_no_match +[0-9]+ +7$' "$WORK/watch.out"
+	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 bad-checksum:100 bad-ip-checksum:100 >/dev/null
+	eventually grep -qE '^drop_checksum +[0-9]+ +2$' "$WORK/watch.out"
 	relay_stop
 	ready watch "^mcrelayctl: watch: cannot reach a relay at $WORK/control: .*; waiting for it$"
 	relay_start '' "${CONTROL[@]}"
