@@ -63,6 +63,14 @@ static void send_raw(int fd, const void *data, size_t bytes, unsigned count)
 
 /* ------------------------------------------------------------------------- a worker's end */
 
+/* UBSan sees one that is none. */
+static void read_bool(bool value)
+{
+	volatile bool seen = value;
+
+	(void)seen;
+}
+
 static void check_promises(const struct message *message, int passed)
 {
 	switch (message->type) {
@@ -75,13 +83,14 @@ static void check_promises(const struct message *message, int passed)
 		require(strnlen(message->input.interface, IFNAMSIZ) < IFNAMSIZ);
 		/* the memory of a ring can be counted */
 		require((uint64_t)message->input.slots * message->input.slot_bytes <= 1ULL << 33);
-		require(message->input.bare <= 1);
+		read_bool(message->input.bare);
 		return;
 	case MESSAGE_OUTPUT:
 		require(message->index < OUTPUT_NUMBERS &&
 			(passed >= 0 || message->output.error > 0));
 		require(strnlen(message->output.interface, IFNAMSIZ) < IFNAMSIZ);
-		require(message->output.decrement_ttl + message->output.keep_dscp <= 2);
+		read_bool(message->output.decrement_ttl);
+		read_bool(message->output.keep_dscp);
 		return;
 	case MESSAGE_INPUT_GONE:
 		require(message->index < INPUT_NUMBERS);

@@ -33,7 +33,7 @@ static uint32_t at_most(uint32_t wanted, size_t bytes, size_t each)
 /* Returns the bytes of it that are a plan. */
 static size_t fit(struct plan *plan, size_t size)
 {
-	uint32_t outputs = 0, sources = 0;
+	uint32_t next = 0, next_source = 0;
 
 	plan->num_rules = at_most(plan->num_rules, size - sizeof(*plan), sizeof(struct plan_rule));
 	size -= plan_bytes(plan->num_rules, 0, 0);
@@ -43,10 +43,10 @@ static size_t fit(struct plan *plan, size_t size)
 	for (uint32_t i = 0; i < plan->num_rules; i++) {
 		struct plan_rule *rule = &plan->rules[i];
 
-		rule->first_output = outputs;
-		rule->first_source = sources;
-		outputs += rule->num_outputs;
-		sources += rule->num_sources;
+		rule->first_output = next;
+		rule->first_source = next_source;
+		next += rule->num_outputs;
+		next_source += rule->num_sources;
 	}
 	return plan_bytes(plan->num_rules, plan->num_outputs, plan->num_sources);
 }
