@@ -412,9 +412,15 @@ int sockets_open_output(const struct rule_output *key, const struct netif *netif
 	return fd;
 }
 
+/* Whoever tries may lack the privilege for a source_port below 1024 that the relay has. */
 int sockets_try_output(const struct rule_output *key, const struct netif *netif)
 {
+	struct rule_output elsewhere = *key;
 	int fd = open_output(key, netif);
 
+	if (fd == -EACCES && key->source_port) {
+		elsewhere.source_port = 0;
+		fd = open_output(&elsewhere, netif);
+	}
 	return fd < 0 ? fd : close(fd);
 }

@@ -186,8 +186,12 @@ set_up() {
 	relay_start ' ' "${CONTROL[@]}"
 	ctl add --rule-id late --input-interface in0 --input-group 239.255.1.9 --input-port 5009 \
 		--outputs 239.255.2.9:6009:late >/dev/null
-	ctl list >"$WORK/rules.json"
+	ctl list >"$WORK/list.json"
+	echo '{"rules": []}' >"$WORK/rules.json"
+	signal HUP relay
+	eventually said relay 'read again: 0 rules$'
 	relay_stop
+	mv "$WORK/list.json" "$WORK/rules.json"
 	run -3 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_line 'late: would wait: interface late is absent'
 }
@@ -278,7 +282,7 @@ rename() {
 	rule_file "$GOOD" >"$WORK/rules.json"
 	run --separate-stderr -0 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_output $'good: would run\n1 rules: 1 would run, 0 would wait, 0 would not run, 0 would be refused'
-	rule_file "$GOOD$LATE" >"$WORK/rules.json"
+	rule_file "$GOOD$LATE" | jq '.rules[0].outputs[0].source_port = 319' >"$WORK/rules.json"
 	run --separate-stderr -3 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_line 'good: would run'
 	assert_line 'late: would wait: interface late is absent'
