@@ -358,7 +358,7 @@ static int show(const char *command, json_t *answer)
 		rc = print_json(answer);
 	if (rc == 0)
 		return EXIT_SUCCESS;
-	print_error("cannot write to standard output: %s", strerror(-rc));
+	print_failure("cannot write to standard output: %s", strerror(-rc));
 	return EXIT_FAILURE;
 }
 
@@ -371,7 +371,7 @@ static int ask(const char *socket_path, const char *command, json_t *request)
 
 	json_decref(request);
 	if (!answer) {
-		print_error("%s", error);
+		print_failure("%s", error);
 		return EXIT_FAILURE;
 	}
 	status = show(command, answer);

@@ -42,10 +42,12 @@ static bool rate(const struct drawing *drawing, const json_t *before, size_t whi
 	return true;
 }
 
-/* A name, packets per second, Mbit/s, packets so far. bytes -1: there is no such number. */
-static void row(struct drawing *drawing, const char *name, json_int_t packets, json_int_t bytes)
+/* A name, packets per second, Mbit/s, packets so far. bytes -1: there is no such number. `key`
+ * finds the row again in the next picture. */
+static void keyed_row(struct drawing *drawing, const char *key, const char *name,
+		      json_int_t packets, json_int_t bytes)
 {
-	const json_t *before = json_object_get(drawing->picture->counts, name);
+	const json_t *before = json_object_get(drawing->picture->counts, key);
 	char per_second[32] = "-", megabits[32] = "-";
 	double value;
 
@@ -55,27 +57,31 @@ static void row(struct drawing *drawing, const char *name, json_int_t packets, j
 		snprintf(megabits, sizeof(megabits), "%.2f", 8 * value / 1e6);
 	fprintf(drawing->out, "%-44s %12s %10s %16" JSON_INTEGER_FORMAT "\n", name, per_second,
 		bytes < 0 ? "" : megabits, packets);
-	json_object_set_new(drawing->counts, name, json_pack("[I, I]", packets, bytes));
+	json_object_set_new(drawing->counts, key, json_pack("[I, I]", packets, bytes));
+}
+
+static void row(struct drawing *drawing, const char *name, json_int_t packets, json_int_t bytes)
+{
+	keyed_row(drawing, name, name, packets, bytes);
 }
 
 /* ------------------------------------------------------------------------- parts */
 
-/* Does it wait, or was it stopped? */
-static bool is_idle(const json_t *rule)
+static bool has_state(const json_t *rule, const char *word)
 {
 	const char *state = json_string_value(json_object_get(rule, "state"));
 
-	return state && strcmp(state, "running") != 0;
+	return state && strcmp(state, word) == 0;
 }
 
-static unsigned count_idle(const json_t *rules)
+static unsigned count_state(const json_t *rules, const char *word)
 {
 	unsigned count = 0;
 	const json_t *rule;
 	size_t i;
 
 	json_array_foreach (rules, i, rule) {
-		count += is_idle(rule);
+		count += has_state(rule, word);
 	}
 	return count;
 }
@@ -86,9 +92,9 @@ static void draw_head(struct drawing *drawing, const char *socket_path, const js
 
 	fprintf(drawing->out, "mcrelay, process %" JSON_INTEGER_FORMAT ", %s, %s\n",
 		integer_at(report, "pid"), socket_path, text_at(report, "utc"));
-	fprintf(drawing->out, "%zu rules, %u of them not running; %zu outputs, %zu workers\n\n",
-		json_array_size(rules), count_idle(rules),
-		json_array_size(json_object_get(report, "outputs")),
+	fprintf(drawing->out, "%zu rules, %u waiting, %u stopped; %zu outputs, %zu workers\n\n",
+		json_array_size(rules), count_state(rules, "waiting"),
+		count_state(rules, "stopped"), json_array_size(json_object_get(report, "outputs")),
 		json_array_size(json_object_get(report, "workers")));
 	fprintf(drawing->out, "%-44s %12s %10s %16s\n", "", "packets/s", "Mbit/s", "packets");
 }
@@ -120,24 +126,49 @@ static void draw_drops(struct drawing *drawing, const json_t *report)
 		fputs("no drops\n", drawing->out);
 }
 
+/* What an output is, without what has been counted: two may differ in no more than the TTL. To be
+ * freed. */
+static char *output_key(const json_t *output)
+{
+	static const char *const counted[] = {"sent", "sent_bytes", "rate", "errors"};
+	json_t *copy = json_copy((json_t *)output);
+	char *key;
+
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		json_object_del(copy, counted[i]);
+	key = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(copy);
+	return key;
+}
+
+static void draw_errors(struct drawing *drawing, const char *key, json_t *errors)
+{
+	const char *cause;
+	json_t *value;
+
+	json_object_foreach (errors, cause, value) {
+		char name[64], *cause_key = NULL;
+
+		if (json_integer_value(value) == 0 || asprintf(&cause_key, "%s %s", key, cause) < 0)
+			continue;
+		snprintf(name, sizeof(name), "    failed: %s", cause);
+		keyed_row(drawing, cause_key, name, json_integer_value(value), -1);
+		free(cause_key);
+	}
+}
+
 static void draw_output(struct drawing *drawing, const json_t *output)
 {
-	json_t *errors = json_object_get(output, "errors"), *value;
-	const char *cause;
-	char name[256];
+	char *key = output_key(output), name[256];
 
+	if (!key)
+		return;
 	snprintf(name, sizeof(name), "  to %s:%" JSON_INTEGER_FORMAT " on %s",
 		 text_at(output, "group"), integer_at(output, "port"),
 		 text_at(output, "interface"));
-	row(drawing, name, integer_at(output, "sent"), integer_at(output, "sent_bytes"));
-	json_object_foreach (errors, cause, value) {
-		if (json_integer_value(value) == 0)
-			continue;
-		snprintf(name, sizeof(name), "    failed to %s:%" JSON_INTEGER_FORMAT " on %s, %s",
-			 text_at(output, "group"), integer_at(output, "port"),
-			 text_at(output, "interface"), cause);
-		row(drawing, name, json_integer_value(value), -1);
-	}
+	keyed_row(drawing, key, name, integer_at(output, "sent"), integer_at(output, "sent_bytes"));
+	draw_errors(drawing, key, json_object_get(output, "errors"));
+	free(key);
 }
 
 static void draw_rule(struct drawing *drawing, const json_t *rule, const json_t *all_outputs)
@@ -150,7 +181,7 @@ static void draw_rule(struct drawing *drawing, const json_t *rule, const json_t 
 	snprintf(name, sizeof(name), "%s: %s:%" JSON_INTEGER_FORMAT " on %s", text_at(rule, "id"),
 		 text_at(input, "group"), integer_at(input, "port"), text_at(input, "interface"));
 	row(drawing, name, integer_at(rule, "matched"), integer_at(rule, "matched_bytes"));
-	if (is_idle(rule))
+	if (has_state(rule, "waiting") || has_state(rule, "stopped"))
 		fprintf(drawing->out, "  %s: %s\n", text_at(rule, "state"),
 			text_at(rule, "reason"));
 	json_array_foreach (outputs, i, place) {

@@ -31,7 +31,7 @@ int print_json(const json_t *value)
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : errno ? -errno : -EIO;
 }
 
-void print_error(const char *format, ...)
+void print_failure(const char *format, ...)
 {
 	char text[2048];
 	va_list args;

@@ -12,6 +12,6 @@
 int print_json(const json_t *value);
 
 /* "mcrelayctl: TEXT", one printable line on standard error. */
-void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print_failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -33,7 +33,7 @@ static int save(const char *socket_path, const char *path)
 
 	json_decref(request);
 	if (!document) {
-		print_error("%s", error);
+		print_failure("%s", error);
 		return EXIT_FAILURE;
 	}
 	json_object_del(document, "ok");
@@ -41,7 +41,7 @@ static int save(const char *socket_path, const char *path)
 	rc = strcmp(path, "-") == 0 ? print_json(document) : json_file_write(path, document);
 	json_decref(document);
 	if (rc < 0) {
-		print_error("save: cannot write %s: %s", path, json_file_reason(rc));
+		print_failure("save: cannot write %s: %s", path, json_file_reason(rc));
 		return EXIT_FAILURE;
 	}
 	if (strcmp(path, "-") != 0)

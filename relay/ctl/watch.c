@@ -101,8 +101,8 @@ static int turn(const char *socket_path, json_t *request, struct picture *pictur
 
 	if (!answer) {
 		if (!*missing)
-			print_error("watch: %s%s", error,
-				    picture_is_first(picture) ? "" : "; waiting for it");
+			print_failure("watch: %s%s", error,
+				      picture_is_first(picture) ? "" : "; waiting for it");
 		*missing = true;
 		return picture_is_first(picture) ? EXIT_FAILURE : 0;
 	}
@@ -113,7 +113,7 @@ static int turn(const char *socket_path, json_t *request, struct picture *pictur
 	free(text);
 	if (rc == 0)
 		return 0;
-	print_error("watch: cannot write: %s", strerror(-rc));
+	print_failure("watch: cannot write: %s", strerror(-rc));
 	return EXIT_FAILURE;
 }
 

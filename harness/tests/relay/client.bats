@@ -74,28 +74,38 @@ untold() {
 	grep -q '^\[WARNING:Control\] goes on without a control socket; ' "$WORK/untold.log"
 }
 
-# The rules, without what is only so at this moment.
-rules_listed() {
-	ctl list | jq -c '[.rules[] | del(.state, .reason)]'
-}
+# With all that a rule can say; one waits.
+ALL_WORDS='{"id":"words","input":{"interface":"in0","group":"239.1.1.1","port":7,"sources":["10.1.0.0/16","10.9.9.9"]},
+	"outputs":[{"interface":"out0","group":"239.1.1.1","port":6001,"ttl":"decrement","dscp":"keep"},
+		{"interface":"out0","group":"239.1.1.2","port":6002,"ttl":7,"dscp":46,"source_port":6100,"source":"10.77.2.1"}]}
+{"input":{"interface":"later","group":"239.1.1.1","port":7},"outputs":[]}'
 
 @test "save: a relay that is started with the file has the same rules" {
 	local before
-	relay_start "$RULE" "${CONTROL[@]}"
-	ctl add --input-interface out0 --input-group 239.1.1.1 --input-port 7 \
-		--outputs 239.1.1.1:6001:out0,239.1.1.2:6002:out0:7,10.77.2.2:6003:out0 >/dev/null
-	ctl add --rule-id none --input-interface in0 --input-group 10.77.1.2 --input-port 8 >/dev/null
-	before=$(rules_listed)
+	relay_start "$RULE$ALL_WORDS" "${CONTROL[@]}"
+	ctl add --input-interface in0 --input-group 10.77.1.2 --input-port 8 \
+		--outputs 239.1.1.1:6001:out0,10.77.2.2:6003:later:9 >/dev/null
+	before=$(ctl list)
+	assert_equal "$(jq -c '[.rules[].state]' <<<"$before")" '["running","running","waiting","waiting"]'
 	run --separate-stderr ctl save "$WORK/saved.json"
 	assert_success
-	assert_equal "$(jq -c . <<<"$output") $stderr" '{"rules":3} '
+	assert_equal "$(jq -c . <<<"$output") $stderr" '{"rules":4} '
 	run ctl save -
 	assert_success
 	assert_equal "$output" "$(<"$WORK/saved.json")"
-	assert_equal "$(jq -c .rules <<<"$output")" "$before"
 	relay_stop
 	relay_start "$(jq -c '.rules[]' "$WORK/saved.json")" "${CONTROL[@]}"
-	assert_equal "$(rules_listed)" "$before"
+	assert_equal "$(ctl list)" "$before"
+	relay_stop
+}
+
+@test "save: of no rules as well" {
+	relay_start '' "${CONTROL[@]}"
+	ctl save "$WORK/saved.json" >/dev/null
+	assert_equal "$(jq -c . "$WORK/saved.json")" '{"rules":[]}'
+	relay_stop
+	relay_start '' --config "$WORK/saved.json" "${CONTROL[@]}"
+	assert_equal "$(ctl list | jq -c .)" '{"rules":[]}'
 	relay_stop
 }
 
@@ -130,10 +140,14 @@ pictures() {
 	eventually grep -qE '^  to 239.255.2.2:6000 on out0 +[0-9]+ +[0-9.]+ +300$' "$WORK/watch.out"
 	frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 bad-checksum:100 bad-ip-checksum:100 >/dev/null
 	eventually grep -qE '^drop_checksum +[0-9]+ +2$' "$WORK/watch.out"
+	ctl add --rule-id two --input-interface later --input-group "$GROUP_IN" --input-port 5000 >/dev/null
+	eventually grep -q '^two: 239.255.1.1:5000 on later ' "$WORK/watch.out"
+	eventually grep -q '^  waiting: interface later is absent$' "$WORK/watch.out"
+	eventually grep -q '^2 rules, 1 waiting, 0 stopped; 1 outputs, 1 workers$' "$WORK/watch.out"
 	relay_stop
 	ready watch "^mcrelayctl: watch: cannot reach a relay at $WORK/control: .*; waiting for it$"
 	relay_start '' "${CONTROL[@]}"
-	eventually grep -q '^0 rules, 0 of them not running; 0 outputs, 1 workers$' "$WORK/watch.out"
+	eventually grep -q '^0 rules, 0 waiting, 0 stopped; 0 outputs, 1 workers$' "$WORK/watch.out"
 	stop watch INT
 	assert_equal "${EXIT[watch]}" 0
 	assert_equal "$(wc -l <"$WORK/watch.log")" 1

@@ -91,7 +91,7 @@ static void test_first_picture_has_no_rates(void **state)
 	draw(report(7, 0, 100, 0));
 	assert_false(picture_is_first(&picture));
 	assert_line("mcrelay, process 7, /run/s, 2026-11-20T10:00:00Z");
-	assert_line("1 rules, 0 of them not running; 1 outputs, 1 workers");
+	assert_line("1 rules, 0 waiting, 0 stopped; 1 outputs, 1 workers");
 	assert_line("received - - 100");
 	assert_line("sent - - 100");
 	assert_line("video: 239.1.1.1:5000 on eth0 - - 100");
@@ -111,7 +111,7 @@ static void test_rates_are_of_the_time_since_the_last_picture(void **state)
 	draw(report(7, 2.5, 2200, 60));
 	assert_line("sent 200 2.00 2200");
 	assert_line("drop_no_match 20 60");
-	assert_line("failed to 239.2.2.2:6000 on eth1, ENOBUFS 20 60");
+	assert_line("failed: ENOBUFS 20 60");
 	refute_text("drop_checksum"); /* has not happened */
 	refute_text("EPERM");
 }
@@ -150,13 +150,46 @@ static void test_waiting_rules_say_for_what(void **state)
 	(void)state;
 	json_object_set_new(rule, "state", json_string("running"));
 	draw(json_incref(value));
-	assert_line("1 rules, 0 of them not running; 1 outputs, 1 workers");
-	refute_text("running:");
+	assert_line("1 rules, 0 waiting, 0 stopped; 1 outputs, 1 workers");
+	refute_text("running");
 	json_object_set_new(rule, "state", json_string("waiting"));
 	json_object_set_new(rule, "reason", json_string("interface eth0 is not there"));
 	draw(value);
-	assert_line("1 rules, 1 of them not running; 1 outputs, 1 workers");
+	assert_line("1 rules, 1 waiting, 0 stopped; 1 outputs, 1 workers");
 	assert_line("waiting: interface eth0 is not there");
+}
+
+static void test_stopped_rules_say_why(void **state)
+{
+	json_t *value = report(7, 0, 0, 0),
+	       *rule = json_array_get(json_object_get(value, "rules"), 0);
+
+	(void)state;
+	json_object_set_new(rule, "state", json_string("stopped"));
+	json_object_set_new(rule, "reason", json_string("its packets come back"));
+	draw(value);
+	assert_line("1 rules, 0 waiting, 1 stopped; 1 outputs, 1 workers");
+	assert_line("stopped: its packets come back");
+}
+
+/* Both have the rates of their own counts. */
+static void test_outputs_that_differ_in_their_ttl(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		json_t *value = report(7, i, 100 + 50 * i, 0),
+		       *outputs = json_object_get(value, "outputs"),
+		       *second = json_copy(json_array_get(outputs, 0)),
+		       *rule = json_array_get(json_object_get(value, "rules"), 0);
+
+		json_object_set_new(second, "ttl", json_integer(7));
+		json_object_set_new(second, "sent", json_integer(1000 + 20 * i));
+		json_array_append_new(outputs, second);
+		json_array_append_new(json_object_get(rule, "outputs"), json_integer(1));
+		draw(value);
+	}
+	assert_line("to 239.2.2.2:6000 on eth1 50 0.50 150");
+	assert_line("to 239.2.2.2:6000 on eth1 20 0.50 1020");
 }
 
 /* Names of interfaces may have bytes that drive a terminal. */
@@ -180,9 +213,9 @@ static void test_report_without_what_is_expected(void **state)
 {
 	(void)state;
 	draw(json_object());
-	assert_line("0 rules, 0 of them not running; 0 outputs, 0 workers");
+	assert_line("0 rules, 0 waiting, 0 stopped; 0 outputs, 0 workers");
 	draw(json_pack("{s:[{}, i], s:[[]], s:s}", "rules", 7, "outputs", "drops", "none"));
-	assert_line("2 rules, 0 of them not running; 1 outputs, 0 workers");
+	assert_line("2 rules, 0 waiting, 0 stopped; 1 outputs, 0 workers");
 }
 
 int main(void)
@@ -194,6 +227,8 @@ int main(void)
 		TEST(test_another_relay_begins_anew),
 		TEST(test_what_began_since_has_no_rate_yet),
 		TEST(test_waiting_rules_say_for_what),
+		TEST(test_stopped_rules_say_why),
+		TEST(test_outputs_that_differ_in_their_ttl),
 		TEST(test_nothing_drives_the_terminal),
 		TEST(test_report_without_what_is_expected),
 	};
