@@ -141,27 +141,46 @@ need_root() {
 	assert_none_left
 }
 
+# interrupted SIGNAL: ci/test, which gets the signal alone once something has made the file `started`; sets `status`. It is
+# the sender's and not the terminal's signal that may get lost: the terminal gives it to all.
+interrupted() {
+	rm -f "$BATS_TEST_TMPDIR/started"
+	mkdir -p "$BATS_TEST_TMPDIR/scratch"
+	TMPDIR=$BATS_TEST_TMPDIR/scratch /usr/bin/python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$TREE/ci/test" --no-setup >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	until [[ -e $BATS_TEST_TMPDIR/started ]]; do
+		kill -0 $! || fail "it has ended: $(<"$BATS_TEST_TMPDIR/out")"
+		sleep 0.02
+	done
+	kill "-$1" $!
+	status=0
+	timeout --signal=KILL 60 tail --pid=$! -f /dev/null || kill -KILL $!
+	wait $! || status=$?
+}
+
 @test "Ctrl-C and SIGTERM end everything, and nothing is left in the scratch folder" {
 	need_root
-	local signal status
+	local signal
 	local -A exit_status=([INT]=130 [TERM]=143)
 	bats_file relay/some "touch '$BATS_TEST_TMPDIR/started'; setsid sleep 987654 & sleep 987654"
 	for signal in INT TERM; do
-		rm -f "$BATS_TEST_TMPDIR/started"
-		mkdir -p "$BATS_TEST_TMPDIR/scratch"
-		TMPDIR=$BATS_TEST_TMPDIR/scratch /usr/bin/python3 -c 'import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])' "$TREE/ci/test" --no-setup >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-		until [[ -e $BATS_TEST_TMPDIR/started ]]; do
-			kill -0 $! || fail "it has ended: $(<"$BATS_TEST_TMPDIR/out")"
-			sleep 0.02
-		done
-		kill "-$signal" $!
-		status=0
-		wait $! || status=$?
+		interrupted "$signal"
 		assert_equal "$signal $status" "$signal ${exit_status[$signal]}"
 		assert_none_left
 		assert_equal "$(ls "$BATS_TEST_TMPDIR/scratch")" ''
+	done
+}
+
+@test "Ctrl-C and SIGTERM while it waits for a command" {
+	need_root
+	local signal
+	local -A exit_status=([INT]=130 [TERM]=143)
+	sed -i "/^threaded-tests/a > @touch '$BATS_TEST_TMPDIR/started'; sleep 987654" "$TREE/Makefile"
+	for signal in INT TERM; do
+		interrupted "$signal"
+		assert_equal "$signal $status" "$signal ${exit_status[$signal]}"
+		assert_none_left
 	done
 }
 
