@@ -93,4 +93,4 @@ def hop_out(name: str, outputs: int, total: dict) -> dict:
     """From a hop's rules to its sockets: each matched packet is owed to every output."""
     return close(name, "packets sent", total["matched"] * outputs, total["egress_sent"],
                  {"egress_errors": total["egress_errors"], "handoff": total["drop_handoff"],
-                  **if_any(total, "drop_ttl")})
+                  **if_any(total, "drop_ttl"), **if_any(total, "drop_loop")})

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * channel: messages with descriptors between the supervisor and a worker, over a Unix socket that
- * keeps message boundaries. All but the last two go to the worker.
+ * keeps message boundaries. All but the last three go to the worker.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
@@ -27,7 +27,10 @@ enum message_type {
 	/* from the worker */
 	MESSAGE_READY,
 	MESSAGE_APPLIED, /* the plan, its inputs and outputs, and all before have taken effect */
+	MESSAGE_LOOP,	 /* packets of rule number `index` come back to it: it sends no more */
 };
+
+enum { MESSAGE_LOOP_RULES = 8 };
 
 struct message {
 	uint32_t type;	/* enum message_type */
@@ -52,6 +55,13 @@ struct message {
 		struct {
 			uint32_t generation, bytes;
 		} plan;
+		struct {
+			uint32_t source;      /* address that they come from, host order */
+			uint16_t source_port; /* host order */
+			uint32_t payload_bytes;
+			uint32_t num_rules;
+			uint32_t rules[MESSAGE_LOOP_RULES]; /* numbers of those on the way */
+		} loop;
 	};
 };
 

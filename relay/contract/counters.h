@@ -37,6 +37,7 @@
 	X(drop_no_match,    "packets", "UDP packets that no rule asks for; nearly all of these the kernel keeps out") \
 	X(matched,          "packets", "packets that matched a rule") \
 	X(drop_handoff,     "packets", "packets per output lost between the threads: the queue was full (split)") \
+	X(drop_loop,        "packets", "packets per output of a rule that is stopped because its packets come back to it") \
 	X(drop_ttl,         "packets", "packets per output that came with a TTL of 1 or 0 and were to leave with one less (\"ttl\": \"decrement\")") \
 	X(egress_queued,    "packets", "packets handed to egress, once per output") \
 	X(egress_submitted, "packets", "packets in sends given to the kernel") \

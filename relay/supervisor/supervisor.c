@@ -41,6 +41,7 @@ void supervisor_rules_changed(struct supervisor *supervisor)
 {
 	char text[64];
 
+	loop_breaker_rules_changed(&supervisor->breaker, now_ms());
 	notify("STATUS=%s, %u workers", count_rules(supervisor, text), supervisor->workers.count);
 }
 
@@ -176,7 +177,9 @@ static void handle_events(struct supervisor *supervisor, int64_t timeout_ms)
 static int64_t next_due(struct supervisor *supervisor)
 {
 	return sooner(supervisor->calls.due_ms(supervisor->calls.context),
-		      sooner(workers_restart_due_ms(&supervisor->workers),
+		      sooner(sooner(loop_breaker_due(&supervisor->breaker, &supervisor->provision,
+						     now_ms()),
+				    workers_restart_due_ms(&supervisor->workers)),
 			     provision_due(&supervisor->provision)));
 }
 
@@ -330,6 +333,7 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 		.config = config,
 		.levels = config->levels,
 		.provision.plan_fd = -1,
+		.breaker.stop_rule = provision_stop_rule,
 		.signal_fd = -1,
 		.monitor_fd = -1,
 		.log.pump.out = -1,

@@ -12,6 +12,7 @@
 
 #include "supervisor/config.h"
 #include "supervisor/log_output.h"
+#include "supervisor/loop_breaker.h"
 #include "supervisor/provision.h"
 #include "supervisor/workers.h"
 
@@ -43,6 +44,7 @@ struct supervisor {
 	const struct config *config;
 	struct workers workers;
 	struct provision provision;
+	struct loop_breaker breaker;
 	struct log_levels levels;
 	struct supervisor_calls calls;
 	int signal_fd, monitor_fd;

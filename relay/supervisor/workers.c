@@ -243,6 +243,8 @@ void workers_receive(struct worker_handle *worker)
 			worker->ready = true;
 		else if (message.type == MESSAGE_APPLIED)
 			worker->applied = message.plan.generation;
+		else if (message.type == MESSAGE_LOOP)
+			worker->found = message;
 		else
 			rc = -EPROTO;
 	}

@@ -23,6 +23,7 @@ struct worker_handle {
 	struct shared *shared;
 	bool ready;		   /* it has said so */
 	uint32_t applied;	   /* generation of the plan it works by */
+	struct message found;	   /* a loop (MESSAGE_LOOP), not taken yet; type 0: none */
 	unsigned restarts;	   /* since the relay has started */
 	unsigned failures;	   /* in a row, for the back-off */
 	int64_t started_ms;	   /* when it was started last */

@@ -43,6 +43,7 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 		return -ENOMEM;
 	}
 	forwarder->routes[0].outputs = list;
+	forwarder->num_routes = plan->num_rules;
 	for (uint32_t i = 0; i < plan->num_outputs; i++)
 		list[i] = &outputs[numbers[i]];
 	for (uint32_t i = 0; i < plan->num_rules; i++) {
@@ -52,6 +53,8 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 			.outputs = list + rule->first_output,
 			.num_outputs = rule->num_outputs,
 			.counters = &counters[rule->number],
+			.number = rule->number,
+			.watch.bytes = LOOP_NOTHING,
 		};
 		insert_rule(&forwarder->table, plan, i);
 	}
@@ -92,14 +95,19 @@ static uint32_t run_limit(uint32_t segment_bytes)
 	return fit < GSO_SEGMENTS_MAX ? fit : GSO_SEGMENTS_MAX;
 }
 
-/* The packets of a frame go on as one run, or as a few if one send cannot take them all. */
+/* How many runs it makes that one send can take. */
+static uint32_t runs_of(const struct run *all)
+{
+	const uint32_t limit = run_limit(all->segment_bytes);
+
+	return (all->segments + limit - 1) / limit;
+}
+
 static void fan_out(struct forwarder *forwarder, const struct route *route, const struct run *all,
 		    struct ingress *ingress, uint32_t slot)
 {
 	const uint32_t limit = run_limit(all->segment_bytes);
-	const uint32_t runs = (all->segments + limit - 1) / limit;
 
-	ingress->holds[slot] = (uint32_t)route->num_outputs * runs;
 	for (unsigned i = 0; i < route->num_outputs; i++) {
 		struct run left = *all, run;
 
@@ -113,6 +121,28 @@ static void fan_out(struct forwarder *forwarder, const struct route *route, cons
 		}
 		send_to(forwarder, route->outputs[i], &left, (struct hold){ingress, slot});
 	}
+}
+
+/* The packets of a frame go on as one run, or as a few if one send cannot take them all. `pieces`:
+ * what they are, nearly always one. */
+static void fan_out_all(struct forwarder *forwarder, const struct route *route,
+			const struct run *pieces, unsigned count, struct ingress *ingress,
+			uint32_t slot)
+{
+	uint32_t runs = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		runs += runs_of(&pieces[i]);
+	ingress->holds[slot] = (uint32_t)route->num_outputs * runs;
+	for (unsigned i = 0; i < count; i++)
+		fan_out(forwarder, route, &pieces[i], ingress, slot);
+}
+
+void forward_again(struct forwarder *forwarder, struct route *route, const struct run *run,
+		   struct ingress *ingress, uint32_t slot)
+{
+	ingress->holds[slot] += (uint32_t)route->num_outputs;
+	fan_out(forwarder, route, run, ingress, slot);
 }
 
 static void log_truncation_once(struct ingress *ingress, const struct frame *frame)
@@ -155,10 +185,13 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 {
 	struct counters *counters = forwarder->counters;
 	struct packet packet;
-	const struct route *route;
+	struct route *route;
 	enum packet_verdict verdict = packet_parse(frame, &packet);
 	struct run run;
+	const struct run *pieces = &run;
+	bool held;
 	uint32_t segments;
+	unsigned count = 1;
 	int32_t rule;
 
 	if (verdict == PACKET_FRAGMENT) {
@@ -188,12 +221,18 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 			   packet_marks(&packet)};
 	if (forwarder->log_packets)
 		log_run(&packet, &run);
-	if (route->num_outputs > 0)
-		fan_out(forwarder, route, &run, ingress, frame->slot);
+	if (route->num_outputs > 0 &&
+	    (loop_watch_due(&route->watch, forwarder->tick, run.payload, run.segment_bytes) ||
+	     (segments > 1 && loop_watch_within(&route->watch, &run))) &&
+	    forwarder->loops)
+		count = loops_look(forwarder, route, &packet, &run, &pieces);
+	held = route->num_outputs > 0 && count > 0;
+	if (held)
+		fan_out_all(forwarder, route, pieces, count, ingress, frame->slot);
 	/* not before: should we die meanwhile, it is not said that each output has had them */
 	counter_bump(&route->counters->packets, segments);
 	counter_bump(&route->counters->bytes, packet.payload_bytes);
-	return route->num_outputs > 0;
+	return held;
 }
 
 /* The fragment that completes a datagram sends that on; it is no fragment itself. */

@@ -12,6 +12,7 @@
 #include "worker/egress.h"
 #include "worker/handoff.h"
 #include "worker/ingress.h"
+#include "worker/loops.h"
 #include "worker/packet.h"
 #include "worker/reassembly.h"
 
@@ -20,16 +21,22 @@ struct route {
 	struct output **outputs;
 	unsigned num_outputs;
 	struct rule_counters *counters;
+	struct loop_watch watch;
+	uint32_t number; /* of the rule */
+	bool stopped;	 /* nothing goes there, because it comes back */
 };
 
 /* All that forwarding needs; nothing in it changes while a burst is under way. */
 struct forwarder {
 	struct rule_table table;
-	struct route *routes; /* [rule] */
+	struct route *routes; /* [num_routes] by rule */
+	uint32_t num_routes;
 	struct counters *counters;
 	struct egress *egress;	 /* unified thread model: packets are queued here */
 	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
 	struct reassembly *reassembly;
+	struct loops *loops; /* NULL: loops are not looked for */
+	uint32_t tick;	     /* of the turn: the time in ms, by a coarse clock; not 0 */
 	bool log_packets;
 	struct drill drill;
 };
@@ -45,6 +52,10 @@ void forwarder_exit(struct forwarder *forwarder);
  * keys. */
 void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_t index,
 		   const struct frame *frames, unsigned count);
+
+/* Queues a packet once more for all outputs of a route, each with a hold on slot `slot`. */
+void forward_again(struct forwarder *forwarder, struct route *route, const struct run *run,
+		   struct ingress *ingress, uint32_t slot);
 
 /* The end of a turn's burst, of so many packets in all; it may have come in several pieces. */
 void forward_end(struct forwarder *forwarder, uint64_t packets);

@@ -48,6 +48,12 @@ struct packet {
 	uint32_t payload_bytes; /* 0 to 65507 */
 };
 
+/* In host order. */
+static inline uint16_t packet_source_port(const struct packet *packet)
+{
+	return (uint16_t)(packet->payload[-8] << 8 | packet->payload[-7]);
+}
+
 /* A fragment of a datagram inside a frame. */
 struct fragment {
 	const uint8_t *ip; /* its header, of header_bytes */

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* In the waiter, behind the inputs. */
@@ -46,6 +47,7 @@ struct worker {
 	struct egress_notes notes[OUTPUT_NUMBERS];
 	struct forwarder forwarder;
 	struct reassembly reassembly;
+	struct loops loops;
 	struct egress egress;	      /* unified thread model */
 	struct handoff handoff;	      /* split thread model */
 	struct pool pool;	      /* uring ingress */
@@ -201,6 +203,8 @@ static struct forwarder forwarder_base(struct worker *worker)
 		.egress = &worker->egress,
 		.handoff = split(worker) ? &worker->handoff : NULL,
 		.reassembly = &worker->reassembly,
+		.loops = &worker->loops,
+		.tick = worker->forwarder.tick,
 		.log_packets = worker->settings.log_packets,
 		.drill = worker->settings.drill,
 	};
@@ -228,6 +232,8 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 	plan_unmap(plan, message->plan.bytes);
 	if (rc < 0)
 		return rc;
+	loops_give_up(&worker->forwarder);
+	drain(worker);
 	forwarder_exit(&worker->forwarder);
 	worker->forwarder = next;
 	return 0;
@@ -369,10 +375,22 @@ static unsigned turn(struct worker *worker, unsigned index)
 	return count;
 }
 
+/* Of the kernel's last tick, which costs next to nothing. */
+static uint32_t coarse_ms(void)
+{
+	struct timespec now;
+	uint32_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	ms = (uint32_t)now.tv_sec * 1000U + (uint32_t)now.tv_nsec / 1000000U;
+	return ms ? ms : 1;
+}
+
 static unsigned turn_all(struct worker *worker)
 {
 	unsigned count = 0;
 
+	worker->forwarder.tick = coarse_ms();
 	for (unsigned i = 0; i < worker->num_inputs; i++)
 		count += turn(worker, i);
 	if (worker->settings.yield && count > 0) {
@@ -380,6 +398,35 @@ static unsigned turn_all(struct worker *worker)
 		counter_add(&worker->counters, COUNTER_system_calls, 1);
 	}
 	return count;
+}
+
+/* The end of a turn in which sends were queued. */
+static void send_queued(struct worker *worker)
+{
+	if (split(worker)) {
+		handoff_kick(&worker->handoff);
+		handoff_collect(&worker->handoff);
+	} else {
+		egress_flush(&worker->egress);
+	}
+	publish(worker);
+}
+
+/* The search for loops, while there is one. The loop turns without sleeping meanwhile, for some
+ * milliseconds; others on this CPU come first. */
+static void search_loops(struct worker *worker, bool idle)
+{
+	struct loops *loops = &worker->loops;
+
+	loops_step(&worker->forwarder, idle);
+	send_queued(worker);
+	if (loops->found.type == MESSAGE_LOOP &&
+	    channel_send(WORKER_CHANNEL_FD, &loops->found, -1) != -EAGAIN)
+		loops->found.type = 0;
+	if (idle) {
+		sched_yield();
+		counter_add(&worker->counters, COUNTER_system_calls, 1);
+	}
 }
 
 /* What an idle loop still has to do before it may sleep; true if that changed anything. */
@@ -442,12 +489,18 @@ static bool messages_came(struct worker *worker)
 /* Until told to stop: then what is in the rings is relayed; the supervisor lets no more in. */
 static int run_loop(struct worker *worker)
 {
+	bool idle;
 	int rc = 0;
 
 	while (rc == 0 && worker->egress.error == 0 && !handoff_failed(&worker->handoff)) {
 		if (messages_came(worker))
 			rc = handle_messages(worker);
-		if (rc == 0 && turn_all(worker) == 0 && !worker->messages_left) {
+		if (rc < 0)
+			break;
+		idle = turn_all(worker) == 0;
+		if (loops_busy(&worker->loops) && !worker->stop)
+			search_loops(worker, idle);
+		else if (idle && !worker->messages_left) {
 			if (worker->stop)
 				break;
 			rc = wait_for_work(worker);
@@ -518,6 +571,8 @@ static int worker_init(struct worker *worker)
 		return -ENOMEM;
 	rc = reassembly_init(&worker->reassembly, &worker->counters);
 	if (rc == 0)
+		rc = loops_init(&worker->loops);
+	if (rc == 0)
 		rc = waiter_init(&worker->waiter,
 				 settings_need_uring(&worker->settings) ? WAITER_URING
 									: WAITER_POLL,
@@ -549,6 +604,7 @@ static int enter_sandbox(const struct worker *worker)
 static void worker_exit(struct worker *worker)
 {
 	if (worker->stop) {
+		loops_give_up(&worker->forwarder);
 		drain(worker);
 		reassembly_give_up(&worker->reassembly);
 		publish(worker);
@@ -560,6 +616,7 @@ static void worker_exit(struct worker *worker)
 		output_close(worker, i);
 	forwarder_exit(&worker->forwarder);
 	reassembly_exit(&worker->reassembly);
+	loops_exit(&worker->loops);
 	waiter_exit(&worker->waiter);
 	egress_exit(&worker->egress);
 	recv_uring_exit(&worker->recv_uring);

@@ -183,7 +183,7 @@ def command_inject(args: argparse.Namespace) -> None:
     for word in args.kinds:
         kind, _, size = word.partition(":")
         payload = chance.randbytes(int(size or 100))
-        for frame in frames_of_kind(args, kind, payload):
+        for frame in frames_of_kind(args, kind, payload) * args.times:
             sock.send(frame)
         print(kind, payload.hex())
 
@@ -303,6 +303,7 @@ def main() -> None:
     receive.add_argument("--seconds", type=float, default=3600)
     inject = command("inject", command_inject, "interface", "source", "group", "port")
     inject.add_argument("kinds", nargs="+", help="KIND or KIND:PAYLOAD_BYTES")
+    inject.add_argument("--times", type=int, default=1, help="so often each frame")
     inject.add_argument("--ttl", type=int, default=5)
     inject.add_argument("--tos", type=int, default=0)
     inject.add_argument("--seed", type=int, default=1)

@@ -416,13 +416,149 @@ static void test_long_aggregate(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------------- loops */
+
+static struct loops loops;
+
+static void look_for_loops(unsigned num_outputs)
+{
+	assert_int_equal(loops_init(&loops), 0);
+	forwarder.loops = &loops;
+	forwarder.num_routes = 2;
+	forwarder.tick = 1;
+	routes[0].number = 8;
+	routes[1] = (struct route){.outputs = output_list,
+				   .num_outputs = num_outputs,
+				   .counters = &rule_counters[1],
+				   .watch.bytes = LOOP_NOTHING,
+				   .number = 9};
+}
+
+static void comes(struct frame frame)
+{
+	forward_burst(&forwarder, &ingress, 3, &frame, 1);
+}
+
+/* What has been given to outputs, of which each has had the same. */
+static uint64_t sent(void)
+{
+	return counter_get(&counters, COUNTER_egress_queued) / routes[1].num_outputs;
+}
+
+/* A sender says the same a thousand times, then no more. */
+static void test_same_payload_is_not_lost(void **state)
+{
+	(void)state;
+	look_for_loops(2);
+	for (unsigned i = 0; i < 1000 || loops_busy(&loops); i++) {
+		forwarder.tick = 1 + i / 50;
+		if (i < 1000)
+			comes(frame_of(good));
+		if (i == 500)
+			assert_true(counter_get(&counters, COUNTER_matched) > sent());
+		loops_step(&forwarder, true);
+	}
+	assert_int_equal(sent(), 1000);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_loop), 0);
+	assert_int_equal(loops.found.type, 0);
+	assert_false(routes[1].stopped);
+	assert_int_equal(loops.lent, 0);
+	loops_exit(&loops);
+}
+
+/* Rules change in the middle of a test. */
+static void test_test_given_up(void **state)
+{
+	unsigned come = 0;
+
+	(void)state;
+	look_for_loops(3);
+	while (loops.state != LOOPS_TESTING && come++ < 100000)
+		comes(frame_of(good));
+	comes(frame_of(good));
+	assert_int_equal(sent(), come - 1);
+	loops_give_up(&forwarder);
+	assert_int_equal(sent(), come + 1);
+	assert_false(loops_busy(&loops));
+	loops_exit(&loops);
+}
+
+/* Each packet that is sent comes back at once, to each output's. */
+static void test_loop_is_stopped(void **state)
+{
+	uint64_t come = 0;
+
+	(void)state;
+	look_for_loops(1);
+	comes(frame_of(good));
+	for (unsigned turn = 0; !routes[1].stopped; turn++) {
+		for (; come < sent() && come < 100000; come++)
+			comes(frame_of(good));
+		assert_in_range(come, 0, 99999);
+		loops_step(&forwarder, true);
+	}
+	assert_in_range(come, LOOP_RETURNS, 99999);
+	assert_int_equal(loops.found.type, MESSAGE_LOOP);
+	assert_int_equal(loops.found.index, 9);
+	assert_int_equal(loops.found.loop.source, 0x0a000001);
+	assert_int_equal(loops.found.loop.source_port, 4000);
+	assert_int_equal(loops.found.loop.num_rules, 0);
+	assert_int_equal(counter_get(&counters, COUNTER_drop_loop), 1);
+	comes(frame_of(good));
+	assert_int_equal(counter_get(&counters, COUNTER_drop_loop), 2);
+	assert_int_equal(sent() + 2, counter_get(&counters, COUNTER_matched));
+	loops_exit(&loops);
+}
+
+/* Of an aggregate only the packets in the loop are withheld, and the others go on. */
+static void test_loop_within_aggregates(void **state)
+{
+	enum { SIZE = 100, COUNT = 20 };
+	static uint8_t frame[UDP + 8 + COUNT * SIZE];
+	struct frame whole = {.data = frame,
+			      .captured = sizeof(frame),
+			      .original = sizeof(frame),
+			      .segment_bytes = SIZE,
+			      .checksum_good = true};
+	unsigned come = 0;
+
+	(void)state;
+	look_for_loops(2);
+	memcpy(frame, good, UDP + 8);
+	frame[IP + 2] = (uint8_t)((sizeof(frame) - IP) >> 8);
+	frame[IP + 3] = (uint8_t)(sizeof(frame) - IP);
+	frame[UDP + 4] = (uint8_t)((sizeof(frame) - UDP) >> 8);
+	frame[UDP + 5] = (uint8_t)(sizeof(frame) - UDP);
+	put_checksum(frame);
+	for (unsigned i = 0; i < COUNT; i++)
+		memset(frame + UDP + 8 + i * SIZE, (int)(i % 7), SIZE); /* 0 three times */
+	while (loops.state != LOOPS_TESTING && come++ < 100000)
+		comes(whole);
+	assert_int_equal(sent(), come * COUNT - 3);
+	assert_int_equal(loops.test.withheld, 3);
+	assert_int_equal(holds[0], 0);
+	loops_give_up(&forwarder);
+	assert_int_equal(sent(), come * COUNT);
+	loops_exit(&loops);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_matched),   TEST(test_no_match),	 TEST(test_drops),
-		TEST(test_burst),     TEST(test_fragments),	 TEST(test_fan_out),
-		TEST(test_aggregate), TEST(test_long_aggregate), TEST(test_ttl_at_its_end),
+		TEST(test_same_payload_is_not_lost),
+		TEST(test_test_given_up),
+		TEST(test_loop_is_stopped),
+		TEST(test_loop_within_aggregates),
+		TEST(test_matched),
+		TEST(test_no_match),
+		TEST(test_drops),
+		TEST(test_burst),
+		TEST(test_fragments),
+		TEST(test_fan_out),
+		TEST(test_aggregate),
+		TEST(test_long_aggregate),
+		TEST(test_ttl_at_its_end),
 		TEST(test_source),
 	};
 
