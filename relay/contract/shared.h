@@ -76,7 +76,8 @@ struct shared {
 	struct rule_counters rules[RULE_NUMBERS];	/* by the rule's number */
 	struct output_counters outputs[OUTPUT_NUMBERS]; /* by the output's number */
 	struct log_levels levels;			/* written by the supervisor */
-	uint32_t lines_lost; /* of the worker's log: see log_count_lost() */
+	uint32_t lines_lost;   /* of the worker's log: see log_count_lost() */
+	struct log_limit ends; /* of what each worker says when it has to give up */
 };
 
 /* New shared memory, all zero. Returns its descriptor, *shared mapped; or negative errno. */

@@ -64,6 +64,7 @@ int workers_init(struct workers *workers, const struct config *config)
 				  strerror(-rc), reason_of_shortage(rc));
 			return rc;
 		}
+		worker->shared->ends = (struct log_limit){5, 60};
 		workers->count++;
 	}
 	return 0;

@@ -7,6 +7,7 @@
  * looks at it once per turn, at the cost of one load. Asleep, it is woken by the channel itself.
  */
 #include "worker/worker.h"
+#include "common/errno_reason.h"
 #include "common/log.h"
 #include "contract/channel.h"
 #include "contract/plan.h"
@@ -59,6 +60,7 @@ struct worker {
 	uint32_t complete;  /* generation of the last plan that all has been sent for */
 	uint32_t answered;  /* what the supervisor has been told of it */
 	bool stop;
+	const char *step; /* that it is at, for people */
 };
 
 static bool split(const struct worker *worker)
@@ -147,8 +149,9 @@ static int input_open(struct worker *worker, const struct message *message, int 
 	if (!ingress->holds) {
 		if (rc == 0)
 			ingress->ops->close(ingress);
-		log_error("Ingress", "cannot receive on %s: %s", ingress->interface,
-			  strerror(rc < 0 ? -rc : ENOMEM));
+		log_error("Ingress", "cannot receive on %s: %s%s", ingress->interface,
+			  strerror(rc < 0 ? -rc : ENOMEM),
+			  reason_of_shortage(rc < 0 ? rc : -ENOMEM));
 		close(fd);
 		ingress->fd = -1;
 		return rc;
@@ -556,6 +559,7 @@ static int worker_init(struct worker *worker)
 {
 	int rc;
 
+	worker->step = "be told its settings";
 	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
 		for (unsigned class = 0; class < FRAME_CLASSES; class ++)
 			worker->inputs[i].ingress[class].fd = -1;
@@ -566,26 +570,30 @@ static int worker_init(struct worker *worker)
 		return rc;
 	worker->in_hand = books_close(worker->shared, &worker->settings);
 	published_add_up(&worker->counters, &worker->shared->receiving); /* a predecessor's */
+	worker->step = "get its memory";
 	worker->frames = calloc(worker->settings.send_batch, sizeof(*worker->frames));
 	if (!worker->frames)
 		return -ENOMEM;
 	rc = reassembly_init(&worker->reassembly, &worker->counters);
 	if (rc == 0)
 		rc = loops_init(&worker->loops);
-	if (rc == 0)
-		rc = waiter_init(&worker->waiter,
-				 settings_need_uring(&worker->settings) ? WAITER_URING
-									: WAITER_POLL,
-				 WAITER_SIZE);
+	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
+		rc = pool_init(&worker->pool, worker->settings.pool, worker->settings.aggregates);
+	if (rc < 0)
+		return rc;
+	worker->step = "wait for packets and messages";
+	rc = waiter_init(&worker->waiter,
+			 settings_need_uring(&worker->settings) ? WAITER_URING : WAITER_POLL,
+			 WAITER_SIZE);
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, CHANNEL_INDEX, WORKER_CHANNEL_FD);
 	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
-		rc = pool_init(&worker->pool, worker->settings.pool, worker->settings.aggregates);
-	if (rc == 0 && worker->settings.ingress == INGRESS_URING)
 		rc = recv_uring_init(&worker->recv_uring, &worker->pool,
 				     worker->settings.num_recv_buffers);
-	if (rc == 0)
-		rc = init_egress(worker);
+	if (rc < 0)
+		return rc;
+	worker->step = "get ready to send";
+	rc = init_egress(worker);
 	if (rc == 0)
 		rc = forwarder_next(&worker->forwarder, worker, &(struct plan){0});
 	return rc;
@@ -626,22 +634,40 @@ static void worker_exit(struct worker *worker)
 	free(worker);
 }
 
+/* EPIPE: the supervisor is gone, and so are we. A successor that fares no better says the same: the
+ * limit outlives this process. */
+static void log_end(const struct worker *worker, int rc)
+{
+	static struct log_limit first;
+
+	if (rc < 0 && rc != -EPIPE)
+		log_limited(worker->shared ? &worker->shared->ends : &first, LEVEL_ERROR, "Worker",
+			    "worker %u ends, for it cannot %s: %s%s", worker->settings.index,
+			    worker->step, strerror(-rc), reason_of_shortage(rc));
+}
+
 int worker_main(void)
 {
 	const struct message ready = {.type = MESSAGE_READY};
 	struct worker *worker = calloc(1, sizeof(*worker));
-	int rc = worker ? worker_init(worker) : -ENOMEM;
+	int rc;
 
-	if (rc == 0)
+	if (!worker) {
+		log_error("Worker", "a worker ends: out of memory");
+		return EXIT_FAILURE;
+	}
+	rc = worker_init(worker);
+	if (rc == 0) {
+		worker->step = "enter its sandbox";
 		rc = enter_sandbox(worker);
-	if (rc == 0)
+	}
+	if (rc == 0) {
+		worker->step = "go on";
 		rc = channel_send(WORKER_CHANNEL_FD, &ready, -1);
+	}
 	if (rc == 0)
 		rc = run_loop(worker);
-	if (rc < 0 && rc != -EPIPE) /* EPIPE: the supervisor is gone, and so are we */
-		log_error("Worker", "worker %u ends: %s", worker ? worker->settings.index : 0,
-			  strerror(-rc));
-	if (worker)
-		worker_exit(worker);
+	log_end(worker, rc);
+	worker_exit(worker);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -490,3 +490,12 @@ packet_lines() {
 	run --separate-stderr -1 at r1 "$RELAY" --config "$WORK/rules.json" --cpus 1023 "${NO_CONTROL[@]}"
 	assert_regex "$stderr" 'cannot pin the worker to its CPU: Invalid argument'
 }
+
+@test "a worker that cannot get its memory says so, and what may be too low; at the start that is the end" {
+	! is_sanitized "$RELAY" || skip "a sanitizer has more addresses than that"
+	run --separate-stderr -1 at r1 prlimit --as=$((500 << 20)) "$RELAY" "${CONTROL[@]}" --ingress uring \
+		--buffer-pool-jumbo 32768
+	assert_equal "${#stderr_lines[@]}" 3
+	[[ ${stderr_lines[0]} == '[ERROR:Worker] worker 0 ends, for it cannot get its memory: Cannot allocate memory; '* ]]
+	assert_equal "${stderr_lines[2]}" '[ERROR:Supervisor] a worker could not start'
+}
