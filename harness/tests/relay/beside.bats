@@ -94,7 +94,7 @@ finish() {
 	rm "$WORK/relay.json"
 }
 
-MODES=('' '--num-workers 2' '--thread-model split')
+MODES=('' '--num-workers 2 --thread-model split')
 
 add_rules() {
 	ctl add --rule-id a "${OTHER[@]}" 5000 --outputs 239.1.1.1:6000:out0,239.1.1.2:6000:extra
@@ -181,7 +181,9 @@ kill_workers() {
 
 # What an interface is before and after.
 link_up() {
-	[[ $(ip_at "$1" -j link show "$2" | jq -r '.[0].operstate') == UP ]]
+	local state
+	read -r _ state _ <<<"$(ip_at "$1" -br link show dev "$2")"
+	[[ $state == UP ]]
 }
 
 both_up() {

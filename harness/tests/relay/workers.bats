@@ -139,6 +139,10 @@ policies() {
 	pid=$(worker_pid 0)
 	assert_equal "$(status_of "$pid" Uid)" "$(four "$(id -u daemon)")"
 	relay_stop
+	relay_start "$RULE" --user 4242:4343 # nobody's
+	pid=$(children relay)
+	assert_equal "$(status_of "$pid" Uid) $(status_of "$pid" Gid)" "$(four 4242) $(four 4343)"
+	relay_stop
 	run --separate-stderr -64 at r1 "$RELAY" --config "$WORK/rules.json" --user no-such-user
 	assert_one_line "^mcrelay: --user: no user 'no-such-user' on this host; see 'mcrelay --help'$"
 }
