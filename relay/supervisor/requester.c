@@ -22,22 +22,29 @@ static void read_name(pid_t pid, char name[32])
 	fclose(file);
 }
 
-const char *process_format(pid_t pid, char text[REQUESTER_BYTES])
+static void process_describe(pid_t pid, char *text, size_t size)
 {
 	char name[32];
 
-	if (pid <= 0)
-		return strcpy(text, "a process of another PID namespace");
+	if (pid <= 0) {
+		snprintf(text, size, "a process of another PID namespace");
+		return;
+	}
 	read_name(pid, name);
-	snprintf(text, REQUESTER_BYTES, "process %d%s%s%s", (int)pid, name[0] ? " (" : "", name,
+	snprintf(text, size, "process %d%s%s%s", (int)pid, name[0] ? " (" : "", name,
 		 name[0] ? ")" : "");
+}
+
+const char *process_format(pid_t pid, char text[REQUESTER_BYTES])
+{
+	process_describe(pid, text, REQUESTER_BYTES);
 	return text;
 }
 
 const char *requester_format(pid_t pid, uid_t uid, char text[REQUESTER_BYTES])
 {
-	size_t length = strlen(process_format(pid, text));
+	const int length = snprintf(text, REQUESTER_BYTES, "user %u, ", (unsigned)uid);
 
-	snprintf(text + length, REQUESTER_BYTES - length, ", user %u", (unsigned)uid);
+	process_describe(pid, text + length, REQUESTER_BYTES - (size_t)length);
 	return text;
 }

@@ -13,7 +13,7 @@
  * namespace" for 0. Returns `text`. */
 const char *process_format(pid_t pid, char text[REQUESTER_BYTES]);
 
-/* The same and ", user 0". */
+/* "user 0, process 4711 (mcrelayctl)": what the kernel says stands before what the process says. */
 const char *requester_format(pid_t pid, uid_t uid, char text[REQUESTER_BYTES]);
 
 #endif

@@ -190,18 +190,18 @@ for picture in seen.split(b"\x1b[J")[:2]:
 	# the process that is to become mcrelayctl
 	asked=$(bash -c 'echo $$; exec "$@" >/dev/null' - "$MCRELAYCTL" --socket-path "$WORK/control" add --rule-id two \
 		--input-interface in0 --input-group 239.1.1.1 --input-port 7 --outputs 239.1.1.2:8:out0)
-	grep -qx "\[INFO:Control\] rule \"two\" added by process $asked (mcrelayctl), user 0: 239.1.1.1:7 on in0 to 1 outputs" \
+	grep -qx "\[INFO:Control\] rule \"two\" added by user 0, process $asked (mcrelayctl): 239.1.1.1:7 on in0 to 1 outputs" \
 		"$WORK/relay.log"
 	ctl add --rule-id two --input-interface in0 --input-group 239.1.1.1 --input-port 9 >/dev/null
-	grep -qE '^\[INFO:Control\] rule "two" replaced by process [0-9]+ \(mcrelayctl\), user 0: 239.1.1.1:9 on in0 to 0 outputs$' \
+	grep -qE '^\[INFO:Control\] rule "two" replaced by user 0, process [0-9]+ \(mcrelayctl\): 239.1.1.1:9 on in0 to 0 outputs$' \
 		"$WORK/relay.log"
 	ctl remove --rule-id two >/dev/null
-	grep -qE '^\[INFO:Control\] rule "two" removed by process [0-9]+ \(mcrelayctl\), user 0$' "$WORK/relay.log"
+	grep -qE '^\[INFO:Control\] rule "two" removed by user 0, process [0-9]+ \(mcrelayctl\)$' "$WORK/relay.log"
 	run ctl remove --rule-id two
 	run ctl list
 	assert_equal "$(grep -c '^\[INFO:Control\]' "$WORK/relay.log")" 3
 	asked=$(bash -c 'echo $$; kill -HUP "$1"' - "$(pid_of relay)")
-	ready relay "^\\[INFO:Config\\] SIGHUP came from process $asked( \\(bash\\))?, user 0$"
+	ready relay "^\\[INFO:Config\\] SIGHUP came from user 0, process $asked( \\(bash\\))?$"
 	relay_stop
 }
 

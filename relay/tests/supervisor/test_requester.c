@@ -19,7 +19,7 @@ static void test_process_has_a_name(void **state)
 	prctl(PR_SET_NAME, "fifteen letters");
 	snprintf(expected, sizeof(expected), "process %d (fifteen letters)", (int)getpid());
 	assert_string_equal(process_format(getpid(), text), expected);
-	snprintf(expected, sizeof(expected), "process %d (fifteen letters), user 4294967294",
+	snprintf(expected, sizeof(expected), "user 4294967294, process %d (fifteen letters)",
 		 (int)getpid());
 	assert_string_equal(requester_format(getpid(), 4294967294, text), expected);
 }
@@ -33,7 +33,7 @@ static void test_process_that_has_ended_has_none(void **state)
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	snprintf(expected, sizeof(expected), "process %d, user 0", (int)pid);
+	snprintf(expected, sizeof(expected), "user 0, process %d", (int)pid);
 	assert_string_equal(requester_format(pid, 0, text), expected);
 }
 
@@ -43,7 +43,7 @@ static void test_process_of_another_namespace(void **state)
 
 	(void)state;
 	assert_string_equal(requester_format(0, 7, text),
-			    "a process of another PID namespace, user 7");
+			    "user 7, a process of another PID namespace");
 }
 
 int main(void)
