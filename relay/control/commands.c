@@ -34,14 +34,17 @@ static size_t find_rule(json_t *list, const char *id)
 }
 
 /* A trace of what was changed, and by whom. */
-static void log_change(const struct ucred *peer, const char *what, const struct rule *rule)
+static void log_change(const struct ucred *peer, const char *what, const struct rule *rule,
+		       const struct rule_status *status)
 {
+	const bool runs = status->state == RULE_RUNNING;
 	char name[REQUESTER_BYTES], group[INET_ADDRSTRLEN];
 
-	log_info("Control", "rule \"%s\" %s by %s: %s:%u on %s to %u outputs", rule->id, what,
-		 requester_format(peer->pid, peer->uid, name),
+	log_info("Control", "rule \"%s\" %s by %s: %s:%u on %s to %u outputs%s%s%s%s", rule->id,
+		 what, requester_format(peer->pid, peer->uid, name),
 		 inet_ntop(AF_INET, &rule->input.group, group, sizeof(group)), rule->input.port,
-		 rule->input.interface, rule->num_outputs);
+		 rule->input.interface, rule->num_outputs, runs ? "" : "; ",
+		 runs ? "" : rule_state_word[status->state], runs ? "" : ": ", status->reason);
 }
 
 /* With "require_interface", a rule that would wait is refused. */
@@ -142,7 +145,8 @@ static json_t *command_add(struct commands *commands, const struct ucred *peer, 
 	json_decref(list);
 	if (answer)
 		return answer;
-	log_change(peer, replaces ? "replaced" : "added", &commands->provision->rules.rule[place]);
+	log_change(peer, replaces ? "replaced" : "added", &commands->provision->rules.rule[place],
+		   &commands->provision->rule_status[place]);
 	answer = json_pack("{s:b, s:s}", "ok", 1, "id", commands->provision->rules.rule[place].id);
 	put_status(commands, answer, place);
 	return answer;
