@@ -67,6 +67,7 @@ struct shared {
 	struct published receiving; /* by the worker; the thread that receives, */
 	struct published sending;   /* and the one that sends, in the split model */
 	uint32_t fragments_waiting; /* received, and in no counter until their datagram is whole */
+	uint64_t withheld;	    /* matched, and kept back by the search for loops; per output */
 	struct past_counters past;
 	struct {
 		uint32_t rung; /* written by the supervisor after it has sent messages */

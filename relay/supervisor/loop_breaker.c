@@ -98,7 +98,18 @@ static void take_found(struct loop_breaker *breaker, struct provision *provision
 	}
 }
 
-/* Its time has come. */
+static uint64_t count_packets(const struct provision *provision, uint32_t number)
+{
+	const struct workers *workers = provision->workers;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < workers->count; i++)
+		sum += counter_read(
+			&provision_counted(provision, number, &workers->worker[i])->packets);
+	return sum;
+}
+
+/* Its time has come. A trial without packets says nothing, and goes on. */
 static void go_on(struct loop_breaker *breaker, struct provision *provision, uint32_t number,
 		  int64_t now)
 {
@@ -107,8 +118,11 @@ static void go_on(struct loop_breaker *breaker, struct provision *provision, uin
 
 	if (rule && provision->stopped[number] && !broken->on_trial) {
 		broken->on_trial = true;
-		broken->due_ms = now + TRIAL_MS;
+		broken->packets = count_packets(provision, number);
 		breaker->stop_rule(provision, number, NULL);
+	}
+	if (rule && broken->on_trial && broken->packets == count_packets(provision, number)) {
+		broken->due_ms = now + TRIAL_MS;
 		return;
 	}
 	if (rule && broken->on_trial)

@@ -4,8 +4,8 @@
  * (worker/loops.h), and tries now and then whether that is over.
  *
  * A rule's life here: stopped; after a pause on trial: it runs again, and is stopped as before, for
- * twice as long, if its packets come back; or it has run for a while, and that was that. When rules
- * change, which may have ended the loop, all are tried.
+ * twice as long, if its packets come back; or it has relayed some for a while, and that was that.
+ * When rules change, which may have ended the loop, all are tried.
  */
 #ifndef LOOP_BREAKER_H
 #define LOOP_BREAKER_H
@@ -18,9 +18,10 @@
 #include <stdint.h>
 
 struct broken_rule {
-	unsigned stops; /* in a row; 0: there is nothing about this rule */
-	bool on_trial;	/* it runs again */
-	int64_t due_ms; /* when it is tried, or has stood its trial */
+	unsigned stops;	  /* in a row; 0: there is nothing about this rule */
+	bool on_trial;	  /* it runs again */
+	int64_t due_ms;	  /* when it is tried, or has stood its trial */
+	uint64_t packets; /* that had matched when the trial began */
 };
 
 struct loop_breaker {

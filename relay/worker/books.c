@@ -143,6 +143,8 @@ uint64_t books_close(struct shared *shared, const struct worker_settings *settin
 	counter_add(&receiving, COUNTER_recv_packets, in_hand);
 	books_count_lost(&receiving, NULL, shared->fragments_waiting);
 	shared->fragments_waiting = 0;
+	counter_add(&receiving, COUNTER_drop_loop, shared->withheld);
+	shared->withheld = 0;
 	counters_publish(&shared->receiving, &receiving);
 	if (split)
 		counters_publish(&shared->sending, &sending);

@@ -97,6 +97,14 @@ static unsigned withhold(struct loops *loops, const struct run *run, const struc
 	return count;
 }
 
+uint64_t loops_withheld(const struct loops *loops)
+{
+	if (loops->state == LOOPS_IDLE)
+		return 0;
+	return loops->route->num_outputs *
+	       (loops->state == LOOPS_TESTING ? loops->test.withheld : loops->withheld);
+}
+
 /* ------------------------------------------------------------------------- the test */
 
 /* Other rules that its packets pass through: their watches look for nothing else meanwhile. */

@@ -59,6 +59,9 @@ static inline bool loops_busy(const struct loops *loops)
 	return loops->state != LOOPS_IDLE || loops->found.type;
 }
 
+/* Packets per output that it keeps back now. */
+uint64_t loops_withheld(const struct loops *loops);
+
 /* The look at a run of packets of a rule, when its watch is due. Returns how many runs of them go
  * on, *left. */
 unsigned loops_look(struct forwarder *forwarder, struct route *route, const struct packet *packet,

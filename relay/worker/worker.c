@@ -323,6 +323,8 @@ static void publish(struct worker *worker)
 {
 	__atomic_store_n(&worker->shared->fragments_waiting, worker->reassembly.waiting,
 			 __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->shared->withheld, loops_withheld(&worker->loops),
+			 __ATOMIC_RELAXED);
 	counters_publish(&worker->shared->receiving, &worker->counters);
 }
 

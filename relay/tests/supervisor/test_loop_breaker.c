@@ -92,10 +92,13 @@ static void test_trial(void **state)
 		now += 500;
 	}
 	assert_int_equal(due(now + 1499), 1);
-	assert_int_equal(due(now + 1500), -1);
+	assert_int_equal(due(now + 1500), 2000); /* nothing has come to be relayed */
+	counter_bump(&shared_of(0)->rules[number].packets, 1);
+	assert_int_equal(due(now + 3499), 1);
+	assert_int_equal(due(now + 3500), -1);
 	assert_null(stopped());
 	find(number);
-	assert_int_equal(due(now + 2000), pauses[0]); /* as for the first time */
+	assert_int_equal(due(now + 4000), pauses[0]); /* as for the first time */
 }
 
 static void test_rules_change(void **state)

@@ -251,6 +251,17 @@ static void test_fragments(void **state)
 	assert_int_equal(total(COUNTER_drop_worker_died), 4);
 }
 
+/* What the search for loops kept back died with the worker. */
+static void test_withheld(void **state)
+{
+	(void)state;
+	shared->withheld = 7;
+	succeed();
+	assert_int_equal(total(COUNTER_drop_loop), 7);
+	succeed();
+	assert_int_equal(total(COUNTER_drop_loop), 7);
+}
+
 /* ------------------------------------------------------------------------- new names */
 
 /* Another rule, another output under a number: they begin at zero, the totals do not. */
@@ -288,9 +299,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_step),		TEST(test_each_step_of_two_threads),
-		TEST(test_between_two_threads), TEST(test_uring),
-		TEST(test_fragments),		TEST(test_born),
+		TEST(test_each_step),
+		TEST(test_each_step_of_two_threads),
+		TEST(test_between_two_threads),
+		TEST(test_uring),
+		TEST(test_fragments),
+		TEST(test_withheld),
+		TEST(test_born),
 	};
 
 	return cmocka_run_group_tests_name("books", tests, NULL, NULL);
