@@ -100,9 +100,11 @@ static void add_apart(struct egress *egress, struct output *output, const struct
 void egress_add(struct egress *egress, struct output *output, const struct run *run,
 		struct hold hold)
 {
-	const uint16_t marks = run->marks & output->marks;
 	struct send_op *op = output->open_op;
+	uint16_t marks = 0;
 
+	if (output->marks)
+		marks = run->marks & output->marks;
 	if ((output->marks & MARKS_TTL) && !(marks & MARKS_TTL)) {
 		counter_add(egress->counters, COUNTER_drop_ttl, run->segments);
 		counter_bump(&output->counters->expired, run->segments);

@@ -56,6 +56,8 @@ int forwarder_init(struct forwarder *forwarder, const struct plan *plan, struct 
 			.number = rule->number,
 			.watch.bytes = LOOP_NOTHING,
 		};
+		for (uint32_t j = 0; j < rule->num_outputs; j++)
+			forwarder->routes[i].marks |= list[rule->first_output + j]->marks != 0;
 		insert_rule(&forwarder->table, plan, i);
 	}
 	rule_table_complete(&forwarder->table);
@@ -176,7 +178,8 @@ static int32_t find_rule(const struct rule_table *table, const struct packet *pa
 	const struct rule_key key = {packet->group, packet->port, input};
 	const int32_t rule = rule_table_find(table, key);
 
-	return rule == RULE_BY_SOURCE ? rule_table_find_source(table, key, packet->source) : rule;
+	return rule == RULE_BY_SOURCE ? rule_table_find_source(table, key, packet_source(packet))
+				      : rule;
 }
 
 /* True when sends hold the frame's slot now. */
@@ -218,7 +221,7 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	route = &forwarder->routes[rule];
 	run = (struct run){packet.payload, packet.payload_bytes,
 			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments,
-			   packet_marks(&packet)};
+			   route->marks ? packet_marks(&packet) : 0};
 	if (forwarder->log_packets)
 		log_run(&packet, &run);
 	if (route->num_outputs > 0 &&

@@ -24,6 +24,7 @@ struct route {
 	struct loop_watch watch;
 	uint32_t number; /* of the rule */
 	bool stopped;	 /* nothing goes there, because it comes back */
+	bool marks;	 /* an output takes over something of each packet */
 };
 
 /* All that forwarding needs; nothing in it changes while a burst is under way. */

@@ -149,7 +149,7 @@ static void begin(struct forwarder *forwarder, struct route *route, const struct
 	loops->hash = loop_hash(loops->payload, loops->bytes);
 	loops->found = (struct message){
 		.index = route->number,
-		.loop = {.source = packet->source,
+		.loop = {.source = packet_source(packet),
 			 .source_port = packet_source_port(packet),
 			 .payload_bytes = loops->bytes},
 	};

@@ -36,11 +36,6 @@ static uint16_t load16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-static uint32_t load32(const uint8_t *p)
-{
-	return (uint32_t)load16(p) << 16 | load16(p + 2);
-}
-
 /* Ones' complement sum of `length` bytes in memory order (RFC 1071: byte order does not matter as
  * long as it is the same throughout); not yet folded. */
 static uint64_t sum_bytes(const uint8_t *p, uint32_t length)
@@ -135,10 +130,8 @@ enum packet_verdict packet_parse(const struct frame *frame, struct packet *packe
 		return PACKET_CHECKSUM;
 
 	memcpy(&packet->group, ip + 16, sizeof(packet->group));
-	packet->source = load32(ip + 12);
 	packet->port = load16(udp + 2);
-	packet->ttl = ip[8];
-	packet->tos = ip[1];
+	packet->ip = ip;
 	packet->payload = udp + UDP_BYTES;
 	packet->payload_bytes = udp_bytes - UDP_BYTES;
 	return PACKET_OK;

@@ -40,13 +40,20 @@ static inline uint32_t frame_packets(const struct frame *frame)
 
 /* A UDP datagram inside a frame. */
 struct packet {
-	uint32_t group;	 /* destination address, network order */
-	uint32_t source; /* source address, host order */
-	uint16_t port;	 /* destination port, host order */
-	uint8_t ttl, tos;
-	const uint8_t *payload; /* inside the frame */
+	uint32_t group;		/* destination address, network order */
+	uint16_t port;		/* destination port, host order */
+	const uint8_t *ip;	/* its header: of what few rules need, nothing is copied */
+	const uint8_t *payload; /* inside the frame, as the header */
 	uint32_t payload_bytes; /* 0 to 65507 */
 };
+
+/* Where it comes from: address in host order. */
+static inline uint32_t packet_source(const struct packet *packet)
+{
+	const uint8_t *at = packet->ip + 12;
+
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
 
 /* In host order. */
 static inline uint16_t packet_source_port(const struct packet *packet)
@@ -71,7 +78,7 @@ struct run {
 	uint32_t bytes;		/* of all packets */
 	uint32_t segment_bytes; /* of every packet but the last; 0 only if there is one, empty */
 	uint32_t segments;	/* packets; at least 1 */
-	uint16_t marks;		/* of their IP headers, the same for all: packet_marks */
+	uint16_t marks;		/* of all of them: packet_marks; 0 where no output asks */
 };
 
 /* What an output may take over from the IP header of a packet: its TTL less one, and its DSCP. */
@@ -79,9 +86,9 @@ enum { MARKS_TTL = 0xff00, MARKS_DSCP = 0x00fc };
 
 static inline uint16_t packet_marks(const struct packet *packet)
 {
-	const unsigned ttl = packet->ttl ? packet->ttl - 1U : 0;
+	const unsigned ttl = packet->ip[8], tos = packet->ip[1];
 
-	return (uint16_t)(ttl << 8 | (packet->tos & MARKS_DSCP));
+	return (uint16_t)((ttl ? ttl - 1 : 0) << 8 | (tos & MARKS_DSCP));
 }
 
 enum packet_verdict {

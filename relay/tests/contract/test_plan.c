@@ -165,13 +165,17 @@ static void test_receive_only(void **state)
 	plan = plan_map(fd, bytes);
 	assert_non_null(plan);
 	close(fd);
+	outputs[8].marks = MARKS_DSCP;
 	assert_int_equal(forwarder_init(&forwarder, plan, outputs, counters), 0);
+	outputs[8].marks = 0;
 	plan_unmap(plan, bytes);
 	assert_int_equal(forwarder.routes[0].num_outputs, 0);
 	assert_int_equal(forwarder.routes[2].num_outputs, 0);
 	assert_ptr_equal(forwarder.routes[1].outputs[0], &outputs[7]);
 	assert_ptr_equal(forwarder.routes[1].outputs[1], &outputs[8]);
 	assert_ptr_equal(forwarder.routes[3].outputs[0], &outputs[21]);
+	for (unsigned i = 0; i < 4; i++) /* an output of the second one takes over the DSCP */
+		assert_int_equal(forwarder.routes[i].marks, i == 1);
 	forwarder_exit(&forwarder);
 	rules_free(&rules);
 	free(slots);

@@ -563,10 +563,18 @@ static void test_aggregates_apart(void **state)
 	in_every_mode(aggregates_apart);
 }
 
+/* Of a packet with this IP header. */
+static uint16_t marks_of(unsigned ttl, unsigned tos)
+{
+	const uint8_t header[20] = {[1] = (uint8_t)tos, [8] = (uint8_t)ttl};
+
+	return packet_marks(&(struct packet){.ip = header});
+}
+
 /* A number of packets that come with this TTL, to be one less, and this TOS. */
 static void add_marked(unsigned output, unsigned packets, unsigned ttl, unsigned tos)
 {
-	came_with = packet_marks(&(struct packet){.ttl = (uint8_t)ttl, .tos = (uint8_t)tos});
+	came_with = marks_of(ttl, tos);
 	for (unsigned i = 0; i < packets; i++)
 		add(output, 100);
 }
@@ -1122,7 +1130,7 @@ static void gso_refused_with_marks(void)
 	need("ip route replace local 127.0.0.1 dev lo table local proto kernel scope host "
 	     "src 127.0.0.1 mtu lock 1000");
 	outputs[0].marks = MARKS_TTL | MARKS_DSCP;
-	came_with = packet_marks(&(struct packet){.ttl = 77, .tos = 40});
+	came_with = marks_of(77, 40);
 	for (unsigned i = 0; i < 10; i++)
 		add(0, 1400);
 	flush();

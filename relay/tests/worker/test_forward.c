@@ -318,6 +318,7 @@ static void test_ttl_at_its_end(void **state)
 	outputs[0].marks = MARKS_TTL;
 	outputs[1].marks = MARKS_TTL | MARKS_DSCP;
 	outputs[2].marks = MARKS_DSCP;
+	routes[1].marks = true;
 	frame.segment_bytes = 1; /* 4 packets */
 	for (unsigned ttl = 0; ttl <= 3; ttl++) {
 		const unsigned outs = ttl <= 1 ? 1 : OUTPUTS;

@@ -150,10 +150,9 @@ static void assert_parsed(uint32_t payload_bytes)
 {
 	assert_int_equal(parse(), PACKET_OK);
 	assert_int_equal(packet.group, inet_addr("239.1.2.3"));
-	assert_int_equal(packet.source, 0x0a000001);
+	assert_int_equal(packet_source(&packet), 0x0a000001);
 	assert_int_equal(packet.port, 5000);
-	assert_int_equal(packet.ttl, 7);
-	assert_int_equal(packet.tos, 0xb9);
+	assert_int_equal(packet_marks(&packet), 6 << 8 | 0xb8);
 	assert_int_equal(packet.payload_bytes, payload_bytes);
 	assert_ptr_equal(packet.payload, frame.data + built.udp + 8);
 }
