@@ -114,7 +114,7 @@ static int open_class(struct inputs *inputs, struct provision_input *input, enum
 	int rc = 0;
 
 	for (unsigned i = 0; i < inputs->workers->count && rc == 0; i++) {
-		fds[i] = sockets_open_input(&input->netif, inputs->config, input->shapes[class]);
+		fds[i] = sockets_open_input(&input->netif, input->shapes[class]);
 		rc = fds[i] < 0 ? fds[i] : join_fanout(inputs, fds, i);
 	}
 	return rc;
@@ -387,15 +387,6 @@ void inputs_release_unneeded(struct inputs *inputs, const struct rules *rules, b
 	}
 }
 
-/* Its sockets are bound to the interface's index, and its rings take frames of any size: another
- * address or MTU changes nothing. Buffers of uring ingress are chosen by the MTU. */
-static bool needs_other_sockets(const struct inputs *inputs, const struct provision_input *input,
-				const struct netif *now)
-{
-	return input->netif.index != now->index ||
-	       (inputs->config->worker.ingress == INGRESS_URING && input->netif.mtu != now->mtu);
-}
-
 /* The reason why it could not be opened is logged when it is another one than before. */
 static void open_anew(struct inputs *inputs, int index, const struct rules *rules)
 {
@@ -419,7 +410,9 @@ static void follow_input(struct inputs *inputs, int index, const struct rules *r
 	const bool was_open = is_open(input);
 	char error[REFUSAL_BYTES];
 
-	if (was_open && !needs_other_sockets(inputs, input, now)) {
+	/* its sockets are bound to the index, and take frames of any size: another address or MTU
+	 * changes nothing */
+	if (was_open && input->netif.index == now->index) {
 		input->netif = *now;
 		if (input->reason[0])
 			input_subscribe(inputs, input, rules, error);

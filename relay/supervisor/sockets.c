@@ -72,14 +72,19 @@ void sockets_ring_shapes(const struct netif *netif, const struct config *config,
 	struct ring_shape *small = &shapes[FRAMES_SMALL], *large = &shapes[FRAMES_LARGE];
 
 	*small = *large = (struct ring_shape){0};
-	if (config->worker.ingress != INGRESS_RING)
-		return;
-	small->slots = (uint32_t)config->ring_slots;
-	small->slot_bytes = (uint32_t)config->ring_slot_bytes;
-	if (!small->slot_bytes)
+	if (config->worker.ingress == INGRESS_URING) {
+		if (config->gro) /* its buffers hold all */
+			return;
+		/* no slots, but buffers of that size or more, with less in front of the frame */
 		small->slot_bytes = default_slot_bytes(netif);
-	if (!small->slots)
-		small->slots = default_slots(small->slot_bytes);
+	} else {
+		small->slots = (uint32_t)config->ring_slots;
+		small->slot_bytes = (uint32_t)config->ring_slot_bytes;
+		if (!small->slot_bytes)
+			small->slot_bytes = default_slot_bytes(netif);
+		if (!small->slots)
+			small->slots = default_slots(small->slot_bytes);
+	}
 	if (small->slot_bytes >= LARGE_SLOT_BYTES)
 		return;
 	large->slot_bytes = LARGE_SLOT_BYTES;
@@ -128,13 +133,15 @@ static int request_ring(int fd, struct ring_shape shape)
 	return set_packet_option(fd, PACKET_RX_RING, &request, sizeof(request));
 }
 
-/* Without a ring, frames wait in the socket, and what the kernel knows of their checksums comes as
- * control data. */
+/* Without a ring, frames wait in the socket, and their time and what the kernel knows of their
+ * checksums come as control data. */
 static int prepare_for_uring(int fd)
 {
 	const int bytes = URING_RCVBUF_BYTES, on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS_NEW, &on, sizeof(on)) < 0)
+		return -errno;
 	return set_packet_option(fd, PACKET_AUXDATA, &on, sizeof(on));
 }
 
@@ -164,8 +171,7 @@ static int bind_to_interface(int fd, const struct netif *netif)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-int sockets_open_input(const struct netif *netif, const struct config *config,
-		       struct ring_shape shape)
+int sockets_open_input(const struct netif *netif, struct ring_shape shape)
 {
 	const int on = 1, version = TPACKET_V2;
 	/* protocol 0: nothing arrives before filter and ring are in place */
@@ -181,7 +187,7 @@ int sockets_open_input(const struct netif *netif, const struct config *config,
 		rc = set_packet_option(fd, PACKET_VERSION, &version, sizeof(version));
 	if (rc == 0)
 		rc = attach_filter(fd, reject_all, 1);
-	if (rc == 0 && config->worker.ingress == INGRESS_RING)
+	if (rc == 0 && shape.slots)
 		rc = request_ring(fd, shape);
 	else if (rc == 0)
 		rc = prepare_for_uring(fd);

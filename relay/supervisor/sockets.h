@@ -20,16 +20,15 @@ struct ring_shape {
 
 /* The rings for frames of this interface: as configured; else small slots that hold one of its MTU,
  * large ones that hold any IP packet, and as many as measurement has shown to be good. Without
- * slots: there is no such ring, as with uring ingress, or of large ones where small ones hold all.
- */
+ * slots there is no such ring: none of large ones where small ones hold all, and none of small ones
+ * with uring ingress, whose buffers are of that size or more. With --gro, they hold all. */
 void sockets_ring_shapes(const struct netif *netif, const struct config *config,
 			 struct ring_shape shapes[FRAME_CLASSES]);
 
-/* A packet socket with a receive ring (TPACKET_V2; none with uring ingress), not yet mapped, for an
+/* A packet socket with a receive ring (TPACKET_V2; none without slots), not yet mapped, for an
  * interface's frames. It takes none before sockets_listen. Returns the descriptor or negative
  * errno. */
-int sockets_open_input(const struct netif *netif, const struct config *config,
-		       struct ring_shape shape);
+int sockets_open_input(const struct netif *netif, struct ring_shape shape);
 
 /* From now on it takes what `keys` let in: of the interface's frames those of one class, by
  * `shapes`. What both these and the last ones let in is not missed in between. 0 or negative errno.

@@ -78,7 +78,7 @@ static void close_positions(struct shared *shared, bool uring)
 	for (unsigned i = 0; i < INPUT_NUMBERS; i++)
 		for (unsigned class = 0; class < FRAME_CLASSES; class ++)
 			close_position(&shared->positions[i][class], shared->receiving.times,
-				       uring);
+				       uring && class == FRAMES_SMALL);
 }
 
 static void set(struct counters *counters, enum counter which, uint64_t value)

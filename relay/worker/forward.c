@@ -155,7 +155,7 @@ static void log_truncation_once(struct ingress *ingress, const struct frame *fra
 	log_warning(
 		"Ingress",
 		"a frame of %u bytes on %s does not fit a slot of %u and is dropped, as all such "
-		"are; --ingress ring takes frames of any size, --ingress uring with --gro",
+		"are",
 		frame->original, ingress->interface, ingress->slot_bytes);
 }
 

@@ -26,7 +26,7 @@ struct ingress_ops {
 	/* Lends up to `max` frames, oldest first. Returns how many. */
 	unsigned (*peek)(struct ingress *ingress, struct frame *frames, unsigned max);
 	/* The time of the next frame to be lent; UINT64_MAX: there is none. */
-	uint64_t (*next_time)(const struct ingress *ingress);
+	uint64_t (*next_time)(struct ingress *ingress);
 	/* Takes the last `count` frames back that have been lent, as if they had not been. */
 	void (*unpeek)(struct ingress *ingress, unsigned count);
 	/* Gives one lent slot back; in any order. */

@@ -58,10 +58,9 @@ static void give_to_kernel(const struct ingress *ingress, uint32_t index)
 	__atomic_store_n(&slot_at(ingress, index)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 }
 
-/* Seconds and nanoseconds, one above the other: to be compared, no more. */
 static uint64_t slot_time(const struct tpacket2_hdr *slot)
 {
-	return (uint64_t)slot->tp_sec << 32 | slot->tp_nsec;
+	return frame_time(slot->tp_sec, slot->tp_nsec);
 }
 
 /* The frame in a slot that is ours. */
@@ -205,7 +204,7 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 	return n;
 }
 
-static uint64_t ring_next_time(const struct ingress *ingress)
+static uint64_t ring_next_time(struct ingress *ingress)
 {
 	const struct tpacket2_hdr *slot = slot_at(ingress, ingress->position->head);
 

@@ -12,10 +12,13 @@
  * after any other end, as with ENETDOWN: one that finds nothing, and whose worker may go to
  * sleep, leaves no request of any other unarmed that could be armed.
  *
- * A buffer begins with the kernel's header and control data (what it knows of the checksum), then
- * the frame. They share one io_uring, which has to be set up before the sandbox closes, and which
- * takes nothing but such requests and their ends; completions name their ingress by a tag, so that
- * late ones of one that has been closed are told apart.
+ * What does not fit a buffer comes through a ring of its own (input.c), in the order of the frames'
+ * times: those that have been received and turn out to be newer wait in a queue.
+ *
+ * A buffer begins with the kernel's header and control data (what it knows of the checksum, and the
+ * time), then the frame. They share one io_uring, which has to be set up before the sandbox closes,
+ * and which takes nothing but such requests and their ends; completions name their ingress by a
+ * tag, so that late ones of one that has been closed are told apart.
  */
 #include "worker/books.h"
 #include "worker/ingress.h"
@@ -31,7 +34,8 @@
 #include <sys/socket.h>
 
 enum {
-	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)),
+	CONTROL_BYTES = CMSG_SPACE(sizeof(struct tpacket_auxdata)) +
+			CMSG_SPACE(sizeof(struct __kernel_timespec)),
 	HEADER_BYTES =
 		sizeof(struct io_uring_recvmsg_out) + CONTROL_BYTES + sizeof(struct virtio_net_hdr),
 	FRAME_EXTRA_BYTES = 14 + 8, /* Ethernet header, two VLAN tags */
@@ -159,11 +163,16 @@ static int uring_open(struct ingress *ingress)
 {
 	struct recv_uring *shared = ingress->uring.shared;
 	struct pool_class *pool_class = pool_class_for(
-		shared->pool, ingress->uring.frame_bytes + FRAME_EXTRA_BYTES + HEADER_BYTES);
+		shared->pool, ingress->slot_bytes ? ingress->slot_bytes
+						  : ingress->uring.frame_bytes + FRAME_EXTRA_BYTES +
+							    HEADER_BYTES);
 
 	ingress->uring.pool_class = (unsigned)(pool_class - shared->pool->classes);
 	ingress->slots = pool_class->count;
 	ingress->slot_bytes = pool_class->buffer_bytes;
+	ingress->uring.frames = calloc(ingress->slots, sizeof(struct frame));
+	if (!ingress->uring.frames)
+		return -ENOMEM;
 	ingress->uring.tag = (shared->last_tag += POOL_CLASSES) + ingress->uring.pool_class;
 	replace_live(shared, NULL, ingress);
 	refill(shared, ingress->uring.pool_class);
@@ -171,11 +180,22 @@ static int uring_open(struct ingress *ingress)
 	return 0;
 }
 
+/* The one that is to be lent as the nth from now. */
+static struct frame *queued_frame(const struct ingress *ingress, unsigned n)
+{
+	return &ingress->uring.frames[(ingress->uring.next + n) % ingress->slots];
+}
+
 /* The request ends by itself some time after it is cancelled; its completions no longer match. */
 static void uring_close(struct ingress *ingress)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ingress->uring.shared->uring);
+	struct recv_uring *shared = ingress->uring.shared;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&shared->uring);
 
+	for (unsigned i = 0; i < ingress->uring.queued; i++)
+		pool_put(&shared->pool->classes[ingress->uring.pool_class],
+			 queued_frame(ingress, i)->slot);
+	free(ingress->uring.frames);
 	replace_live(ingress->uring.shared, ingress, NULL);
 	if (!sqe)
 		return;
@@ -204,6 +224,29 @@ static void discard(struct recv_uring *shared, const struct io_uring_cqe *cqe)
 	pool_put(&shared->pool->classes[index], cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
+/* What the kernel knows of a frame besides. */
+struct known {
+	struct tpacket_auxdata auxdata;
+	uint64_t time;
+};
+
+static struct known read_control(struct io_uring_recvmsg_out *out)
+{
+	struct cmsghdr *control = io_uring_recvmsg_cmsg_firsthdr(out, &message_shape);
+	struct __kernel_timespec time;
+	struct known known = {0};
+
+	for (; control; control = io_uring_recvmsg_cmsg_nexthdr(out, &message_shape, control)) {
+		if (control->cmsg_level == SOL_PACKET && control->cmsg_type == PACKET_AUXDATA)
+			memcpy(&known.auxdata, CMSG_DATA(control), sizeof(known.auxdata));
+		if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SO_TIMESTAMPNS_NEW)
+			continue;
+		memcpy(&time, CMSG_DATA(control), sizeof(time));
+		known.time = frame_time((uint32_t)time.tv_sec, (uint32_t)time.tv_nsec);
+	}
+	return known;
+}
+
 /* Fills *frame from the buffer of a completion; false when there is no frame in it. */
 static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, struct frame *frame)
 {
@@ -212,10 +255,8 @@ static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, 
 	uint32_t slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	struct io_uring_recvmsg_out *out =
 		io_uring_recvmsg_validate(pool_buffer(pool_class, slot), cqe->res, &message_shape);
-	struct tpacket_auxdata known = {0};
 	struct virtio_net_hdr header;
-	struct cmsghdr *control;
-
+	struct known known;
 	const uint8_t *payload;
 	uint32_t bytes;
 
@@ -233,31 +274,32 @@ static bool read_frame(struct ingress *ingress, const struct io_uring_cqe *cqe, 
 	memcpy(&header, payload, sizeof(header));
 	frame->original = frame->captured;
 	frame->bare = ingress->bare;
-	control = io_uring_recvmsg_cmsg_firsthdr(out, &message_shape);
-	if (control && control->cmsg_level == SOL_PACKET && control->cmsg_type == PACKET_AUXDATA) {
-		memcpy(&known, CMSG_DATA(control), sizeof(known));
-		frame->original = known.tp_len;
+	known = read_control(out);
+	frame->time = known.time;
+	if (known.auxdata.tp_status) { /* there is some */
+		frame->original = known.auxdata.tp_len;
 		frame->checksum_good =
-			known.tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY);
+			known.auxdata.tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY);
 	}
 	/* of a link that is not Ethernet, what comes before the IP header, if anything */
-	if (frame->bare && known.tp_net <= frame->captured) {
-		frame->data += known.tp_net;
-		frame->captured -= known.tp_net;
-		frame->original -= known.tp_net;
+	if (frame->bare && known.auxdata.tp_net <= frame->captured) {
+		frame->data += known.auxdata.tp_net;
+		frame->captured -= known.auxdata.tp_net;
+		frame->original -= known.auxdata.tp_net;
 	}
 	vnet_read(&header, frame);
 	return true;
 }
 
-/* Frames of others are left to them, completions of nobody are cleared away. */
-static unsigned take_completions(struct ingress *ingress, struct frame *frames, unsigned max)
+/* Queues up to `max` frames. Those of others are left to them, completions of nobody are cleared
+ * away.
+ */
+static void take_completions(struct ingress *ingress, unsigned max)
 {
 	struct recv_uring *shared = ingress->uring.shared;
 	struct io_uring_cqe *cqe;
-	unsigned n = 0;
 
-	while (n < max && io_uring_peek_cqe(&shared->uring, &cqe) == 0) {
+	while (ingress->uring.queued < max && io_uring_peek_cqe(&shared->uring, &cqe) == 0) {
 		struct ingress *owner = cqe->user_data == ingress->uring.tag
 						? ingress
 						: owner_of(shared, cqe->user_data);
@@ -270,15 +312,15 @@ static unsigned take_completions(struct ingress *ingress, struct frame *frames, 
 			owner->uring.armed = false;
 		if (owner && (cqe->flags & IORING_CQE_F_BUFFER)) {
 			shared->groups[ingress->uring.pool_class].posted--;
-			ingress->lent++;
-			if (cqe->res >= 0 && read_frame(ingress, cqe, &frames[n]))
-				n++;
+			if (cqe->res >= 0 &&
+			    read_frame(ingress, cqe, queued_frame(ingress, ingress->uring.queued)))
+				ingress->uring.queued++;
 			else
-				uring_release(ingress, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+				pool_put(&shared->pool->classes[ingress->uring.pool_class],
+					 cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 		}
 		io_uring_cqe_seen(&shared->uring, cqe);
 	}
-	return n;
 }
 
 /* Arms those whose request has ended and that have a buffer to wait with. True if any was. */
@@ -359,25 +401,49 @@ static void count_lost(const struct ingress *ingress)
 	counter_bump(&position->frames, accepted - received);
 }
 
-static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
+/* Queues what has come, up to `max`, when nothing is queued. */
+static void receive(struct ingress *ingress, unsigned max)
 {
 	struct recv_uring *shared = ingress->uring.shared;
-	unsigned n;
 
+	if (ingress->uring.queued > 0)
+		return;
 	refill(shared, ingress->uring.pool_class);
 	if (shared->groups[ingress->uring.pool_class].posted == 0)
 		counter_add(ingress->counters, COUNTER_pool_exhausted, 1);
 	else if (!ingress->uring.armed)
 		arm(ingress);
 	look(ingress);
-	n = take_completions(ingress, frames, max);
-	if (n == 0 && rearm(shared)) {
+	take_completions(ingress, max);
+	if (ingress->uring.queued == 0 && rearm(shared)) {
 		look(ingress);
-		n = take_completions(ingress, frames, max);
+		take_completions(ingress, max);
 	}
-	if (n == 0 && ingress->position->doubtful && io_uring_cq_ready(&shared->uring) == 0)
+}
+
+static unsigned uring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
+{
+	unsigned n;
+
+	receive(ingress, max);
+	n = ingress->uring.queued < max ? ingress->uring.queued : max;
+	for (unsigned i = 0; i < n; i++)
+		frames[i] = *queued_frame(ingress, i);
+	ingress->uring.next = (ingress->uring.next + n) % ingress->slots;
+	ingress->uring.queued -= n;
+	ingress->lent += n;
+	if (n == 0 && ingress->position->doubtful &&
+	    io_uring_cq_ready(&ingress->uring.shared->uring) == 0)
 		count_lost(ingress);
 	return n;
+}
+
+/* They are where they were, as long as they are lent. */
+static void uring_unpeek(struct ingress *ingress, unsigned count)
+{
+	ingress->uring.next = (ingress->uring.next + ingress->slots - count) % ingress->slots;
+	ingress->uring.queued += count;
+	ingress->lent -= count;
 }
 
 static int uring_wait_fd(const struct ingress *ingress)
@@ -385,17 +451,20 @@ static int uring_wait_fd(const struct ingress *ingress)
 	return ingress->uring.shared->uring.ring_fd;
 }
 
-/* There is no other ingress of its input that it would have to be in order with. */
-static uint64_t uring_next_time(const struct ingress *ingress)
+/* Behind a frame of another input, which that one has to take first, there may be anything. */
+static uint64_t uring_next_time(struct ingress *ingress)
 {
-	(void)ingress;
-	return UINT64_MAX;
+	receive(ingress, ingress->slots);
+	if (ingress->uring.queued > 0)
+		return queued_frame(ingress, 0)->time;
+	return io_uring_cq_ready(&ingress->uring.shared->uring) > 0 ? 0 : UINT64_MAX;
 }
 
 const struct ingress_ops ingress_uring_ops = {
 	.open = uring_open,
 	.peek = uring_peek,
 	.next_time = uring_next_time,
+	.unpeek = uring_unpeek,
 	.release = uring_release,
 	.wait_fd = uring_wait_fd,
 	.close = uring_close,

@@ -12,14 +12,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct frame;
 struct ingress;
 
 struct ingress_uring {
 	struct recv_uring *shared;
-	uint32_t frame_bytes; /* the longest to be expected; chooses the class of buffers */
+	uint32_t frame_bytes; /* the longest to be expected, if slot_bytes does not say; chooses
+			       * the class of buffers */
 	unsigned pool_class;
 	uint64_t tag; /* of its requests: another one each time it is opened */
 	bool armed;   /* a request is waiting for packets */
+	/* [slots] round: `queued` frames from `next` on have been received and are not lent, and
+	 * those before it were lent last */
+	struct frame *frames;
+	unsigned next, queued;
 };
 
 /* What all of a worker share: one io_uring, and buffers of each class that wait in it. */

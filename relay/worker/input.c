@@ -19,8 +19,8 @@ static unsigned count_before(const struct frame *frames, unsigned count, uint64_
 }
 
 /* Those of one ingress that came before what the other one has next. */
-static unsigned peek_before(struct ingress *ingress, const struct ingress *other,
-			    struct frame *frames, unsigned max)
+static unsigned peek_before(struct ingress *ingress, struct ingress *other, struct frame *frames,
+			    unsigned max)
 {
 	const unsigned count = ingress->fd < 0 ? 0 : ingress->ops->peek(ingress, frames, max);
 	unsigned older = count;

@@ -22,6 +22,12 @@ struct frame {
 	bool bare;	    /* of a link that is not Ethernet */
 };
 
+/* Seconds and nanoseconds, one above the other: to be compared, no more. */
+static inline uint64_t frame_time(uint32_t seconds, uint32_t nanoseconds)
+{
+	return (uint64_t)seconds << 32 | nanoseconds;
+}
+
 /* Packets in a frame with that much payload: several if it is an aggregate. */
 static inline uint32_t frame_segments(const struct frame *frame, uint32_t payload_bytes)
 {

@@ -126,7 +126,7 @@ static int input_open(struct worker *worker, const struct message *message, int 
 {
 	const unsigned class = message->input.frames;
 	struct ingress *ingress = &worker->inputs[message->index].ingress[class];
-	const bool ring = worker->settings.ingress == INGRESS_RING;
+	const bool ring = message->input.slots > 0;
 	int rc;
 
 	/* another interface, or other rings: nothing of the old ones is left */

@@ -95,42 +95,33 @@ relays() {
 	relays 10 640 "$ONE" -- --size 18 --gso 64
 }
 
-@test "buffers of uring ingress: aggregates that fit are relayed, the others counted by their packets" {
+@test "uring ingress: aggregates of every size, in buffers or in a ring of their own" {
 	whole
 	relays 20 640 "$ONE" --ingress uring -- --size 18 --gso 32
-	truncates --ingress uring
+	relays 20 640 "$THREE" --ingress uring -- --size 1400 --gso 32
+	relays 20 640 "$ONE" --ingress uring --num-workers 2 -- --size 1000 --gso 32
 }
 
-# truncates OPTION...: packets of aggregates that do not fit a slot are counted; the rest is relayed.
-truncates() {
-	relay_start "$ONE" "$@"
-	receive_start sink0
-	send --size 1400 --gso 32 --count 640 --verify
-	send --size 1400 --count 100 --verify
-	eventually relay_counts recv_packets 740
-	relay_stop
-	receive_end sink0
-	assert_intact sink0 100
-	assert_counters drop_truncated=640 filtered=640 matched=100 egress_sent=100
-	assert_equal "$(grep -c 'does not fit a slot' "$WORK/relay.log")" 1
-	assert_ledger_closed
-	rm "$WORK/relay.json"
-}
-
-@test "large and small frames of one flow, in two rings, keep their order" {
+@test "large and small frames of one flow, received apart, keep their order" {
+	local mode
 	whole
-	relay_start "$ONE"
-	receive_start sink0
-	freeze relay
-	send --verify --size 1400x32,100,1400x3,100x2 --gso 32 --count 760
-	signal CONT relay
-	eventually relay_counts recv_packets 760
-	relay_stop
-	receive_end sink0
-	assert_intact sink0 760
-	assert_counters matched=760 egress_sent=760 drop_truncated=0 '.inputs[0].slot_bytes=2048' \
-		'.inputs[0].large_slots=60' '.inputs[0].large_slot_bytes=69632'
-	assert_ledger_closed
+	for mode in "" "--ingress uring" "--ingress uring --thread-model split"; do
+		printf 'with %s\n' "$mode"
+		# shellcheck disable=SC2086 # words
+		relay_start "$ONE" $mode
+		receive_start sink0
+		freeze relay
+		send --verify --size 1400x32,100,1400x3,100x2 --gso 32 --count 760
+		signal CONT relay
+		eventually relay_counts recv_packets 760
+		relay_stop
+		receive_end sink0
+		assert_intact sink0 760
+		assert_counters matched=760 egress_sent=760 drop_truncated=0 '.inputs[0].slot_bytes=2048' \
+			'.inputs[0].large_slots=60' '.inputs[0].large_slot_bytes=69632'
+		assert_ledger_closed
+		rm "$WORK/relay.json"
+	done
 }
 
 @test "aggregates that nobody asked for do not enter a ring" {

@@ -505,8 +505,6 @@ static int sender = -1, receiver = -1;
 
 static int setup_lo(void **state)
 {
-	const struct config config = {
-		.ring_slots = SLOTS, .ring_slot_bytes = SLOT_BYTES, .worker.ingress = INGRESS_RING};
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -528,7 +526,7 @@ static int setup_lo(void **state)
 	if (bind(receiver, (const struct sockaddr *)&to, sizeof(to)) < 0 ||
 	    connect(sender, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return -1;
-	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
+	fd = sockets_open_input(&lo, shapes[FRAMES_SMALL]);
 	if (fd >= 0 && sockets_listen(fd, &lo, shapes, FRAMES_SMALL, &everything) < 0)
 		return -1;
 	if (fd < 0)

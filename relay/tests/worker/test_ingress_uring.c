@@ -283,9 +283,9 @@ static void test_classes(void **state)
 		uint32_t mtu;
 		unsigned index;
 	} cases[] = {
-		{68, POOL_SMALL},      {1500, POOL_SMALL},    {1960, POOL_SMALL},
-		{1961, POOL_STANDARD}, {3500, POOL_STANDARD}, {4008, POOL_STANDARD},
-		{4009, POOL_JUMBO},    {9000, POOL_JUMBO},    {65535, POOL_JUMBO},
+		{68, POOL_SMALL},      {1500, POOL_SMALL},    {1928, POOL_SMALL},
+		{1929, POOL_STANDARD}, {3500, POOL_STANDARD}, {3976, POOL_STANDARD},
+		{3977, POOL_JUMBO},    {9000, POOL_JUMBO},    {65535, POOL_JUMBO},
 	};
 
 	(void)state;
@@ -564,7 +564,6 @@ static void test_error_of_the_socket(void **state)
 
 static void start_lo(uint32_t buffers)
 {
-	const struct config config = {.worker.ingress = INGRESS_URING};
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 				       .sin_port = htons(PORT),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -578,7 +577,7 @@ static void start_lo(uint32_t buffers)
 		skip();
 	}
 	start(buffers, buffers);
-	fd = sockets_open_input(&lo, &config, shapes[FRAMES_SMALL]);
+	fd = sockets_open_input(&lo, shapes[FRAMES_SMALL]);
 	assert_int_equal(sockets_listen(fd, &lo, shapes, FRAMES_SMALL, &everything), 0);
 	assert_true(fd >= 0);
 	senders[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -671,6 +670,42 @@ static void test_lo_down_and_up(void **state)
 		send_number(i + 1, 100);
 		assert_receive(i + 1, 1);
 	}
+}
+
+/* Frames have their times, and what is taken back is lent again, also round the end of the queue.
+ */
+static void test_lo_times(void **state)
+{
+	struct ingress *ingress;
+	uint64_t last = 0;
+
+	(void)state;
+	start_lo(8);
+	ingress = &inputs[0];
+	assert_int_equal(ingress->ops->next_time(ingress), UINT64_MAX);
+	for (unsigned i = 0; i < 30; i += 3) {
+		uint32_t slots[3];
+
+		for (unsigned j = 0; j < 3; j++)
+			send_number(i + j, 100);
+		assert_int_equal(ingress->ops->peek(ingress, frames, 3), 3);
+		for (unsigned j = 0; j < 3; j++) {
+			assert_true(frames[j].time > last);
+			last = frames[j].time;
+			slots[j] = frames[j].slot;
+		}
+		ingress->ops->unpeek(ingress, 2);
+		assert_int_equal(ingress->lent, 1);
+		assert_int_equal(ingress->ops->next_time(ingress), frames[1].time);
+		assert_int_equal(ingress->ops->peek(ingress, frames, 3), 2);
+		assert_int_equal(frames[0].slot, slots[1]);
+		assert_int_equal(frames[1].slot, slots[2]);
+		for (unsigned j = 0; j < 3; j++)
+			release(0, slots[j]);
+	}
+	send_number(0, 100);
+	assert_true(ingress->ops->next_time(ingress) > last); /* one that nobody has looked at */
+	assert_int_equal(ingress->lent, 0);
 }
 
 /* As a worker counts what it peeks, until there is nothing more. Returns how many. */
@@ -779,6 +814,7 @@ int main(void)
 		TEST_LO(test_lo),
 		TEST_LO(test_lo_truncated),
 		TEST_LO(test_lo_down_and_up),
+		TEST_LO(test_lo_times),
 		TEST_LO(test_lo_successor),
 		TEST_LO(test_lo_successor_meets_the_supervisor),
 	};

@@ -40,7 +40,7 @@ static unsigned peek(struct ingress *ingress, struct frame *frames, unsigned max
 	return n;
 }
 
-static uint64_t next_time(const struct ingress *ingress)
+static uint64_t next_time(struct ingress *ingress)
 {
 	const struct played *socket = played_by(ingress);
 
