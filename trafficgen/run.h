@@ -37,7 +37,8 @@ struct settings {
 #define RUN_OPTIONS(did) \
 	{OPTION_HEADING, .help = "Report"}, \
 	{OPTION_STRING, "json", "FILE", .offset = offsetof(struct settings, json), \
-	 .help = "write the full report to FILE as JSON, whole or not at all"}, \
+	 .help = "write the full report to FILE as JSON, whole or not at all; a symbolic link or a " \
+		 "FIFO in its place is refused"}, \
 	{OPTION_UINT, "sample-ms", "N", .min = 1, .max = 3600000, .preset = "100", \
 	 .offset = offsetof(struct settings, sample_ms), \
 	 .help = "record the number of packets " did " every N ms"}, \

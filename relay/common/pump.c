@@ -79,6 +79,7 @@ static void *run(void *argument)
 			continue;
 		pass_on(pump, pump->buffer, pump->note(pump->context, pump->buffer, PIPE_BYTES));
 	}
+	sem_post(&pump->ended);
 	return NULL;
 }
 
@@ -89,6 +90,7 @@ int pump_start(struct pump *pump, pump_note note, void *context)
 
 	pump->note = note;
 	pump->context = context;
+	sem_init(&pump->ended, 0, 0);
 	/* signals are for others: SIGTTOU, of a terminal that wants no output from the background,
 	 * would stop the process, SIGPIPE end it */
 	sigfillset(&all);
@@ -105,6 +107,7 @@ int pump_start(struct pump *pump, pump_note note, void *context)
 static bool end_thread(struct pump *pump, int patience_ms)
 {
 	struct timespec until;
+	bool in_time;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += patience_ms / 1000;
@@ -113,11 +116,13 @@ static bool end_thread(struct pump *pump, int patience_ms)
 		until.tv_nsec -= 1000000000L;
 		until.tv_sec++;
 	}
-	if (pthread_clockjoin_np(pump->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-		return true;
-	pthread_cancel(pump->thread);
+	do
+		in_time = sem_clockwait(&pump->ended, CLOCK_MONOTONIC, &until) == 0;
+	while (!in_time && errno == EINTR);
+	if (!in_time)
+		pthread_cancel(pump->thread);
 	pthread_join(pump->thread, NULL);
-	return false;
+	return in_time;
 }
 
 void pump_finish(struct pump *pump, int patience_ms)
@@ -130,6 +135,7 @@ void pump_finish(struct pump *pump, int patience_ms)
 		run(pump);
 	else if (!end_thread(pump, patience_ms))
 		dup2(pump->in, STDERR_FILENO); /* nothing can be written there */
+	sem_destroy(&pump->ended);
 	close(pump->in);
 	close(pump->out);
 	free(pump->buffer);

@@ -17,6 +17,7 @@
 #define PUMP_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +29,7 @@ struct pump {
 	int in, out;  /* the pipe's other end, and what descriptor 2 was; out -1: not open */
 	char *buffer; /* of the thread */
 	pthread_t thread;
+	sem_t ended;
 	bool running;
 	pump_note note;
 	void *context;
