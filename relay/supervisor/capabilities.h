@@ -7,7 +7,7 @@
  * Kept, as it is needed again and again:
  *
  *   CAP_NET_RAW     whenever an input is opened (a rule is added, an interface comes back): its
- *                   packet socket; a unicast output: to bind that to its interface
+ *                   packet socket; or an output: to bind that to its interface
  *   CAP_NET_ADMIN   then, too: socket buffers beyond net.core.wmem_max, GRO with --gro, a
  *                   program with --exclusive; whenever a worker is started: its channel
  *   CAP_NET_BIND_SERVICE  whenever an output is opened: a source_port below 1024

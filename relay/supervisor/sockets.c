@@ -325,6 +325,7 @@ static int deafen(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
+/* Bound to the interface as well, so that nothing else can be sent through any other. */
 static int set_multicast_options(int fd, const struct rule_output *key, const struct netif *netif)
 {
 	const struct ip_mreqn interface = {
@@ -333,7 +334,8 @@ static int set_multicast_options(int fd, const struct rule_output *key, const st
 	};
 	const int ttl = socket_ttl(key), off = 0;
 
-	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &netif->index, sizeof(netif->index)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) < 0)
 		return -errno;

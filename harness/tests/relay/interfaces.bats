@@ -324,5 +324,5 @@ relay_counts_more() {
 }
 
 sends_from() {
-	[[ $(at r1 ss -Huan dst "$GROUP_OUT") == *" $1:"* ]]
+	[[ $(at r1 ss -Huan dst "$GROUP_OUT") == *" $1%out0:"* ]]
 }

@@ -152,6 +152,26 @@ static void test_outputs_receive_nothing(void **state)
 	close(peer);
 }
 
+/* Whatever address is sent to: through the output's interface, or not at all. */
+static void test_outputs_keep_to_their_interface(void **state)
+{
+	static const char *const destinations[] = {"239.1.1.1", "127.0.0.1"};
+	const struct config config = {.socket_sndbuf = 65536};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(destinations) / sizeof(destinations[0]); i++) {
+		const struct rule_output key = {.to = {"lo", {inet_addr(destinations[i])}, PORT},
+						.ttl = 1};
+		int fd = sockets_open_output(&key, &lo, &config), index = 0;
+		socklen_t size = sizeof(index);
+
+		assert_true(fd >= 0);
+		assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &size), 0);
+		assert_int_equal(index, lo.index);
+		close(fd);
+	}
+}
+
 static int enter(void **state)
 {
 	(void)state;
@@ -165,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_inputs_send_nothing),
 		TEST(test_outputs_receive_nothing),
+		TEST(test_outputs_keep_to_their_interface),
 	};
 
 	return cmocka_run_group_tests_name("sockets", tests, enter, NULL);
