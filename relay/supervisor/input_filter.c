@@ -75,13 +75,6 @@ void filter_keys_add(struct filter_keys *keys, struct in_addr group, uint16_t po
 	insert(keys, key_of(group, 0));
 }
 
-void filter_keys_add_all(struct filter_keys *keys, const struct filter_keys *others)
-{
-	keys->everything |= others->everything;
-	for (unsigned i = 0; i < others->count; i++)
-		insert(keys, others->key[i]);
-}
-
 bool filter_keys_equal(const struct filter_keys *a, const struct filter_keys *b)
 {
 	if (a->everything || b->everything)

@@ -34,9 +34,6 @@ struct filter_keys {
 /* Packets to this group and port, and fragments to this group. */
 void filter_keys_add(struct filter_keys *keys, struct in_addr group, uint16_t port);
 
-/* All that others let in. */
-void filter_keys_add_all(struct filter_keys *keys, const struct filter_keys *others);
-
 bool filter_keys_equal(const struct filter_keys *a, const struct filter_keys *b);
 
 /* Which frames: those of `min` to `max` bytes. */

@@ -76,7 +76,7 @@ static unsigned withhold(struct loops *loops, const struct run *run, const struc
 		const uint32_t bytes =
 			i < run->segments ? run->segment_bytes : (uint32_t)(end - at);
 
-		if ((continued || count < GSO_SEGMENTS_MAX) && is_the_one(loops, at, bytes)) {
+		if (count < GSO_SEGMENTS_MAX && is_the_one(loops, at, bytes)) {
 			loop_test_withhold(&loops->test, 1);
 			loops->marks = run->marks; /* in a loop they may grow less */
 			continued = false;

@@ -511,6 +511,38 @@ static void test_loop_is_stopped(void **state)
 	loops_exit(&loops);
 }
 
+/* Of more of them than can be taken out one by one, the rest goes on. */
+static void test_loop_within_a_large_aggregate(void **state)
+{
+	enum { COUNT = 1000 };
+	static uint8_t frame[UDP + 8 + COUNT];
+	struct frame whole = {.data = frame,
+			      .captured = sizeof(frame),
+			      .original = sizeof(frame),
+			      .segment_bytes = 1,
+			      .checksum_good = true};
+	uint64_t withheld;
+
+	(void)state;
+	look_for_loops(1);
+	memcpy(frame, good, UDP + 8);
+	frame[IP + 2] = (uint8_t)((sizeof(frame) - IP) >> 8);
+	frame[IP + 3] = (uint8_t)(sizeof(frame) - IP);
+	frame[UDP + 4] = (uint8_t)((sizeof(frame) - UDP) >> 8);
+	frame[UDP + 5] = (uint8_t)(sizeof(frame) - UDP);
+	put_checksum(frame);
+	for (unsigned i = 0; i < COUNT; i++)
+		frame[UDP + 8 + i] = i % 2;
+	for (unsigned i = 0; loops.state != LOOPS_TESTING && i < 100000; i++)
+		comes(whole);
+	withheld = loops.test.withheld;
+	assert_in_range(withheld, 32, 64);
+	assert_int_equal(sent() + withheld, counter_get(&counters, COUNTER_matched));
+	loops_give_up(&forwarder);
+	assert_int_equal(sent(), counter_get(&counters, COUNTER_matched));
+	loops_exit(&loops);
+}
+
 /* Of an aggregate only the packets in the loop are withheld, and the others go on. */
 static void test_loop_within_aggregates(void **state)
 {
@@ -551,6 +583,7 @@ int main(void)
 		TEST(test_test_given_up),
 		TEST(test_loop_is_stopped),
 		TEST(test_loop_within_aggregates),
+		TEST(test_loop_within_a_large_aggregate),
 		TEST(test_matched),
 		TEST(test_no_match),
 		TEST(test_drops),
