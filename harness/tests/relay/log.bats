@@ -77,9 +77,9 @@ relays() {
 	eventually grep -qxaF '[DEBUG:Control] ping' "$WORK/reader.out"
 	relay_stop
 	eventually grep -qaF 'STATS:Egress FINAL' "$WORK/reader.out"
-	# every line of a packet is there, or among those that were lost; and with them some of other things
+	# every line of a packet is there, or among those that were lost, of which some are of other things
 	run awk '/packet to 239/ {lines++} match($0, /[0-9]+ lines were lost/) {lines += substr($0, RSTART) + 0}
-		END {print (lines >= 3000 && lines < 3010)}' "$WORK/reader.out"
+		END {print (lines >= 3000)}' "$WORK/reader.out"
 	assert_output 1
 }
 
