@@ -257,6 +257,55 @@ static void test_answers(void **state)
 	assert_int_equal(fcntl(next, F_GETFD), -1);
 }
 
+static int says_stop(int channel)
+{
+	const struct message stop = {.type = MESSAGE_STOP};
+
+	return channel_send(channel, &stop, -1) ? 1 : pause();
+}
+
+/* What no worker says: it has gone bad. */
+static void test_nonsense(void **state)
+{
+	struct pollfd said;
+
+	(void)state;
+	start(says_stop);
+	said = (struct pollfd){.fd = worker->channel, .events = POLLIN};
+	assert_int_equal(poll(&said, 1, -1), 1);
+	workers_receive(worker);
+	assert_killed();
+}
+
+enum { MUCH = 100 };
+
+static int talks(int channel)
+{
+	const struct message applied = {.type = MESSAGE_APPLIED, .plan.generation = 7};
+
+	for (unsigned i = 0; i < MUCH; i++)
+		if (channel_send(channel, &applied, -1) < 0)
+			return 1;
+	return 0;
+}
+
+/* However much it has to say: the supervisor listens for a while, and again later. */
+static void test_never_stops_talking(void **state)
+{
+	struct message message;
+	unsigned left = 0;
+	int passed;
+
+	(void)state;
+	start(talks);
+	await_end();
+	workers_receive(worker);
+	assert_true(worker->channel >= 0); /* its end has not been heard yet */
+	while (channel_receive(worker->channel, &message, &passed) > 0)
+		left++;
+	assert_in_range(left, 1, MUCH - 1);
+}
+
 /* ------------------------------------------------------------------------- back-off */
 
 /* Dies, is reaped, and due again after that time. */
@@ -392,6 +441,8 @@ int main(void)
 		TEST(test_send_to_one_that_hung_up),
 		TEST(test_receive_from_one_that_hung_up),
 		TEST(test_answers),
+		TEST(test_nonsense),
+		TEST(test_never_stops_talking),
 		TEST(test_backoff),
 		TEST(test_backoff_ends),
 		TEST(test_due),
