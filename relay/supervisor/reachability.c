@@ -64,12 +64,12 @@ static void set_unreachable(struct outputs *outputs, int index, bool unreachable
 		output_send(outputs, &outputs->workers->worker[w], index);
 }
 
-/* What the kernel has given up it asks for again, once a second. */
+/* What the kernel has not asked for, or has given up, it asks for, once a second. */
 static void ask(struct outputs *outputs, struct provision_output *output, int64_t now_ms)
 {
 	struct reachability *reach = &output->reach;
 
-	if (reach->asked_ms && now_ms - reach->asked_ms < ASK_MS)
+	if (outputs->watch.cannot_ask || (reach->asked_ms && now_ms - reach->asked_ms < ASK_MS))
 		return;
 	reach->asked_ms = now_ms;
 	if (neighbour_ask(output->netif.index, reach->neighbour) == -EPERM)
@@ -87,11 +87,9 @@ static void judge(struct outputs *outputs, int index, enum neighbour_state state
 			set_unreachable(outputs, index, false);
 		return;
 	}
-	if (state == NEIGHBOUR_UNKNOWN && !reach->silent_since_ms)
-		return; /* nothing was sent there yet */
 	if (!reach->silent_since_ms)
 		reach->silent_since_ms = now_ms;
-	/* that it failed once may be long ago */
+	/* that it failed once may be long ago, and nothing may have been sent there yet */
 	if (state != NEIGHBOUR_ASKED)
 		ask(outputs, output, now_ms);
 	if (!reach->unreachable && !outputs->watch.cannot_ask &&

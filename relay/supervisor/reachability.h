@@ -5,9 +5,9 @@
  * seconds later, and tells nobody: its ICMP error comes by way of lo, which is not the device that
  * our sockets are bound to. So the supervisor looks at what the kernel knows of its neighbours.
  *
- * One that has been asked for a second in vain is unreachable: workers count what is for it as
- * failed, EHOSTUNREACH, and the kernel, which has nothing to send any more, is told to ask on. When
- * it answers, the output sends again.
+ * It has the kernel ask before anything is sent. One that was asked for a second in vain is
+ * unreachable: workers count what is for it as failed, EHOSTUNREACH, and the kernel, which has
+ * nothing to send any more, is told to ask on. When it answers, the output sends again.
  */
 #ifndef REACHABILITY_H
 #define REACHABILITY_H

@@ -380,6 +380,15 @@ static uint64_t ask_accepted(const struct ingress *ingress)
 	return position->accepted_here + __atomic_load_n(&position->accepted, __ATOMIC_ACQUIRE);
 }
 
+/* In frames that nobody has seen: as many in each as in those that have been received, in the mean.
+ */
+static uint64_t estimate_packets(const struct ring_position *position, uint64_t frames)
+{
+	if (position->packets <= position->frames || position->frames == 0)
+		return frames;
+	return (frames * position->packets + position->frames / 2) / position->frames;
+}
+
 /* A predecessor has taken frames along when it died: those that it had not counted, and those that
  * io_uring had put into its buffers. When the socket is empty after we have asked, whatever had
  * been put there by then has been received, or is lost. */
@@ -389,6 +398,7 @@ static void count_lost(const struct ingress *ingress)
 	const uint32_t asking = __atomic_load_n(&position->asking, __ATOMIC_ACQUIRE);
 	const uint64_t accepted = ask_accepted(ingress);
 	const uint64_t received = position->frames - position->frames_at_first;
+	uint64_t lost;
 
 	if (asking % 2 || !is_empty(ingress) ||
 	    __atomic_load_n(&position->asking, __ATOMIC_ACQUIRE) != asking)
@@ -396,8 +406,9 @@ static void count_lost(const struct ingress *ingress)
 	position->doubtful = false;
 	if (accepted <= received)
 		return;
-	books_count_lost(ingress->counters, ingress->in_hand, accepted - received);
-	counter_bump(&position->packets, accepted - received);
+	lost = estimate_packets(position, accepted - received);
+	books_count_lost(ingress->counters, ingress->in_hand, lost);
+	counter_bump(&position->packets, lost);
 	counter_bump(&position->frames, accepted - received);
 }
 

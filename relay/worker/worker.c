@@ -459,8 +459,10 @@ static int wait_for_work(struct worker *worker)
 {
 	int rc;
 
-	if (finish_before_sleep(worker))
+	if (finish_before_sleep(worker)) {
+		publish(worker);
 		return 0;
+	}
 	rc = waiter_sleep(&worker->waiter, &worker->counters);
 
 	for (unsigned i = 0; i < worker->num_inputs * FRAME_CLASSES && rc == 0; i++) {
