@@ -3,9 +3,9 @@
  * loop_breaker: stops a rule whose packets come back to it, as a worker has found out
  * (worker/loops.h), and tries now and then whether that is over.
  *
- * A rule's life here: stopped; after a pause on trial: it runs again, and is stopped as before, for
- * twice as long, if its packets come back; or it has relayed some for a while, and that was that.
- * When rules change, which may have ended the loop, all are tried.
+ * A rule's life here: stopped; after a pause on trial: it runs again, and is stopped as before,
+ * later for longer, if its packets come back; or it has relayed some for a while, and that was
+ * that. When rules change, which may have ended the loop, all are tried.
  */
 #ifndef LOOP_BREAKER_H
 #define LOOP_BREAKER_H

@@ -68,17 +68,17 @@ static void test_stopped_and_named(void **state)
 	(void)state;
 	assert_int_equal(due(1000), -1);
 	find(number);
-	assert_int_equal(due(1000), 5000);
+	assert_int_equal(due(1000), 4000);
 	assert_string_equal(stopped(), "its packets come back to it, from 10.0.0.1:4711, by way of "
 				       "rule back");
 	find(number); /* another worker, the same loop */
-	assert_int_equal(due(2000), 4000);
+	assert_int_equal(due(2000), 3000);
 }
 
 static void test_trial(void **state)
 {
 	int64_t now = 1000;
-	const int64_t pauses[] = {5000, 10000, 20000, 30000, 30000};
+	const int64_t pauses[] = {4000, 4000, 4000, 4000, 8000, 16000, 30000, 30000};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
@@ -124,7 +124,7 @@ static void test_rule_is_gone(void **state)
 	due(1000);
 	free(relay.provision.stopped[number]);
 	relay.provision.stopped[number] = NULL;
-	assert_int_equal(due(6000), -1);
+	assert_int_equal(due(5000), -1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
