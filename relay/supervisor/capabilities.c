@@ -45,9 +45,13 @@ static void select_needed(const struct config *config)
 		unsigned capability;
 		bool needed;
 	} capabilities[] = {
-		{CAP_NET_RAW, true},	      {CAP_NET_ADMIN, true},
-		{CAP_NET_BIND_SERVICE, true}, {CAP_SETGID, root},
-		{CAP_SETUID, becomes_user},   {CAP_KILL, becomes_user},
+		{CAP_NET_RAW, true},
+		{CAP_NET_ADMIN, true},
+		{CAP_NET_BIND_SERVICE, true},
+		{CAP_SETGID, root},
+		{CAP_IPC_LOCK, root && settings_need_uring(&config->worker)},
+		{CAP_SETUID, becomes_user},
+		{CAP_KILL, becomes_user},
 		{CAP_BPF, config->exclusive},
 	};
 	enum { COUNT = sizeof(capabilities) / sizeof(capabilities[0]) };

@@ -14,13 +14,17 @@
  *   CAP_BPF         loads that program; with --exclusive only
  *   CAP_SETGID      whenever a worker is started, also years later in place of one that has
  *                   died: it gives up the groups of root; by root only
+ *   CAP_IPC_LOCK    then, too: its io_urings are memory locked by root, which the kernel (since
+ *                   6.14) counts together with that of all other programs of root, against
+ *                   RLIMIT_MEMLOCK; by root only, and not for modes without io_uring
  *   CAP_SETUID      then, too: it becomes --user; by root only, and not for --user root
  *   CAP_KILL        ends a worker, which is another user's process by then, and lets the
  *                   kernel do so when the supervisor dies; where CAP_SETUID is
  *   CAP_DAC_OVERRIDE  only if the rule file or a statistics file cannot be used without it
  *
  * Given up, as it is needed at the start only: CAP_CHOWN (--control-group), CAP_SYS_RESOURCE
- * (descriptors), CAP_SETPCAP, which empties the bounding set; and all others of root.
+ * (descriptors), CAP_SETPCAP, which empties the bounding set; and all others of
+ * root.
  */
 #ifndef CAPABILITIES_H
 #define CAPABILITIES_H

@@ -32,8 +32,8 @@ static const char *hint(int error)
 		       "relay "
 		       "without it by --ingress ring --egress sendmmsg";
 	case ENOMEM:
-		return "; raise the limit of locked memory (ulimit -l, LimitMEMLOCK), or lower "
-		       "--queue-depth";
+		return "; raise the limit of locked memory (ulimit -l, LimitMEMLOCK), give it "
+		       "CAP_IPC_LOCK, or lower --queue-depth";
 	default:
 		return "";
 	}

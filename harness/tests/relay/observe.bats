@@ -565,8 +565,8 @@ assert_capabilities() {
 	assert_equal "$(supervisor NoNewPrivs)" 1
 }
 
-@test "the supervisor keeps NET_RAW, NET_ADMIN, NET_BIND_SERVICE, SETUID, SETGID and KILL, and more only for a reason" {
-	local kept=$((1 << 13 | 1 << 12 | 1 << 10 | 1 << 7 | 1 << 6 | 1 << 5)) bpf=$((1 << 39)) override=$((1 << 1))
+@test "the supervisor keeps NET_RAW, NET_ADMIN, NET_BIND_SERVICE, IPC_LOCK, SETUID, SETGID and KILL, and more only for a reason" {
+	local kept=$((1 << 14 | 1 << 13 | 1 << 12 | 1 << 10 | 1 << 7 | 1 << 6 | 1 << 5)) bpf=$((1 << 39)) override=$((1 << 1))
 	relay_start "$RULE"
 	assert_capabilities $kept 0
 	relay_stop
@@ -576,6 +576,10 @@ assert_capabilities() {
 	# workers that stay root: nobody else to become, and to end
 	relay_start "$RULE" --user root
 	assert_capabilities $((kept & ~(1 << 7 | 1 << 5))) 0
+	relay_stop
+	# no io_uring
+	relay_start "$RULE" --egress sendmmsg
+	assert_capabilities $((kept & ~(1 << 14))) 0
 	relay_stop
 	assert_equal "$(log_count DAC_OVERRIDE)" 0
 	# a rule file that root can read only as root

@@ -86,3 +86,8 @@ count_urings() {
 		assert_regex "$stderr" "\[ERROR:Worker\] cannot set up an io_uring .*--ingress ring --egress sendmmsg"
 	done
 }
+
+@test "io_urings do not count against what root may lock" {
+	RELAY_WRAPPER="prlimit --memlock=65536:65536" relay_start "$RULE" --num-workers 4
+	relays 20
+}
