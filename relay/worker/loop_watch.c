@@ -3,8 +3,7 @@
 #include "worker/loop_watch.h"
 #include "common/clock.h"
 
-/* A loop slower than that does no harm; returns that come apart are another loop's, or none. */
-enum { SUSPICIOUS_NS = 1000000000 };
+enum { SUSPICIOUS_PPS = 1000, FORGET_NS = 1000000000 };
 
 static const uint16_t life_ms[] = {10, 10, 40, 600};
 
@@ -94,22 +93,25 @@ uint32_t loop_watch_count(struct loop_watch *watch, const struct run *run)
 
 /* Returns come in one breath: after a pause that is long compared with those before, as when
  * somebody else is testing the loop, counting begins anew. */
-static bool count_returns(struct loop_watch *watch, uint32_t count)
+static bool count_returns(struct loop_watch *watch, uint64_t packets, uint32_t count)
 {
 	const uint64_t now = now_ns();
 	const uint64_t pause = now - watch->last_ns, so_far = watch->last_ns - watch->first_ns;
 
-	if (now - watch->first_ns > SUSPICIOUS_NS ||
+	if (now - watch->first_ns > FORGET_NS ||
 	    (watch->returns >= 4 && pause * watch->returns > 4 * so_far)) {
 		watch->returns = 0;
 		watch->first_ns = now;
+		watch->first_packets = packets;
 	}
 	watch->returns += count;
 	watch->last_ns = now;
-	return watch->returns >= LOOP_RETURNS;
+	return watch->returns >= LOOP_RETURNS &&
+	       (packets - watch->first_packets) * (FORGET_NS / SUSPICIOUS_PPS) >=
+		       now - watch->first_ns;
 }
 
-bool loop_watch_look(struct loop_watch *watch, uint32_t tick, uint64_t cleared,
+bool loop_watch_look(struct loop_watch *watch, uint32_t tick, uint64_t packets, uint64_t cleared,
 		     const struct run *run)
 {
 	const uint32_t life = life_ms[watch->choices % (sizeof(life_ms) / sizeof(life_ms[0]))];
@@ -118,11 +120,12 @@ bool loop_watch_look(struct loop_watch *watch, uint32_t tick, uint64_t cleared,
 	const uint32_t count = nothing ? 0 : loop_watch_count(watch, run);
 
 	watch->tick = tick;
-	if (count > 0 && count_returns(watch, count))
+	if (count > 0 && count_returns(watch, packets, count))
 		return true;
 	if (!first || (!nothing && tick - watch->chosen < life))
 		return false;
 	loop_watch_choose(watch, tick, run->payload, run->segment_bytes);
+	watch->first_packets = packets;
 	if (watch->hash == cleared)
 		loop_watch_forget(watch, tick);
 	return false;

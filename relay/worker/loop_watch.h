@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * loop_watch: does what a rule sends come back to it? Of each rule's packets one is remembered at a
- * time. When packets with the same payload come again and again, faster than anybody would say the
- * same thing, it may be a loop, or a sender that repeats itself: loop_test.h finds out.
+ * time. When packets with the same payload come again and again, and the rule has a thousand
+ * packets a second, it may be a loop, or a sender that repeats itself: loop_test.h finds out. A
+ * slower loop does no harm.
  *
  * What is remembered for how long: 10 ms, a few times, then 600 ms, and so on: for loops that are
  * quick, and for those in which thousands of packets go round.
@@ -36,8 +37,9 @@ struct loop_watch {
 	uint32_t returns; /* since first_ns */
 	uint64_t hash;	  /* of all its bytes */
 	uint64_t first_ns, last_ns;
-	uint8_t choices; /* made so far: how long the next one is remembered */
-	uint8_t places;	 /* that have been of no use: where to look for eight bytes that differ */
+	uint64_t first_packets; /* of the rule, by then */
+	uint8_t choices;	/* made so far: how long the next one is remembered */
+	uint8_t places; /* that have been of no use: where to look for eight bytes that differ */
 	uint8_t aggregates;
 	bool met; /* packets of the loop that is being looked for have been here */
 };
@@ -66,9 +68,9 @@ bool loop_watch_within(struct loop_watch *watch, const struct run *run);
  * were the same, others are compared next time. */
 uint32_t loop_watch_count(struct loop_watch *watch, const struct run *run);
 
-/* The look. True when this is one return too many. `cleared`: the hash of a payload that is not to
- * be remembered now; 0: of none. */
-bool loop_watch_look(struct loop_watch *watch, uint32_t tick, uint64_t cleared,
+/* The look. True when this is one return too many. `packets`: that the rule has had. `cleared`: the
+ * hash of a payload that is not to be remembered now; 0: of none. */
+bool loop_watch_look(struct loop_watch *watch, uint32_t tick, uint64_t packets, uint64_t cleared,
 		     const struct run *run);
 
 /* Remembers that payload. */

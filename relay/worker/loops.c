@@ -293,7 +293,8 @@ unsigned loops_look(struct forwarder *forwarder, struct route *route, const stru
 		return 1;
 	}
 	cleared = is_past(forwarder->tick, history->cleared_until) ? 0 : history->cleared;
-	if (!loop_watch_look(&route->watch, forwarder->tick, cleared, run))
+	if (!loop_watch_look(&route->watch, forwarder->tick,
+			     counter_read(&route->counters->packets), cleared, run))
 		return 1;
 	if (!is_past(forwarder->tick, history->until) || loops->state != LOOPS_IDLE ||
 	    loops->lent > 0) {

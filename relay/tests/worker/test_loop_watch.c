@@ -16,6 +16,8 @@ enum { BYTES = 200, SEGMENTS = 10 };
 static struct loop_watch watch;
 static uint8_t payload[SEGMENTS * BYTES];
 static uint32_t tick;
+static uint64_t packets; /* that the rule has had */
+static unsigned rate;	 /* how many each is */
 
 static int setup(void **state)
 {
@@ -23,6 +25,8 @@ static int setup(void **state)
 	watch = (struct loop_watch){.bytes = LOOP_NOTHING};
 	memset(payload, 0, sizeof(payload));
 	tick = 1000;
+	packets = 0;
+	rate = 1;
 	return 0;
 }
 
@@ -34,10 +38,11 @@ static bool comes(const void *bytes, uint32_t length, uint32_t segment_bytes)
 					? (length + segment_bytes - 1) / segment_bytes
 					: 1};
 
+	packets += rate;
 	if (!loop_watch_due(&watch, tick, bytes, segment_bytes) &&
 	    (run.segments == 1 || !loop_watch_within(&watch, &run)))
 		return false;
-	return loop_watch_look(&watch, tick, 0, &run);
+	return loop_watch_look(&watch, tick, packets, 0, &run);
 }
 
 /* A test that is taken off its CPU begins to count anew. */
@@ -121,6 +126,14 @@ static void test_remembered_for_a_while(void **state)
 	assert_int_not_equal(watch.hash, hash);
 }
 
+/* Whoever says the same now and then is left in peace. */
+static void test_few_packets(void **state)
+{
+	(void)state;
+	rate = 0;
+	assert_false(is_noticed(BYTES, BYTES));
+}
+
 static void test_cleared(void **state)
 {
 	const struct run run = {payload, BYTES, BYTES, 1};
@@ -128,7 +141,7 @@ static void test_cleared(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++, tick++)
-		assert_false(loop_watch_look(&watch, tick, hash, &run));
+		assert_false(loop_watch_look(&watch, tick, i, hash, &run));
 	assert_int_equal(watch.bytes, LOOP_NOTHING);
 }
 
@@ -137,9 +150,13 @@ static void test_cleared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_the_same_again),	   TEST(test_others_between),
-		TEST(test_different_ones),	   TEST(test_within_aggregates),
-		TEST(test_remembered_for_a_while), TEST(test_cleared),
+		TEST(test_the_same_again),
+		TEST(test_others_between),
+		TEST(test_different_ones),
+		TEST(test_within_aggregates),
+		TEST(test_remembered_for_a_while),
+		TEST(test_few_packets),
+		TEST(test_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
