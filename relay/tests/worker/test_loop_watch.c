@@ -78,8 +78,9 @@ static void test_others_between(void **state)
 		bool noticed = false;
 
 		setup(state);
-		for (unsigned round = 0; round < 20000 && !noticed; round++) {
-			tick += round % 100 == 0;
+		/* many times as long as one is remembered */
+		for (unsigned round = 0; round < 500000 && !noticed; round++) {
+			tick += round % 10 == 0;
 			other[places[i]] = (uint8_t)(1 + round % 255);
 			other[places[i] - (places[i] == BYTES - 1)] ^= (uint8_t)(round >> 8);
 			if (rand() % 2) /* either may be the one that is remembered */
