@@ -21,7 +21,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { STOP_MS = 5000, START_MS = 10000 };
+enum { STOP_MS = 5000, START_MS = 10000, START_EACH_MS = 200 };
 enum { SIGNALS, INTERFACES, FIRST_WORKER };
 enum { FDS_MAX = FIRST_WORKER + WORKERS_MAX + SUPERVISOR_CALL_FDS };
 
@@ -197,7 +197,7 @@ static bool all_applied(const struct supervisor *supervisor)
  */
 static int wait_until_ready(struct supervisor *supervisor)
 {
-	int64_t deadline = now_ms() + START_MS;
+	int64_t deadline = now_ms() + START_MS + START_EACH_MS * (int64_t)supervisor->workers.count;
 
 	while (!all_applied(supervisor) && !supervisor->stop) {
 		int64_t left = deadline - now_ms();
@@ -281,23 +281,31 @@ void supervisor_stop(struct supervisor *supervisor)
 
 enum { OTHER_FILES = 1024 };
 
-/* Sockets for each worker, of two sets of rules while one replaces the other: more than the 1024
- * that a shell allows by default, and more than some services may have, which root can change as
- * long as it has CAP_SYS_RESOURCE. Workers inherit the limit. */
-static void raise_file_limit(const struct config *config)
+/* As far as it may be, and to `most` if root may do so: as long as it has CAP_SYS_RESOURCE. Workers
+ * inherit it. */
+static void raise_limit(__rlimit_resource_t resource, rlim_t most)
 {
-	const rlim_t most = (INPUT_NUMBERS * FRAME_CLASSES + OUTPUT_NUMBERS) * config->num_workers +
-			    OTHER_FILES;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (getrlimit(resource, &limit) < 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	setrlimit(resource, &limit);
 	if (limit.rlim_max >= most)
 		return;
 	limit.rlim_cur = limit.rlim_max = most;
-	setrlimit(RLIMIT_NOFILE, &limit); /* more than fs.nr_open are not to be had */
+	setrlimit(resource, &limit);
+}
+
+/* Sockets for each worker, of two sets of rules while one replaces the other: more than the 1024
+ * that a shell allows by default, and more than some services may have. And the io_urings of all
+ * workers, which count as one user's locked memory. */
+static void raise_limits(const struct config *config)
+{
+	raise_limit(RLIMIT_NOFILE,
+		    (INPUT_NUMBERS * FRAME_CLASSES + OUTPUT_NUMBERS) * config->num_workers +
+			    OTHER_FILES);
+	raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 }
 
 /* Signals are read, not caught. */
@@ -345,7 +353,7 @@ int supervisor_init(struct supervisor *supervisor, const struct config *config)
 		log_error("Supervisor", "out of memory");
 		return -ENOMEM;
 	}
-	raise_file_limit(config);
+	raise_limits(config);
 	rc = log_output_open(&supervisor->log);
 	if (rc == 0)
 		rc = open_events(supervisor);
