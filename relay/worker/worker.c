@@ -242,6 +242,17 @@ static int apply_plan(struct worker *worker, const struct message *message, int 
 	return 0;
 }
 
+/* ------------------------------------------------------------------------- the account */
+
+static void publish(struct worker *worker)
+{
+	__atomic_store_n(&worker->shared->fragments_waiting, worker->reassembly.waiting,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->shared->withheld, loops_withheld(&worker->loops),
+			 __ATOMIC_RELAXED);
+	counters_publish(&worker->shared->receiving, &worker->counters);
+}
+
 /* ------------------------------------------------------------------------- messages */
 
 /* Takes over `fd` (-1: none). */
@@ -314,19 +325,11 @@ static int handle_messages(struct worker *worker)
 	worker->messages_left = count == MESSAGES_PER_TURN;
 	if (rc == 0 && plan.type == MESSAGE_PLAN)
 		rc = apply_plan(worker, &plan, plan_fd);
+	publish(worker); /* an input may have come with a predecessor's losses, and no packet after */
 	return rc < 0 ? rc : answer(worker);
 }
 
 /* ------------------------------------------------------------------------- the loop */
-
-static void publish(struct worker *worker)
-{
-	__atomic_store_n(&worker->shared->fragments_waiting, worker->reassembly.waiting,
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&worker->shared->withheld, loops_withheld(&worker->loops),
-			 __ATOMIC_RELAXED);
-	counters_publish(&worker->shared->receiving, &worker->counters);
-}
 
 /* Frames that came one after the other through one socket. Returns how many. */
 static unsigned forward_some(struct worker *worker, unsigned index, unsigned max)
