@@ -39,7 +39,7 @@ enum {
 	MAX_PAYLOAD = 65507,
 	POOL_BYTES = 1 << 20,
 	LO_MTU = 65536,
-	TOO_LONG_S = 300, /* the marker is waited for no longer */
+	TOO_LONG_S = 800, /* the marker is waited for no longer */
 };
 
 /* A packet that was handed to egress and must arrive. */

@@ -28,7 +28,7 @@
 
 enum {
 	SLOTS = 1 << 18,
-	TOO_LONG_S = 300,
+	TOO_LONG_S = 800,
 	/* of a queue; both are full when the sending thread has one packet in hand and no room for
 	 * its hold */
 	CAPACITY = HANDOFF_SIZE - 1,

@@ -37,7 +37,7 @@ enum {
 	FRAME_BYTES = 100,
 	MTU = 1500,
 	PORT = 5009,
-	TOO_LONG_S = 300
+	TOO_LONG_S = 800
 };
 
 static bool own_network;

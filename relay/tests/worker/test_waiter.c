@@ -22,7 +22,7 @@
 
 #include "../asleep.h"
 
-enum { SIZE = 65, BELL = SIZE - 1, TOO_LONG_S = 300 };
+enum { SIZE = 65, BELL = SIZE - 1, TOO_LONG_S = 800 };
 
 static enum waiter_mode mode;
 static struct waiter waiter;
