@@ -325,7 +325,8 @@ static int handle_messages(struct worker *worker)
 	worker->messages_left = count == MESSAGES_PER_TURN;
 	if (rc == 0 && plan.type == MESSAGE_PLAN)
 		rc = apply_plan(worker, &plan, plan_fd);
-	publish(worker); /* an input may have come with a predecessor's losses, and no packet after */
+	/* with an input come a predecessor's losses, and perhaps no packet after */
+	publish(worker);
 	return rc < 0 ? rc : answer(worker);
 }
 
