@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 enum { LENT = 1 }; /* in tp_padding[0] */
+enum { CACHE_LINE_BYTES = 64 };
 
 /* `steps` after slot `index`; at most once around. */
 static uint32_t after(const struct ingress *ingress, uint32_t index, uint32_t steps)
@@ -194,6 +195,8 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 		__builtin_prefetch(slot_at(ingress, after(ingress, index, 2)));
 		slot->tp_padding[0] = LENT;
 		frames[n] = read_slot(ingress, index);
+		/* the first bytes of the payload, which are compared when loops are looked for */
+		__builtin_prefetch(frames[n].data + CACHE_LINE_BYTES);
 	}
 	ingress->lent += n;
 	/* should we die now, the successor gives back what lies behind the head */

@@ -34,6 +34,7 @@ relay_start() {
 		rule_file "$1" >"$WORK/rules.json"
 		config=(--config "$WORK/rules.json")
 	fi
+	rm -f "$WORK/relay.json" # each relay counts its reports anew
 	RELAY_SAW=$(input_packets)
 	SKEW[r1]=$(node_backlog r1)
 	# shellcheck disable=SC2086 # a list of words

@@ -60,7 +60,6 @@ relays() {
 	assert_counters recv_packets="$count" matched="$count" egress_sent="$((count * sinks))"
 	assert_counters recv_frames="$frames"
 	assert_ledger_closed
-	rm "$WORK/relay.json"
 }
 
 @test "aggregates of a sender are relayed packet by packet, to the bit" {
@@ -120,7 +119,6 @@ relays() {
 		assert_counters matched=760 egress_sent=760 drop_truncated=0 '.inputs[0].slot_bytes=2048' \
 			'.inputs[0].large_slots=60' '.inputs[0].large_slot_bytes=69632'
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 

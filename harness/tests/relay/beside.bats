@@ -91,7 +91,6 @@ finish() {
 		drop_worker_died=0 drop_truncated=0 drop_no_match=0
 	(($(counter recv_frames) < BURSTS * BURST)) || fail 'no aggregate came whole'
 	assert_ledger_closed
-	rm "$WORK/relay.json"
 }
 
 MODES=('' '--num-workers 2 --thread-model split')

@@ -189,7 +189,6 @@ changes() {
 		stream_end
 		assert_stream_intact
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -240,7 +239,6 @@ changes() {
 			ctl remove --rule-id one >/dev/null
 		done
 		relay_stop
-		rm "$WORK/relay.json"
 	done
 }
 

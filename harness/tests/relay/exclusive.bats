@@ -110,7 +110,6 @@ assert_taken() {
 	local_end "$((100 - $2))"
 	relay_stop
 	assert_counters "matched=$2" "drop_source=$((100 - $2))"
-	rm "$WORK/relay.json"
 }
 
 @test "--exclusive leaves packets of sources that no rule names to others" {

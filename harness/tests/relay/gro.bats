@@ -169,7 +169,6 @@ relays() {
 	assert_intact sink0 "$count"
 	assert_counters recv_packets="$count" recv_frames="$2" matched="$count" egress_sent="$count" egress_errors=0
 	assert_ledger_closed
-	rm "$WORK/relay.json"
 }
 
 @test "ring: aggregates of each size, as many as it has slots, to the bit" {

@@ -56,7 +56,6 @@ relays() {
 	done
 	assert_equal "$(($(tx_packets r1 out2) - tx[2]))" "$((COUNT + MIXED_COUNT))"
 	assert_account
-	rm "$WORK/relay.json"
 }
 
 # The FINAL lines know of each packet, in JSON as well.
@@ -124,7 +123,6 @@ relays_each() {
 		relay_finish
 		receive_end sink0
 		assert_equal "$wakeup $(rx_new sink0)" "$wakeup 3"
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -155,7 +153,6 @@ starved() {
 	assert_intact sink0 400
 	assert_counters buffer_exhaustion="$lost" matched=$((all + 400 - lost)) egress_sent=$((3 * (all + 400 - lost)))
 	assert_ledger_closed
-	rm "$WORK/relay.json"
 }
 
 @test "uring with a tiny pool and more than its socket holds: exhaustion is counted, and over when the flood is" {
@@ -188,7 +185,6 @@ starved() {
 		assert_intact sink0 200
 		assert_final recv=200 matched=200 sent=200 filtered=0 errors=0 bytes=1794400
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -224,7 +220,6 @@ starved() {
 		assert_counters matched=100 egress_sent=5000
 		assert_json "$WORK/relay.json" '[.outputs | length, (map(.sent) | unique)]=[50,[100]]'
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -242,6 +237,5 @@ starved() {
 		assert_intact sink0 600
 		assert_json "$WORK/relay.json" '[.rules[].matched]=[200,200,200]' '[.outputs[].sent]=[600]'
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }

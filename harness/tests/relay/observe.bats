@@ -540,7 +540,6 @@ while True:
 		stop manager
 		assert_equal "$(grep -oE '^(READY=1|STATUS=. rules|STOPPING=1)' "$WORK/manager.out" | paste -sd,)" \
 			'STATUS=1 rules,READY=1,STATUS=2 rules,STOPPING=1'
-		rm "$WORK/relay.json"
 	done
 	# nobody there: said, and that is all
 	RELAY_WRAPPER="env NOTIFY_SOCKET=$WORK/nobody" relay_start "$RULE"

@@ -64,7 +64,6 @@ in_each() {
 		relay_stop
 		assert_ledger_closed
 		assert_final errors="$(counter egress_errors)" sent="$(counter egress_sent)"
-		rm "$WORK/relay.json"
 	done
 }
 

@@ -90,7 +90,6 @@ assert_bounded_loss() {
 		assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" \
 			"$([[ $model == split ]] && echo 2 || echo 1)"
 		relay_stop
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -322,7 +321,6 @@ many_outputs_relay() {
 		receive_end sink
 		assert_intact sink 100
 		assert_counters arrived=200 matched=200 egress_sent=200 drop_worker_died=0
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -350,7 +348,6 @@ many_outputs_relay() {
 		(($(died) <= BURST)) || fail "$(died) died"
 		[[ $mode == *uring* ]] || assert_equal "$(died)" 0
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -368,7 +365,6 @@ many_outputs_relay() {
 		stream_more 20
 		stream_end
 		assert_bounded_loss 2
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -408,7 +404,6 @@ packet_lines() {
 		assert_intact sink 500
 		assert_final recv=500 matched=500 sent=500
 		refute grep -E 'was killed|ended with status' "$WORK/relay.log"
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -427,7 +422,6 @@ packet_lines() {
 		(($(worker 0 counters.matched) > 0 && $(worker 1 counters.matched) > 0)) ||
 			fail "one of them did all: $(worker 0 counters.matched) and $(worker 1 counters.matched)"
 		assert_equal "$(($(worker 0 counters.matched) + $(worker 1 counters.matched)))" 1280
-		rm "$WORK/relay.json"
 	done
 }
 
@@ -475,7 +469,6 @@ packet_lines() {
 		assert_counters arrived=$((40 * 11)) joined_fragments=$((40 * 8)) drop_fragment=0 drop_truncated=0 \
 			egress_sent=120
 		assert_ledger_closed
-		rm "$WORK/relay.json"
 	done
 }
 
