@@ -42,6 +42,8 @@ void counters_publish(struct published *published, const struct counters *privat
 	const uint64_t times = published->times + 1;
 	struct counters *copy = &published->copy[times % 2];
 
+	/* whoever reads a word of what follows sees that the other copy was published before */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		__atomic_store_n(&copy->value[i], private->value[i], __ATOMIC_RELAXED);
 	for (int i = 0; i < HISTOGRAM_COUNT; i++)

@@ -100,28 +100,34 @@ static uint32_t run_limit(uint32_t segment_bytes)
 /* How many runs it makes that one send can take. */
 static uint32_t runs_of(const struct run *all)
 {
-	const uint32_t limit = run_limit(all->segment_bytes);
+	uint32_t limit;
 
+	if (all->segments == 1) /* nearly always: no division then */
+		return 1;
+	limit = run_limit(all->segment_bytes);
 	return (all->segments + limit - 1) / limit;
 }
 
 static void fan_out(struct forwarder *forwarder, const struct route *route, const struct run *all,
 		    struct ingress *ingress, uint32_t slot)
 {
-	const uint32_t limit = run_limit(all->segment_bytes);
+	const uint32_t limit = all->segments == 1 ? 1 : run_limit(all->segment_bytes);
 
 	for (unsigned i = 0; i < route->num_outputs; i++) {
-		struct run left = *all, run;
+		struct run left = *all;
 
-		for (; left.segments > limit; left.segments -= limit) {
-			run = left;
-			run.segments = limit;
-			run.bytes = limit * all->segment_bytes;
+		do {
+			struct run run = left;
+
+			if (left.segments > limit) {
+				run.segments = limit;
+				run.bytes = limit * all->segment_bytes;
+			}
 			send_to(forwarder, route->outputs[i], &run, (struct hold){ingress, slot});
 			left.payload += run.bytes;
 			left.bytes -= run.bytes;
-		}
-		send_to(forwarder, route->outputs[i], &left, (struct hold){ingress, slot});
+			left.segments -= run.segments;
+		} while (left.segments > 0);
 	}
 }
 

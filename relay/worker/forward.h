@@ -37,7 +37,7 @@ struct forwarder {
 	struct handoff *handoff; /* split thread model: they are handed over here; else NULL */
 	struct reassembly *reassembly;
 	struct loops *loops; /* NULL: loops are not looked for */
-	uint32_t tick;	     /* of the turn: the time in ms, by a coarse clock; not 0 */
+	uint32_t tick;	     /* the last burst's time in ms, from its frames; not 0 */
 	bool log_packets;
 	struct drill drill;
 };

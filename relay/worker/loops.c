@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LET_GO_NS = 20000, PAUSE_MAX_MS = 400, SAME_PAUSE_MAX_MS = 60000 };
+enum {
+	LET_GO_NS = 20000,
+	PAUSE_MAX_MS = 400,
+	SAME_PAUSE_MAX_MS = 60000,
+	LONGEST_MS = 3 * SAME_PAUSE_MAX_MS
+};
 
 /* Of a test's windows. */
 enum { WINDOW_MIN_NS = 500000, WINDOW_MAX_NS = 50000000 };
@@ -158,10 +163,11 @@ static void begin(struct forwarder *forwarder, struct route *route, const struct
 	loop_test_begin(&loops->test, window, now ^ loops->hash, now);
 }
 
-/* Has that time passed, or was it never set? */
+/* Has that time passed, or was it never set? What is further away than any pause is of a clock that
+ * was set back since, or went round. */
 static bool is_past(uint32_t tick, uint32_t until)
 {
-	return (int32_t)(tick - until) >= 0;
+	return until - tick - 1 >= LONGEST_MS;
 }
 
 /* Half of it to one and a half: no two relays take the same. */

@@ -73,16 +73,10 @@ static bool udp_checksum_ok(const uint8_t *ip, const uint8_t *udp, uint32_t udp_
 		    sum_bytes(udp, udp_bytes)) == 0xffff;
 }
 
-/* Offset of the network header; *type becomes its EtherType. Frames end inside the header only
- * when they are malformed: a ring slot holds far more than 22 bytes. */
-static uint32_t skip_link_header(const struct frame *frame, uint16_t *type)
+static uint32_t skip_tags(const struct frame *frame, uint16_t *type)
 {
 	uint32_t offset = ETHERNET_BYTES;
 
-	*type = TYPE_IPV4;
-	if (frame->bare)
-		return 0;
-	*type = load16(frame->data + 12);
 	for (int tags = 0; tags < MAX_VLAN_TAGS; tags++) {
 		if (*type != TYPE_VLAN && *type != TYPE_QINQ)
 			break;
@@ -93,6 +87,17 @@ static uint32_t skip_link_header(const struct frame *frame, uint16_t *type)
 		offset += VLAN_TAG_BYTES;
 	}
 	return offset;
+}
+
+/* Offset of the network header; *type becomes its EtherType. Frames end inside the header only
+ * when they are malformed: a ring slot holds far more than 22 bytes. */
+static inline uint32_t skip_link_header(const struct frame *frame, uint16_t *type)
+{
+	*type = TYPE_IPV4;
+	if (frame->bare)
+		return 0;
+	*type = load16(frame->data + 12);
+	return *type == TYPE_IPV4 ? ETHERNET_BYTES : skip_tags(frame, type);
 }
 
 enum packet_verdict packet_parse(const struct frame *frame, struct packet *packet)

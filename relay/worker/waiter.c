@@ -35,11 +35,11 @@ static int poll_init(struct waiter *waiter)
 
 static int poll_sleep(struct waiter *waiter)
 {
-	const int count = poll(waiter->polled, waiter->size, -1);
+	const int count = poll(waiter->polled, waiter->used, -1);
 
 	if (count < 0 && errno != EINTR)
 		return -errno;
-	for (unsigned i = 0; i < waiter->size; i++) {
+	for (unsigned i = 0; i < waiter->used; i++) {
 		const int events = count > 0 ? waiter->polled[i].revents : 0;
 
 		waiter->events[i] = events & POLLNVAL ? POLLERR : (unsigned)events;
@@ -117,7 +117,7 @@ static int requests_sleep(struct waiter *waiter)
 {
 	int rc;
 
-	for (unsigned i = 0; i < waiter->size; i++) {
+	for (unsigned i = 0; i < waiter->used; i++) {
 		waiter->events[i] = 0;
 		if (waiter->fds[i] >= 0 && !waiter->armed[i])
 			arm(waiter, i);
@@ -153,14 +153,32 @@ void waiter_exit(struct waiter *waiter)
 	free_memory(waiter);
 }
 
+static bool is_set(const struct waiter *waiter, unsigned index)
+{
+	return waiter->mode == WAITER_POLL ? waiter->polled[index].fd >= 0
+					   : waiter->fds[index] >= 0;
+}
+
+static void note_used(struct waiter *waiter, unsigned index)
+{
+	if (index >= waiter->used)
+		waiter->used = index + 1;
+	while (waiter->used > 0 && !is_set(waiter, waiter->used - 1))
+		waiter->events[--waiter->used] = 0;
+}
+
 int waiter_set(struct waiter *waiter, unsigned index, int fd)
 {
+	int rc = 0;
+
 	if (waiter->mode == WAITER_POLL) {
 		waiter->polled[index].fd = fd;
-		return 0;
+	} else {
+		waiter->fds[index] = fd;
+		rc = requests_cancel(waiter, index);
 	}
-	waiter->fds[index] = fd;
-	return requests_cancel(waiter, index);
+	note_used(waiter, index);
+	return rc;
 }
 
 int waiter_sleep(struct waiter *waiter, struct counters *counters)

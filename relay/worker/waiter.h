@@ -22,6 +22,7 @@ enum waiter_mode { WAITER_URING, WAITER_POLL };
 struct waiter {
 	enum waiter_mode mode;
 	unsigned size;
+	unsigned used;	  /* none behind is waited for: those that always are come first */
 	unsigned *events; /* [size] poll(2) events of the last sleep; 0: not ready */
 
 	struct io_uring uring;

@@ -30,8 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* In the waiter, behind the inputs. */
-enum { CHANNEL_INDEX = INPUT_NUMBERS * FRAME_CLASSES, RETURNS_INDEX, WAITER_SIZE };
+/* In the waiter. */
+enum {
+	CHANNEL_INDEX,
+	RETURNS_INDEX,
+	INPUTS_INDEX,
+	WAITER_SIZE = INPUTS_INDEX + INPUT_NUMBERS * FRAME_CLASSES
+};
 
 /* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
  * rules in a rush) must not keep it from its packets. */
@@ -81,7 +86,7 @@ static void drain(struct worker *worker)
 
 static unsigned waiter_index(unsigned index, unsigned class)
 {
-	return index * FRAME_CLASSES + class;
+	return INPUTS_INDEX + index * FRAME_CLASSES + class;
 }
 
 static void ingress_close(struct worker *worker, unsigned index, unsigned class)
@@ -332,6 +337,14 @@ static int handle_messages(struct worker *worker)
 
 /* ------------------------------------------------------------------------- the loop */
 
+/* A frame's time in ms; never 0. */
+static uint32_t tick_of(uint64_t time)
+{
+	const uint32_t ms = (uint32_t)(time >> 32) * 1000U + (uint32_t)time / 1000000U;
+
+	return ms ? ms : 1;
+}
+
 /* Frames that came one after the other through one socket. Returns how many. */
 static unsigned forward_some(struct worker *worker, unsigned index, unsigned max)
 {
@@ -341,6 +354,7 @@ static unsigned forward_some(struct worker *worker, unsigned index, unsigned max
 
 	if (count == 0)
 		return 0;
+	worker->forwarder.tick = tick_of(worker->frames[count - 1].time);
 	forward_burst(&worker->forwarder, from, (uint16_t)index, worker->frames, count);
 	counter_bump(&from->position->frames, count);
 	counter_bump(&from->position->packets,
@@ -384,22 +398,10 @@ static unsigned turn(struct worker *worker, unsigned index)
 	return count;
 }
 
-/* Of the kernel's last tick, which costs next to nothing. */
-static uint32_t coarse_ms(void)
-{
-	struct timespec now;
-	uint32_t ms;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	ms = (uint32_t)now.tv_sec * 1000U + (uint32_t)now.tv_nsec / 1000000U;
-	return ms ? ms : 1;
-}
-
 static unsigned turn_all(struct worker *worker)
 {
 	unsigned count = 0;
 
-	worker->forwarder.tick = coarse_ms();
 	for (unsigned i = 0; i < worker->num_inputs; i++)
 		count += turn(worker, i);
 	if (worker->settings.yield && count > 0) {
@@ -426,7 +428,13 @@ static void send_queued(struct worker *worker)
 static void search_loops(struct worker *worker, bool idle)
 {
 	struct loops *loops = &worker->loops;
+	struct timespec now;
 
+	if (idle) {
+		clock_gettime(CLOCK_REALTIME, &now); /* as in frames */
+		worker->forwarder.tick =
+			tick_of(frame_time((uint32_t)now.tv_sec, (uint32_t)now.tv_nsec));
+	}
 	loops_step(&worker->forwarder, idle);
 	send_queued(worker);
 	if (loops->found.type == MESSAGE_LOOP &&
@@ -475,7 +483,7 @@ static int wait_for_work(struct worker *worker)
 
 		/* the interface went down or away; asking for the error clears it, and the
 		 * supervisor, which follows interfaces, does something about it */
-		if (worker->waiter.events[i] & POLLERR)
+		if (worker->waiter.events[INPUTS_INDEX + i] & POLLERR)
 			getsockopt(worker->inputs[i / FRAME_CLASSES].ingress[i % FRAME_CLASSES].fd,
 				   SOL_SOCKET, SO_ERROR, &error, &size);
 	}

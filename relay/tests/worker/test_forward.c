@@ -484,6 +484,27 @@ static void test_test_given_up(void **state)
 	loops_exit(&loops);
 }
 
+/* After a test that found nothing there is none for a while: until the pause is over, or the clock
+ * of frames was set back so far that it cannot be a pause. */
+static void test_pause_after_a_failure(void **state)
+{
+	static const struct {
+		uint32_t until;
+		bool tested;
+	} pauses[] = {{0, true}, {1, true}, {2, false}, {60001, false}, {3600001, true}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+		look_for_loops(1);
+		loops.history[9].until = pauses[i].until;
+		for (unsigned come = 0; come < 10000 && loops.state != LOOPS_TESTING; come++)
+			comes(frame_of(good));
+		assert_int_equal(loops.state == LOOPS_TESTING, pauses[i].tested);
+		loops_give_up(&forwarder);
+		loops_exit(&loops);
+	}
+}
+
 /* Each packet that is sent comes back at once, to each output's. */
 static void test_loop_is_stopped(void **state)
 {
@@ -581,6 +602,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_same_payload_is_not_lost),
 		TEST(test_test_given_up),
+		TEST(test_pause_after_a_failure),
 		TEST(test_loop_is_stopped),
 		TEST(test_loop_within_aggregates),
 		TEST(test_loop_within_a_large_aggregate),

@@ -319,6 +319,23 @@ static void test_set_twice(void **state)
 	close(fd);
 }
 
+/* What was ready of one that is waited for no more is not said again. */
+static void test_gone_when_ready(void **state)
+{
+	int low = new_eventfd(0), high = new_eventfd(1);
+
+	(void)state;
+	set(2, low);
+	set(7, high);
+	assert_only(7, POLLIN);
+	set(7, -1);
+	assert_int_equal(waiter.events[7], 0);
+	ring(low);
+	assert_only(2, POLLIN);
+	close(low);
+	close(high);
+}
+
 /* The request holds on to the file: the peer sees the end only if it has been given up. */
 static void test_file_is_released(void **state)
 {
@@ -501,6 +518,7 @@ int main(void)
 		TEST(test_another_in_its_place),
 		TEST(test_set_when_ready),
 		TEST(test_set_twice),
+		TEST(test_gone_when_ready),
 		TEST(test_file_is_released),
 		TEST(test_exit_releases_files),
 		TEST(test_many_changes),
