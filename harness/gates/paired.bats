@@ -20,8 +20,8 @@ paired() {
 		echo "no verdict was reached"
 		return 1
 	fi
-	word=$(jq -r --arg name "$1" '.scenarios[$name].verdict' "$compare")
-	reasons=$(jq -r --arg name "$1" '.scenarios[$name].reasons // [] | join("; ")' "$compare")
+	word=$(gojq -r --arg name "$1" '.scenarios[$name].verdict' "$compare")
+	reasons=$(gojq -r --arg name "$1" '.scenarios[$name].reasons // [] | join("; ")' "$compare")
 	case $word in
 	PASS | WAIVED) ;;
 	INCONCLUSIVE | UNFIT) skip "${word,,}: $reasons" ;;

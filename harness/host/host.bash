@@ -67,7 +67,7 @@ host_profile() {
 	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
 	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
 	topology=$(topology_version)
-	jq -n --arg id "$(host_id)" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
+	gojq -n --arg id "$(host_id)" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
 		--arg governor "$governor" --arg compiler "$compiler" \
 		--arg flags "$(cat "$BUILD/flags" 2>/dev/null)" \
 		--arg generator "$generator" --arg topology "$topology" \

@@ -50,15 +50,15 @@ measure_window() {
 }
 
 measure_describe() {
-	jq -n --arg kind "$1" --arg run_id "$(measure_run_id "$2")" --argjson window_ms "$3" \
+	gojq -n --arg kind "$1" --arg run_id "$(measure_run_id "$2")" --argjson window_ms "$3" \
 		--argjson scenario "$(scenario_json)" \
 		--arg utc "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg commit "$COMMIT" \
 		--argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
 		--argjson placement "$(placement_json)" --argjson sut "$(sut_json)" \
 		--argjson hops "$(measure_hops)" --argjson overrides "$(scenario_overrides_json)" \
-		--argjson aggregating "$(profile_aggregating | jq -Rn '[inputs]')" \
+		--argjson aggregating "$(profile_aggregating | gojq -Rn '[inputs]')" \
 		--argjson mtu_bytes "$topology_mtu" \
-		--argjson sinks "$(jq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
+		--argjson sinks "$(gojq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
 		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
 		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
 		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,
@@ -78,7 +78,7 @@ measure_hops() {
 		for out in ${HOP_OUTS[$hop]:--}; do
 			printf '%s\t%s\t%s\n' "$hop" "$out" "${PEER[$hop:$out]:-}"
 		done
-	done | jq -Rn --argjson groups "$topology_groups" \
+	done | gojq -Rn --argjson groups "$topology_groups" \
 		'[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0], groups: $groups,
 		outputs: map(select(.[1] != "-") | .[1]),
 		downstream: map(select(.[1] != "-") | .[2])})'

@@ -14,5 +14,5 @@ command_run() {
 	sitting_keep
 	show "$SITTING/result.json"
 	say $'\n'"result: $SITTING/result.json"
-	[[ $(jq .valid "$SITTING/result.json") == true ]] || exit "$EXIT_INVALID"
+	[[ $(gojq .valid "$SITTING/result.json") == true ]] || exit "$EXIT_INVALID"
 }

@@ -171,7 +171,7 @@ scenario_overrides_json() {
 }
 
 strings_json() {
-	sort | jq -Rn '[inputs | split("\t") | {key: .[0], value: .[1]}] | from_entries'
+	sort | gojq -Rn '[inputs | split("\t") | {key: .[0], value: .[1]}] | from_entries'
 }
 
 # "tx-udp-segmentation=off ...": the offloads that it declares.

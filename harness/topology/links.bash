@@ -93,7 +93,7 @@ link_end() {
 
 # The first address of a node's interface.
 node_address() {
-	ip -n "$(namespace "$1")" -4 -j addr show dev "$2" | jq -r '.[0].addr_info[0].local'
+	ip -n "$(namespace "$1")" -4 -j addr show dev "$2" | gojq -r '.[0].addr_info[0].local'
 }
 
 # topology_offloads: JSON {"NODE:INTERFACE": {"tx-udp-segmentation": "off", ...}} as they are now.
@@ -103,7 +103,7 @@ topology_offloads() {
 	for interface in "${INTERFACES[@]}"; do
 		ip netns exec "$(namespace "${interface%%:*}")" ethtool -k "${interface##*:}" |
 			sed -nE "s/^\s*($wanted): (on|off).*/$interface\t\1\t\2/p"
-	done | jq -Rn 'reduce (inputs | split("\t")) as $f ({}; .[$f[0]][$f[1]] = $f[2])'
+	done | gojq -Rn 'reduce (inputs | split("\t")) as $f ({}; .[$f[0]][$f[1]] = $f[2])'
 }
 
 # topology_counters: JSON {"NODE:INTERFACE": {rx_packets, rx_dropped, tx_packets, tx_dropped}}, all 64-bit.
@@ -111,7 +111,7 @@ topology_counters() {
 	local name
 	for name in "${NODES[@]}"; do
 		ip -n "$(namespace "$name")" -j -s link show type veth
-	done | jq -s '[$ARGS.positional, .] | transpose | map(.[0] as $node | .[1][] | {
+	done | gojq -s '[$ARGS.positional, .] | transpose | map(.[0] as $node | .[1][] | {
 		key: "\($node):\(.ifname)", value: {
 			rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
 			tx_packets: .stats64.tx.packets, tx_dropped: .stats64.tx.dropped}})
@@ -120,7 +120,7 @@ topology_counters() {
 
 # The packets that have crossed any link so far: stands still once traffic has drained.
 topology_packets() {
-	topology_counters | jq 'map(.rx_packets) | add'
+	topology_counters | gojq 'map(.rx_packets) | add'
 }
 
 # placement NODE: the CPU for the node's process, or nothing when it is left to the scheduler or, as in
@@ -154,6 +154,6 @@ placement_json() {
 	local name
 	for name in gen $topology_hops "${!SINK[@]}"; do
 		printf '%s\t%s\n' "$name" "$(placement "$name")"
-	done | jq -Rn '[inputs | split("\t") | {key: .[0],
+	done | gojq -Rn '[inputs | split("\t") | {key: .[0],
 		value: (if .[1] == "" then null else (.[1] | tonumber) end)}] | from_entries'
 }

@@ -5,13 +5,14 @@ topology_exists() {
 	grep -qs '^topology_hops=' "$HARNESS/topology/$1.bash"
 }
 
-# topology_version: a condition of every figure. Where the files lie is none: the path is as the first baselines knew it.
+# topology_version: a condition of every figure. Where the files lie is none, nor what reads JSON: both are as the first
+# baselines knew them.
 topology_version() {
 	local file files=()
 	for file in "$HARNESS"/topology/*.bash; do
 		! grep -q '^topology_hops=' "$file" || files+=("$file")
 	done
 	# shellcheck disable=SC2016 # the word is meant as it is
-	cat "${files[@]}" "$HARNESS/topology/links.bash" | sed 's|\$HARNESS/topology/|$HARNESS/topologies/|' |
+	cat "${files[@]}" "$HARNESS/topology/links.bash" | sed 's|\$HARNESS/topology/|$HARNESS/topologies/|; s|\bgojq\b|jq|' |
 		sha256sum | cut -c1-16
 }

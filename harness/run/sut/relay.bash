@@ -8,7 +8,7 @@ relay_rules() {
 		for ((i = 1; i <= topology_groups; i++)); do
 			printf '%s\t%s\n' "$out" "$(sut_group $((number + 1)) "$i")"
 		done
-	done | jq -Rn --arg in "$(sut_group "$number")" --argjson port "$PORT" \
+	done | gojq -Rn --arg in "$(sut_group "$number")" --argjson port "$PORT" \
 		'{rules: [{id: "bench", input: {interface: "in0", group: $in, port: $port},
 		  outputs: [inputs | split("\t") | {interface: .[0], group: .[1], port: $port, ttl: 4}]}]}'
 }

@@ -35,11 +35,11 @@ sut_started() {
 sut_json() {
 	case $SYSTEM in
 	relay)
-		jq -n --arg path "$RELAY" --arg sha256 "$RELAY_SHA256" --arg options "$(profile_relay_options)" \
+		gojq -n --arg path "$RELAY" --arg sha256 "$RELAY_SHA256" --arg options "$(profile_relay_options)" \
 			'{name: "mcrelay", path: $path, sha256: $sha256, options: $options}'
 		;;
 	kernel)
-		jq -n --arg path "$(kernel_program)" --arg sha256 "$(sut_sha256 "$(kernel_program)")" \
+		gojq -n --arg path "$(kernel_program)" --arg sha256 "$(sut_sha256 "$(kernel_program)")" \
 			'{name: "smcroute", path: $path, sha256: $sha256, options: ""}'
 		;;
 	esac

@@ -22,7 +22,7 @@ ends() {
 in_captures() {
 	local file
 	for file in "$RESULTS"/baseline/*/captures.json; do
-		jq "${@:2}" "$1" "$file" >"$WORK/changed"
+		gojq "${@:2}" "$1" "$file" >"$WORK/changed"
 		cp "$WORK/changed" "$file"
 	done
 }
@@ -130,7 +130,7 @@ harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 		assert_schema result "$folder/rounds/01/$name/relay/result.json"
 		assert_schema result "$folder/rounds/01/$name/control/result.json"
 	done
-	run jq -r '.scenarios | keys[], .short.verdict, .short.runs, (.short.metrics.egress_pps | length)' \
+	run gojq -r '.scenarios | keys[], .short.verdict, .short.runs, (.short.metrics.egress_pps | length)' \
 		"$folder/captures.json"
 	assert_output $'short\nwide\nunfit\n1\n1'
 	assert_equal "$(cd "$BENCH_BASELINES" && find . | sort)" "$before"
@@ -141,7 +141,7 @@ harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 	measure baseline capture short --rounds 2
 	assert_equal "$status" 0
 	assert_line --partial 'short: 2 of 10 runs, 1 of 2 sittings; capture another sitting'
-	assert_equal "$(jq -r '.scenarios.short | .verdict, .runs' "$RESULTS"/baseline/*/captures.json)" $'counted\n2'
+	assert_equal "$(gojq -r '.scenarios.short | .verdict, .runs' "$RESULTS"/baseline/*/captures.json)" $'counted\n2'
 	ends 4 baseline diff
 	assert_output --partial '2 of 10 runs, 1 of 2 sittings; capture another sitting'
 	more_captures
@@ -158,7 +158,7 @@ harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 	ends 0 baseline accept --reason 'as it is'
 	assert_line --partial 'review it and commit it'
 	assert_schema baseline "$(baseline_file)"
-	assert_equal "$(jq -r '.scenario, .runs, .changes[0].reason' "$(baseline_file)")" $'short\n10\nas it is'
+	assert_equal "$(gojq -r '.scenario, .runs, .changes[0].reason' "$(baseline_file)")" $'short\n10\nas it is'
 	ends 0 baseline show
 	assert_line --regexp 'short +20.*0123456789ab .*as it is'
 	assert_line 'no waivers'
@@ -180,7 +180,7 @@ harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 
 	# another kernel
 	cp "$(baseline_file)" "$WORK/good"
-	jq '.profile.kernel = "6.1.0"' "$WORK/good" >"$(baseline_file)"
+	gojq '.profile.kernel = "6.1.0"' "$WORK/good" >"$(baseline_file)"
 	ends 4 baseline diff
 	assert_output --partial "kernel: 6.1.0 there, $(uname -r) here"
 	refute_output --partial 'worse by'
@@ -188,7 +188,7 @@ harness/scenario/single-hop.conf or remove the baseline in a reviewed commit"
 	assert_output --partial "kernel: 6.1.0 there, $(uname -r) here"
 
 	# a figure that somebody has edited
-	jq '.metrics.egress_pps.median *= 0.9' "$WORK/good" >"$(baseline_file)"
+	gojq '.metrics.egress_pps.median *= 0.9' "$WORK/good" >"$(baseline_file)"
 	ends 5 baseline diff
 	assert_said 'short.json: metrics.egress_pps.median is .*, the raw values give'
 }

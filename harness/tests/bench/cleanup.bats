@@ -27,7 +27,7 @@ net.core.wmem_max=1001"
 # The relay has counted some of what the real generator sends without an end.
 flowing() {
 	local matched
-	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/raw/r1.series.ndjson 2>/dev/null | jq .total.matched 2>/dev/null) || true
+	matched=$(tail -qn 1 "$RESULTS"/*/*.partial/raw/r1.series.ndjson 2>/dev/null | gojq .total.matched 2>/dev/null) || true
 	((matched > 0))
 }
 

@@ -120,7 +120,7 @@ measure_copy() {
 
 # assert_compared BASE HEAD: which commits' relays ran in the first pair.
 assert_compared() {
-	assert_equal "$(jq -r .sut.sha256 "$RESULTS"/compare/*/paired/first/01/{base,head}/result.json)" "$(for last in "$@"; do
+	assert_equal "$(gojq -r .sut.sha256 "$RESULTS"/compare/*/paired/first/01/{base,head}/result.json)" "$(for last in "$@"; do
 		{ cat "$PROGRAMS/mcrelay" && printf '%s' "$last"; } | sha256sum | cut -d' ' -f1
 	done)"
 	rm -r "$RESULTS"
@@ -140,7 +140,7 @@ assert_compared() {
 	measure_copy --budget 0.1
 	assert_equal "$status" 4 # one pair tells nothing
 	# these scenarios are the test's own: the verdict says that they were not held against those of the base
-	assert_equal "$(jq '[.scenarios.paired.reasons[] | select(contains("are not those of the source tree"))] | length' \
+	assert_equal "$(gojq '[.scenarios.paired.reasons[] | select(contains("are not those of the source tree"))] | length' \
 		"$RESULTS"/compare/*/compare.json)" 1
 	assert_compared 1 2
 	# the base is there already; a change that is not committed is another head
@@ -321,14 +321,14 @@ copy_says() {
 	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/another"
 	assert_equal "$status" 5
 	assert_output --partial 'pair 01, head: r1: the binary that ran'
-	assert_equal "$(jq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 1
+	assert_equal "$(gojq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 1
 }
 
 # ran KEY WHO...: of the runs of pair NN, PAIR/WHO/result.json of each.
 ran() {
 	local which key=$1
 	for which in "${@:2}"; do
-		jq -r "$key" "$folder/paired/first/$which/result.json"
+		gojq -r "$key" "$folder/paired/first/$which/result.json"
 	done
 }
 
@@ -348,7 +348,7 @@ ran() {
 	assert_failure 4
 	folder=$(echo "$RESULTS"/compare/*)
 	assert_schema compare "$folder/compare.json"
-	run jq -r '.verdict, (.scenarios.paired | .pairs, (.blocks_raw.first | map(.pair) | join(" ")), .builds.base, .builds.head,
+	run gojq -r '.verdict, (.scenarios.paired | .pairs, (.blocks_raw.first | map(.pair) | join(" ")), .builds.base, .builds.head,
 		.reasons[0], .reasons[-1])' "$folder/compare.json"
 	assert_output "INCONCLUSIVE
 2
@@ -411,13 +411,13 @@ base 03'
 	assert_success
 	assert_line --partial 'the relay itself'
 	assert_line --partial 'the generator alone'
-	run jq '[.stages[].samples] | add > 0' "$RESULTS"/short/*/profile.json
+	run gojq '[.stages[].samples] | add > 0' "$RESULTS"/short/*/profile.json
 	assert_output true
 }
 
 # budgets FILTER: changes each budget.
 budgets() {
-	jq ".budgets |= with_entries($1)" "$ROOT/baselines/budgets.json" >"$BENCH_BASELINES/budgets.json"
+	gojq ".budgets |= with_entries($1)" "$ROOT/baselines/budgets.json" >"$BENCH_BASELINES/budgets.json"
 }
 
 @test "budget: counted from outside, within it and beyond; no probe is left" {
@@ -433,7 +433,7 @@ budgets() {
 	budgets '.value.value = if .key == "system calls" then 0 else 1e6 end'
 	measure budget --rounds 1
 	assert_equal "$status" 3
-	assert_equal "$(jq -r '.figures | map_values(.verdict) | to_entries[] | select(.value != "PASS").key' \
+	assert_equal "$(gojq -r '.figures | map_values(.verdict) | to_entries[] | select(.value != "PASS").key' \
 		"$RESULTS"/budget/*/budget.json)" 'system calls'
 	run perf probe --list
 	refute_output --partial mcrelay_budget
@@ -444,7 +444,7 @@ budgets() {
 	paired compare_rate_pps=30000 compare_window_ms=600001
 	measure noise paired 2
 	assert_equal "$status" 0
-	run jq -r '.declared.rate_pps, .window_ns[1] - .window_ns[0]' "$RESULTS"/paired/*/runs/0001/relay/result.json
+	run gojq -r '.declared.rate_pps, .window_ns[1] - .window_ns[0]' "$RESULTS"/paired/*/runs/0001/relay/result.json
 	assert_output $'30000\n600001000000'
 	rm -r "$RESULTS"
 	measure run paired
@@ -459,7 +459,7 @@ budgets() {
 	assert_said 'an even number of runs from 2 to 9998'
 	measure noise paired 4
 	assert_equal "$status" 0
-	run jq -r '"\(.schema) \(.scenario) \(.metric) \(.runs | length) \([.runs[] | select(.control)] | length)"' \
+	run gojq -r '"\(.schema) \(.scenario) \(.metric) \(.runs | length) \([.runs[] | select(.control)] | length)"' \
 		"$RESULTS"/paired/*/noise.json
 	assert_output '1 paired cpu_ns_per_packet 4 1'
 }
@@ -471,12 +471,12 @@ budgets() {
 	release
 	ended 0
 	# the packets of the first pair had all arrived before the second pair began
-	run jq -rs '.[2].window_ns[0] > ([.[0, 1].generator.samples[-1][0]] | max)' \
+	run gojq -rs '.[2].window_ns[0] > ([.[0, 1].generator.samples[-1][0]] | max)' \
 		"$RESULTS"/paired/*/runs/000[123]/relay/result.json
 	assert_output true
-	run jq -r '.valid, (.ledger | length > 0)' "$RESULTS"/paired/*/runs/0002/relay/result.json
+	run gojq -r '.valid, (.ledger | length > 0)' "$RESULTS"/paired/*/runs/0002/relay/result.json
 	assert_output $'true\ntrue'
-	run jq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
+	run gojq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
 	assert_output $'true\n4\ntrue'
 	assert_no_namespace
 }

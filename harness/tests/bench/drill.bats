@@ -57,9 +57,9 @@ load ../lib/bench
 		--base-options '--queue-depth 512' --head-options '--send-batch 32' --budget 0.1 --results "$RESULTS"
 	assert_failure 4 # one pair tells nothing
 	folder=$(echo "$RESULTS"/compare/*)
-	run jq -r .sut.options "$folder"/paired/first/01/base/result.json "$folder"/paired/first/01/head/result.json
+	run gojq -r .sut.options "$folder"/paired/first/01/base/result.json "$folder"/paired/first/01/head/result.json
 	assert_output $'--exclusive --queue-depth 512\n--exclusive --send-batch 32'
-	run jq -r '.base, .head' "$folder/compare.json"
+	run gojq -r '.base, .head' "$folder/compare.json"
 	assert_line --index 0 --regexp 'with --queue-depth 512$'
 	assert_line --index 1 --regexp 'with --send-batch 32$'
 }

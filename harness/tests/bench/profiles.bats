@@ -203,7 +203,7 @@ pgrep_in_journal() {
 	measure gate --rounds 1 --profile gro
 	assert_equal "$status" 4
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
-	assert_equal "$(jq -r .declared.profile "$RESULTS"/pipeline-phase4/*/verdict.json)" gro
+	assert_equal "$(gojq -r .declared.profile "$RESULTS"/pipeline-phase4/*/verdict.json)" gro
 	assert_among_said 'not in the history'
 	[[ ! -e $RESULTS/history ]]
 }
@@ -301,12 +301,12 @@ refused_plan() {
 	measure sweep short --rounds 1 --only gro.payload-8900 --only plain.flows-64 --only wire.fanout-10
 	assert_equal "$status" 0
 	assert_schema sweep "$RESULTS"/short/*/sweep.json
-	assert_equal "$(jq -r '.variants[] | "\(.name) \(.mtu_bytes) \(.declared.flows)"' "$RESULTS"/short/*/sweep.json)" \
+	assert_equal "$(gojq -r '.variants[] | "\(.name) \(.mtu_bytes) \(.declared.flows)"' "$RESULTS"/short/*/sweep.json)" \
 		'wire.fanout-10 1500 1
 gro.payload-8900 9000 1
 plain.flows-64 1500 64'
-	assert_equal "$(jq '[.variants[].problems[]] | length' "$RESULTS"/short/*/sweep.json)" 0
-	assert_equal "$(jq '.hops[0].copies' "$RESULTS"/short/*/rounds/01/wire.fanout-10/result.json)" 10
+	assert_equal "$(gojq '[.variants[].problems[]] | length' "$RESULTS"/short/*/sweep.json)" 0
+	assert_equal "$(gojq '.hops[0].copies' "$RESULTS"/short/*/rounds/01/wire.fanout-10/result.json)" 10
 }
 
 refused_sweep() {
@@ -326,6 +326,6 @@ refused_sweep() {
 	for mode in "$RESULTS"/short/*/rounds/01/*; do
 		[[ $output == *$'\n'"  ${mode##*/} "*" pps "* ]] || fail "no row for ${mode##*/}"
 	done
-	assert_equal "$(jq -r .sut.options "$RESULTS"/short/*/rounds/01/uring-deferred/result.json)" \
+	assert_equal "$(gojq -r .sut.options "$RESULTS"/short/*/rounds/01/uring-deferred/result.json)" \
 		'--exclusive --ingress uring --egress-reap deferred'
 }

@@ -50,7 +50,7 @@ load ../lib/bench
 	assert_output --partial 'VALID'
 	assert_schema result "my results"/short/*/result.json
 	assert_equal "$(stat -c %a "my results"/short/*/result.json)" 644
-	assert_equal "$(jq -r .commit "my results"/short/*/result.json)" \
+	assert_equal "$(gojq -r .commit "my results"/short/*/result.json)" \
 		"$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)"
 }
 
@@ -62,7 +62,7 @@ load ../lib/bench
 	assert_equal "$(cat "$WORK/err")" 'short: relay run of 600 s'
 	lock_free
 	"$BENCH" run short --results "$RESULTS" >&- 2>&-
-	assert_equal "$(cat "$RESULTS"/short/*/result.json | jq .valid)" $'true\ntrue'
+	assert_equal "$(cat "$RESULTS"/short/*/result.json | gojq .valid)" $'true\ntrue'
 }
 
 @test "two runs within a second get folders of their own" {
@@ -162,9 +162,9 @@ load ../lib/bench
 	[[ $status == 5 ]] || assert_schema result "$RESULTS"/short/*/result.json
 	local raw
 	raw=$(echo "$RESULTS"/short/*/raw)
-	assert_equal "$(jq -c '.settings | .rate, .duration, .size, .gso, .ttl, ."sample-ms"' "$raw/gen.json" | paste -sd' ')" \
+	assert_equal "$(gojq -c '.settings | .rate, .duration, .size, .gso, .ttl, ."sample-ms"' "$raw/gen.json" | paste -sd' ')" \
 		'1000 0.6 "200" 1 4 50'
-	assert_equal "$(jq -s '.[0].packets_sent == ([.[1]["r1:in0"].rx_packets - .[2]["r1:in0"].rx_packets] | add)' \
+	assert_equal "$(gojq -s '.[0].packets_sent == ([.[1]["r1:in0"].rx_packets - .[2]["r1:in0"].rx_packets] | add)' \
 		"$raw"/{gen,links.after,links.before}.json)" true
 }
 
@@ -176,7 +176,7 @@ load ../lib/bench
 	assert_output --partial 'INVALID: the measurement itself is broken'
 	assert_output --partial "is not the baseline's"
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
-	assert_equal "$(jq -s "map(.verdict) | join(\" \")" -r "$RESULTS"/history/*/*.ndjson)" INVALID
+	assert_equal "$(gojq -s "map(.verdict) | join(\" \")" -r "$RESULTS"/history/*/*.ndjson)" INVALID
 	assert_schema verdict "$RESULTS"/history/*/*.ndjson
 }
 

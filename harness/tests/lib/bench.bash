@@ -246,9 +246,9 @@ assert_among_said() {
 	[[ $stderr =~ $1 ]] || fail "found '$stderr', expected '$1'"
 }
 
-# result FILTER: jq on the one result that there is.
+# result FILTER: gojq on the one result that there is.
 result() {
-	jq -r "$1" "$RESULTS"/*/*/result.json
+	gojq -r "$1" "$RESULTS"/*/*/result.json
 }
 
 # assert_schema NAME FILE...: each file is as harness/result/schema/NAME.schema.json says.

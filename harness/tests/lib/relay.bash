@@ -74,12 +74,12 @@ report_number() {
 	done <"$WORK/relay.json"
 }
 
-# counter NAME: a total of the newest report, or any jq path into it (.outputs[0].sent).
+# counter NAME: a total of the newest report, or any path of gojq into it (.outputs[0].sent).
 counter() {
 	local path=$1
 	[[ -e $WORK/relay.json ]] || return 0
 	[[ $path == .* ]] || path=.total.$path
-	json_value "$WORK/relay.json" "$path" || jq -r "$path" "$WORK/relay.json"
+	json_value "$WORK/relay.json" "$path" || gojq -r "$path" "$WORK/relay.json"
 }
 
 # json_value FILE PATH: prints what stands at PATH (.a, .a.b, .a[0].b, .a["b"]), a number, string or the
@@ -176,7 +176,7 @@ assert_counters() {
 		assert_equal "${pair%=*}=$value" "$pair"
 	done
 	((${#filter[@]})) || return 0
-	mapfile -t values < <(IFS=, && jq -r "${filter[*]}" "$WORK/relay.json")
+	mapfile -t values < <(IFS=, && gojq -r "${filter[*]}" "$WORK/relay.json")
 	for pair in "${asked[@]}"; do
 		assert_equal "${pair%=*}=${values[0]-}" "$pair"
 		values=("${values[@]:1}")
@@ -225,5 +225,5 @@ assert_ledger_closed() {
 			if (errors != of("egress_errors")) print "errors of the outputs"
 			if (matched != of("matched")) print "matched by the rules"
 		}' "$WORK/relay.json") || fail 'no report'
-	[[ -z $open ]] || fail "the ledger is open at: $open; $(jq -c .total "$WORK/relay.json")"
+	[[ -z $open ]] || fail "the ledger is open at: $open; $(gojq -c .total "$WORK/relay.json")"
 }

@@ -13,7 +13,7 @@
 # waits until there is room for it (stream): where a test asserts that nothing is lost, no scheduling
 # can make it lose anything.
 #
-# Processes are what a test costs most, and jq more than all others: what is looked at again and again
+# Processes are what a test costs most, and those that read JSON not least: what is looked at again and again
 # is read by bash itself, from /proc and from the reports of the programs.
 #
 # BUILD, RELAY, MCRELAYCTL and TRAFFICGEN choose the programs: BUILD=build/asan bats --recursive harness/tests

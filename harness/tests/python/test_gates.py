@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.tests.python.support import HARNESS
 
 
-@unittest.skipUnless(shutil.which("bats") and shutil.which("jq"), "needs bats and jq")
+@unittest.skipUnless(shutil.which("bats") and shutil.which("gojq"), "needs bats and gojq")
 class Gates(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()

@@ -46,7 +46,7 @@ relays() {
 		shift
 	done
 	relay_start "$rules" "${options[@]}"
-	sinks=$(jq '.rules[0].outputs | length' "$WORK/rules.json")
+	sinks=$(gojq '.rules[0].outputs | length' "$WORK/rules.json")
 	for ((i = 0; i < sinks; i++)); do
 		receive_start "sink$i"
 	done

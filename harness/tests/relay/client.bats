@@ -86,15 +86,15 @@ ALL_WORDS='{"id":"words","input":{"interface":"in0","group":"239.1.1.1","port":7
 	ctl add --input-interface in0 --input-group 10.77.1.2 --input-port 8 \
 		--outputs 239.1.1.1:6001:out0,10.77.2.2:6003:later:9 >/dev/null
 	before=$(ctl list)
-	assert_equal "$(jq -c '[.rules[].state]' <<<"$before")" '["running","running","waiting","waiting"]'
+	assert_equal "$(gojq -c '[.rules[].state]' <<<"$before")" '["running","running","waiting","waiting"]'
 	run --separate-stderr ctl save "$WORK/saved.json"
 	assert_success
-	assert_equal "$(jq -c . <<<"$output") $stderr" '{"rules":4} '
+	assert_equal "$(gojq -c . <<<"$output") $stderr" '{"rules":4} '
 	run ctl save -
 	assert_success
 	assert_equal "$output" "$(<"$WORK/saved.json")"
 	relay_stop
-	relay_start "$(jq -c '.rules[]' "$WORK/saved.json")" "${CONTROL[@]}"
+	relay_start "$(gojq -c '.rules[]' "$WORK/saved.json")" "${CONTROL[@]}"
 	assert_equal "$(ctl list)" "$before"
 	relay_stop
 }
@@ -102,10 +102,10 @@ ALL_WORDS='{"id":"words","input":{"interface":"in0","group":"239.1.1.1","port":7
 @test "save: of no rules as well" {
 	relay_start '' "${CONTROL[@]}"
 	ctl save "$WORK/saved.json" >/dev/null
-	assert_equal "$(jq -c . "$WORK/saved.json")" '{"rules":[]}'
+	assert_equal "$(gojq -c . "$WORK/saved.json")" '{"rules":[]}'
 	relay_stop
 	relay_start '' --config "$WORK/saved.json" "${CONTROL[@]}"
-	assert_equal "$(ctl list | jq -c .)" '{"rules":[]}'
+	assert_equal "$(ctl list | gojq -c .)" '{"rules":[]}'
 	relay_stop
 }
 
@@ -213,7 +213,7 @@ for picture in seen.split(b"\x1b[J")[:2]:
 	relay_start '' "${CONTROL[@]}"
 	ctl add --input-interface in0 --input-group "$GROUP_IN" --input-port 5000 \
 		--outputs 239.1.1.1:6001:out,1:9,239.1.1.2:6002:out0,239.1.1.3:6003:out,1 >/dev/null
-	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .interface, .port, .ttl]')" \
+	assert_equal "$(ctl list | gojq -c '[.rules[0].outputs[] | .interface, .port, .ttl]')" \
 		'["out,1",6001,9,"out0",6002,1,"out,1",6003,1]'
 	relay_stop
 }
@@ -285,7 +285,7 @@ fake_end() {
 	fake "{\"ok\":true,\"rules\":[\"$nasty\"]}\\n"
 	run --separate-stderr -0 ctl list
 	refute_output --regexp $'[^ -~\n]'
-	assert_equal "$(jq -c '.rules[0] | explode' <<<"$output")" \
+	assert_equal "$(gojq -c '.rules[0] | explode' <<<"$output")" \
 		'[27,91,50,74,155,51,49,109,157,48,59,120,7,127,155,51,49,109,233]'
 	run --separate-stderr -0 ctl save -
 	refute_output --regexp $'[^ -~\n]'

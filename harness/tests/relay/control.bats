@@ -27,7 +27,7 @@ add() {
 
 # The ids of the rules in force, sorted.
 ids() {
-	ctl list | jq -r '[.rules[].id] | sort | join(",")'
+	ctl list | gojq -r '[.rules[].id] | sort | join(",")'
 }
 
 # Packet sockets in the relay's namespace.
@@ -41,7 +41,7 @@ packet_sockets() {
 assert_json() {
 	assert_success
 	assert_equal "$stderr" ''
-	jq -se "length == 1 and (.[0] | $1)" <<<"$output" >/dev/null || fail "not '$1': $output"
+	gojq -se "length == 1 and (.[0] | $1)" <<<"$output" >/dev/null || fail "not '$1': $output"
 }
 
 @test "every command answers in JSON, ping with pong; the rule that was added relays" {
@@ -78,13 +78,13 @@ assert_json() {
 @test "--outputs: several in a list, several times, with a TTL, and none" {
 	relay_start '' "${CONTROL[@]}"
 	add many 239.1.1.1:6001:out0,239.1.1.2:6002:out0 239.1.1.3:6003:out0:9
-	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .port, .ttl]')" '[6001,1,6002,1,6003,9]'
+	assert_equal "$(ctl list | gojq -c '[.rules[0].outputs[] | .port, .ttl]')" '[6001,1,6002,1,6003,9]'
 	add many 239.1.1.1:6001:out0:decrement:dscp=46,239.1.1.2:6002:out0:dscp=keep:ttl=3
-	assert_equal "$(ctl list | jq -c '[.rules[0].outputs[] | .ttl, .dscp]')" '["decrement",46,3,"keep"]'
+	assert_equal "$(ctl list | gojq -c '[.rules[0].outputs[] | .ttl, .dscp]')" '["decrement",46,3,"keep"]'
 	run --separate-stderr -1 add many 239.1.1.1:6001:out0:shape=round
 	assert_one_line 'unknown key "shape", expected group, port, interface, ttl'
 	add many
-	assert_equal "$(ctl list | jq -c '.rules[0].outputs')" '[]'
+	assert_equal "$(ctl list | gojq -c '.rules[0].outputs')" '[]'
 	relay_stop
 }
 
@@ -92,9 +92,9 @@ assert_json() {
 	local input=(--input-interface in0 --input-group "$GROUP_IN" --input-port 5000)
 	relay_start '' "${CONTROL[@]}"
 	ctl add "${input[@]}" --sources 192.0.2.7,10.1.7.0/24 --sources 10.1.2.3/16
-	assert_equal "$(ctl list | jq -c '.rules[].input.sources')" '["10.1.0.0/16","192.0.2.7"]'
+	assert_equal "$(ctl list | gojq -c '.rules[].input.sources')" '["10.1.0.0/16","192.0.2.7"]'
 	ctl add "${input[@]}" --sources 10.1.0.0/16,192.0.2.7 --outputs "$GROUP_OUT:6000:out0"
-	assert_equal "$(ctl list | jq -c '[.rules[].outputs[].port]')" '[6000]'
+	assert_equal "$(ctl list | gojq -c '[.rules[].outputs[].port]')" '[6000]'
 	ctl add "${input[@]}" --sources 192.0.2.8 --rule-id other
 	run --separate-stderr -1 ctl add "${input[@]}" --sources 192.0.2.0/28 --rule-id third
 	assert_one_line 'which takes packets from 192.0.2.7 as well; expected sources that do not overlap$'
@@ -102,7 +102,7 @@ assert_json() {
 	assert_one_line 'and this one takes packets of any source; expected sources for both$'
 	run --separate-stderr -1 ctl add "${input[@]}" --sources '' --rule-id third
 	assert_one_line 'found "", expected an IPv4 address or prefix'
-	assert_equal "$(ctl list | jq '.rules | length')" 2
+	assert_equal "$(ctl list | gojq '.rules | length')" 2
 	relay_stop
 }
 
@@ -245,10 +245,10 @@ changes() {
 @test "a default id depends on the input alone, and is the one of a rule file" {
 	local first second
 	relay_start '' "${CONTROL[@]}"
-	first=$(ctl add --input-interface in0 --input-group 239.1.1.1 --input-port 7 | jq -r .id)
+	first=$(ctl add --input-interface in0 --input-group 239.1.1.1 --input-port 7 | gojq -r .id)
 	ctl remove --rule-id "$first" >/dev/null
 	second=$(ctl add --input-interface in0 --input-group 239.1.1.1 --input-port 7 \
-		--outputs 239.1.1.2:8:out0 | jq -r .id)
+		--outputs 239.1.1.2:8:out0 | gojq -r .id)
 	assert_equal "$second" "$first"
 	[[ $first =~ ^[0-9a-f]{16}$ ]] || fail "found id '$first'"
 	relay_stop

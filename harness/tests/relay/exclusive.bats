@@ -104,7 +104,7 @@ assert_local_gets() {
 
 # assert_taken SOURCES N: of 100 packets, the rule for these sources takes N; another program gets the others.
 assert_taken() {
-	relay_start "$(jq -c ".input.sources = $1" <<<"$RULE")" --exclusive
+	relay_start "$(gojq -c ".input.sources = $1" <<<"$RULE")" --exclusive
 	local_start
 	send --size 100 --count 100 --verify
 	local_end "$((100 - $2))"
@@ -156,7 +156,7 @@ assert_taken() {
 
 @test "--exclusive: two relays with different rules on one interface" {
 	relay_start "$RULE" --exclusive
-	rule other in0:239.255.1.2:5000 "out1:$GROUP_OUT:6000:8" | jq -s '{rules: .}' >"$WORK/second.rules"
+	rule other in0:239.255.1.2:5000 "out1:$GROUP_OUT:6000:8" | gojq -s '{rules: .}' >"$WORK/second.rules"
 	spawn second r1 "$RELAY" --config "$WORK/second.rules" --exclusive --stats-interval-ms 0 "${NO_CONTROL[@]}"
 	ready second '^\[INFO:[A-Za-z]*\] ready'
 	receive_start sink0

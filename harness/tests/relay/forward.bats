@@ -42,7 +42,7 @@ OUT=out0:$GROUP_OUT:6000:8
 	relay_start "$(rule one "$IN" "$OUT")"
 	receive_start sink0
 	send --size 1400 --count 200 --batch 1 --verify
-	assert_equal "$(jq .send_calls "$WORK/send.json")" 200
+	assert_equal "$(gojq .send_calls "$WORK/send.json")" 200
 	relay_finish
 	receive_end sink0
 	assert_intact sink0 200
@@ -80,10 +80,10 @@ OUT=out0:$GROUP_OUT:6000:8
 		--ttl 3 >"$WORK/expected"
 	relay_finish
 	listen_end wire sink0
-	run diff "$WORK/expected" <(jq -r .payload "$WORK/wire.out")
+	run diff "$WORK/expected" <(gojq -r .payload "$WORK/wire.out")
 	assert_success
-	run jq -c 'del(.payload, .from_port, .frame_bytes)' "$WORK/wire.out"
-	assert_equal "$(sort -u <<<"$output")" "$(jq -nc '{mac: "01:00:5e:7f:02:02",
+	run gojq -c 'del(.payload, .from_port, .frame_bytes)' "$WORK/wire.out"
+	assert_equal "$(sort -u <<<"$output")" "$(gojq -nc '{mac: "01:00:5e:7f:02:02",
 		source: "10.77.2.1", destination: "239.255.2.2", port: 6000, ttl: 8, tos: 0, fragment: false,
 		ip_checksum_ok: true, udp_checksum_ok: true}')"
 }
@@ -101,12 +101,12 @@ OUT=out0:$GROUP_OUT:6000:8
 }
 
 @test "TTL is 1 when the rule gives none" {
-	relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000" | jq -c 'del(.outputs[].ttl)')"
+	relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000" | gojq -c 'del(.outputs[].ttl)')"
 	listen_start wire sink0 capture in0
 	send --size 100 --count 1 --ttl 9
 	relay_finish
 	listen_end wire sink0
-	assert_equal "$(jq .ttl "$WORK/wire.out")" 1
+	assert_equal "$(gojq .ttl "$WORK/wire.out")" 1
 }
 
 # from ADDRESS KIND...: frames of this source to the rule's group.
@@ -116,7 +116,7 @@ from() {
 
 # sources ID LIST [OUTPUT]...: a rule for packets of these sources, a JSON array.
 sources() {
-	rule "$1" "$IN" "${@:3}" | jq -c --argjson list "$2" '.input.sources = $list'
+	rule "$1" "$IN" "${@:3}" | gojq -c --argjson list "$2" '.input.sources = $list'
 }
 
 @test "\"sources\": rules share an input, each has its own senders' packets, others' are drop_source" {
@@ -157,7 +157,7 @@ joined_for() {
 	IFS=. read -ra bytes <<<"$GROUP_IN"
 	group=$(printf '0x%02x%02x%02x%02x' "${bytes[@]}")
 	# the last one has sources: else the kernel's table is without the whole interface
-	relay_start "$(sources b '["10.2.0.0/16"]' | jq -c '.input.group = "239.255.9.9"')$(
+	relay_start "$(sources b '["10.2.0.0/16"]' | gojq -c '.input.group = "239.255.9.9"')$(
 		sources a '["192.0.2.7", "192.0.2.8"]')"
 	assert_equal "$(joined_for)" "$group 0xc0000207
 $group 0xc0000208"
@@ -170,7 +170,7 @@ $group 0xc0000208"
 came() {
 	local sink=$1
 	shift
-	jq -r "\"$(printf '\(.%s) ' "$@")\"" "$WORK/$sink.out" | sort -n | uniq -c | awk '{$1 = $1; print}'
+	gojq -r "\"$(printf '\(.%s) ' "$@")\"" "$WORK/$sink.out" | sort -n | uniq -c | awk '{$1 = $1; print}'
 }
 
 @test "\"ttl\": \"decrement\" sends on with one less, and drops what has come to its end, as drop_ttl" {
@@ -195,7 +195,7 @@ came() {
 @test "\"dscp\": of the output, or \"keep\": that of each packet, without its ECN bits" {
 	local dscp
 	relay_start "$(rule one "$IN" "$OUT" "out1:$GROUP_OUT:6000:8" "out2:$GROUP_OUT:6000:8" |
-		jq -c '.outputs[1].dscp = 46 | .outputs[2].dscp = "keep"')"
+		gojq -c '.outputs[1].dscp = 46 | .outputs[2].dscp = "keep"')"
 	for dscp in 0 1 2; do listen_start "sink$dscp" "sink$dscp" capture in0; done
 	for dscp in 0 10 63; do
 		frames gen inject out0 10.77.1.1 "$GROUP_IN" 5000 --tos $((dscp << 2 | 3)) plain plain >/dev/null
@@ -214,7 +214,7 @@ came() {
 @test "\"source_port\": one for all outputs and workers, the same after a restart" {
 	local rules
 	rules=$(rule one "$IN" "$OUT" "out0:239.255.2.3:6000:8" "out1:$GROUP_OUT:6000:8" |
-		jq -c '.outputs[].source_port = 319')
+		gojq -c '.outputs[].source_port = 319')
 	listen_start sink0 sink0 capture in0
 	listen_start sink1 sink1 capture in0
 	relay_start "$rules" --num-workers 2
@@ -235,12 +235,12 @@ came() {
 @test "\"source\": another address of the output's interface, which it has to have" {
 	local rules
 	rules=$(rule one "$IN" "$OUT" "out1:$GROUP_OUT:6000:8" |
-		jq -c '.outputs[0].source = "10.77.2.66" | .outputs[1].source = "10.77.3.66"')
+		gojq -c '.outputs[0].source = "10.77.2.66" | .outputs[1].source = "10.77.3.66"')
 	ip_at r1 addr add 10.77.2.66/24 dev out0
 	undo_push ip -n "$(namespace r1)" addr del 10.77.2.66/24 dev out0
 	listen_start sink0 sink0 capture in0
 	relay_start "$rules" "${CONTROL[@]}"
-	assert_equal "$(ctl list | jq -r '.rules[0].reason')" "cannot send to $GROUP_OUT:6000 through out1: \
+	assert_equal "$(ctl list | gojq -r '.rules[0].reason')" "cannot send to $GROUP_OUT:6000 through out1: \
 Cannot assign requested address; the source is no address of it: ip addr add ADDRESS/LEN dev INTERFACE \
 (1 of 2 outputs can be served)"
 	send --size 100 --count 20
@@ -258,7 +258,7 @@ Cannot assign requested address; the source is no address of it: ip addr add ADD
 }
 
 first_state() {
-	ctl list | jq -r '.rules[0].state'
+	ctl list | gojq -r '.rules[0].state'
 }
 
 @test "fan-out: each of three outputs gets each packet once" {
@@ -281,7 +281,7 @@ first_state() {
 	send --size 200 --count 20
 	relay_finish
 	listen_end wire sink0
-	run jq -rs 'map("\(.destination):\(.port)") | group_by(.) | map("\(.[0]) \(length)")[]' \
+	run gojq -rs 'map("\(.destination):\(.port)") | group_by(.) | map("\(.[0]) \(length)")[]' \
 		"$WORK/wire.out"
 	assert_output "239.255.2.2:6000 20
 239.255.2.3:6001 20"

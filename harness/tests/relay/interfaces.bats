@@ -67,7 +67,7 @@ joined() {
 }
 
 link_up() {
-	[[ $(ip_at "$1" -j link show "$2" | jq -r '.[0].operstate') == UP ]]
+	[[ $(ip_at "$1" -j link show "$2" | gojq -r '.[0].operstate') == UP ]]
 }
 
 # assert_relays N [OPTION]...: so many packets arrive at sink, whatever was before.
@@ -266,7 +266,7 @@ packet_sockets() {
 		stop flood
 		# it was still sending, and found no way out any more
 		assert_json "$WORK/flood.json" '.interrupted and .packets_sent > 0 and .send_errors > 0=true'
-		sent=$((sent + $(jq .packets_sent "$WORK/flood.json")))
+		sent=$((sent + $(gojq .packets_sent "$WORK/flood.json")))
 		make_input
 		eventually same grep -c 'interface in0 is ready' "$WORK/relay.log" "$i"
 		eventually input_ready
@@ -318,7 +318,7 @@ relay_counts_more() {
 	send --size 100 --count 20
 	eventually relay_counts egress_sent 20
 	listen_end wire sink
-	assert_equal "$(jq -r .source "$WORK/wire.out" | sort | uniq -c | xargs)" "20 10.77.2.7"
+	assert_equal "$(gojq -r .source "$WORK/wire.out" | sort | uniq -c | xargs)" "20 10.77.2.7"
 	relay_stop
 	assert_counters egress_errors=0
 }

@@ -211,7 +211,7 @@ relay_began() {
 	relay_start "$RULE" --stats-series "$WORK/series" --stats-interval-ms 10
 	eventually at_least counter .sequence 10
 	relay_stop
-	run jq -Rn '[inputs | fromjson] | length >= 10 and .[-1].report == "final" and
+	run gojq -Rn '[inputs | fromjson] | length >= 10 and .[-1].report == "final" and
 		map(.sequence) == [range(1; length + 1)] and (map(.time_ns) | . == sort)' "$WORK/series"
 	assert_output true
 }
@@ -240,7 +240,7 @@ relay_began() {
 	rm "$WORK/small/ballast"
 	eventually test -s "$WORK/small/stats"
 	relay_stop
-	assert_equal "$(jq .total.egress_sent "$WORK/small/stats")" 100
+	assert_equal "$(gojq .total.egress_sent "$WORK/small/stats")" 100
 	run find "$WORK/small" -name 'stats*'
 	assert_output "$WORK/small/stats"
 	receive_end sink
@@ -251,12 +251,12 @@ relay_began() {
 	mount_small 20k
 	relay_start "$RULE" --stats-series "$WORK/small/series" --stats-interval-ms 10
 	eventually grep -q "cannot write $WORK/small/series: No space" "$WORK/relay.log"
-	run jq -Rne '[inputs | fromjson] | length > 1' "$WORK/small/series"
+	run gojq -Rne '[inputs | fromjson] | length > 1' "$WORK/small/series"
 	assert_success
 	mount -o remount,size=1m "$WORK/small"
 	relay_report
 	relay_stop
-	run jq -Rne '[inputs | fromjson] | .[-1].report == "final"' "$WORK/small/series"
+	run gojq -Rne '[inputs | fromjson] | .[-1].report == "final"' "$WORK/small/series"
 	assert_success
 	assert_equal "$(grep -c 'cannot write' "$WORK/relay.log")" 1
 }
@@ -316,5 +316,5 @@ granted_sndbuf() {
 	receive_end sink
 	assert_equal "$(received sink) $(received sink duplicated)" "100 100"
 	assert_counters egress_sent=100
-	assert_equal "$(jq .total.egress_sent "$WORK/second.json")" 100
+	assert_equal "$(gojq .total.egress_sent "$WORK/second.json")" 100
 }

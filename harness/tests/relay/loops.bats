@@ -28,7 +28,7 @@ setup() {
 # state ID: running, waiting or stopped.
 state() {
 	ctl list >"$WORK/list"
-	jq -r --arg id "$1" '.rules[] | select(.id == $id) | .state' "$WORK/list"
+	gojq -r --arg id "$1" '.rules[] | select(.id == $id) | .state' "$WORK/list"
 }
 
 # A loop goes round hundreds of thousands of times a second.
@@ -51,9 +51,9 @@ other_relay_start() {
 	assert_few_sent 20000
 	assert_equal "$(state good)" running
 	grep -qE '^\[WARNING:Supervisor\] rule self is stopped: its packets come back to it, from 10\.77\.4\.1:[0-9]+' "$WORK/relay.log"
-	jq -e '.rules[] | select(.id == "self") | .reason | startswith("its packets come back to it")' "$WORK/list" >/dev/null
+	gojq -e '.rules[] | select(.id == "self") | .reason | startswith("its packets come back to it")' "$WORK/list" >/dev/null
 	at r1 curl --silent http://127.0.0.1:9464/health >"$WORK/health" || true
-	jq -e '.status == "degraded" and (.reasons | any(startswith("rule self is stopped")))' "$WORK/health" >/dev/null
+	gojq -e '.status == "degraded" and (.reasons | any(startswith("rule self is stopped")))' "$WORK/health" >/dev/null
 	at r1 curl --silent http://127.0.0.1:9464/metrics | grep -q '^mcrelay_rule_running{rule="self",.*} 0$'
 	(($(counter drop_loop) >= 1))
 	# what makes a loop no more runs again, at once when rules change

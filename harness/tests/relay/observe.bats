@@ -23,7 +23,7 @@ build() {
 # neighbour NODE INTERFACE PEER INTERFACE: NODE knows its peer's link address.
 neighbour() {
 	local address
-	address=$(ip -n "$(namespace "$3")" -j link show "$4" | jq -r '.[0].address')
+	address=$(ip -n "$(namespace "$3")" -j link show "$4" | gojq -r '.[0].address')
 	ip -n "$(namespace "$1")" neighbour replace "$(node_address "$3" "$4")" lladdr "$address" \
 		dev "$2" nud permanent
 }
@@ -39,7 +39,7 @@ rules_write() {
 }
 
 ids() {
-	ctl list | jq -r '[.rules[].id] | sort | join(",")'
+	ctl list | gojq -r '[.rules[].id] | sort | join(",")'
 }
 
 lines() {
@@ -60,7 +60,7 @@ logged() {
 levels() {
 	assert_success
 	assert_equal "$stderr" ''
-	jq -se "length == 1 and (.[0].levels | $1)" <<<"$output" >/dev/null || fail "not '$1': $output"
+	gojq -se "length == 1 and (.[0].levels | $1)" <<<"$output" >/dev/null || fail "not '$1': $output"
 }
 
 # ---- SIGHUP -------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ levels() {
 	listen_end old sink
 	listen_end new sink
 	assert_equal "old $(lines "$WORK/old.out") new $(lines "$WORK/new.out")" 'old 50 new 40'
-	assert_equal "$(jq -c '[.rules[] | select(.id == "new") | .matched]' "$WORK/relay.json")" '[40]'
+	assert_equal "$(gojq -c '[.rules[] | select(.id == "new") | .matched]' "$WORK/relay.json")" '[40]'
 }
 
 # reload_refused PATTERN: one line about it, and the rules are as before.
@@ -224,15 +224,15 @@ reload_refused() {
 	kill -KILL "$(children relay)"
 	eventually logged 1 'starting worker 0 again'
 	relay_stop
-	jq -ne '[inputs] | length > 10 and all((keys == ["facility", "level", "message", "utc"]) and
+	gojq -ne '[inputs] | length > 10 and all((keys == ["facility", "level", "message", "utc"]) and
 		(.utc | test("^[0-9-]{10}T[0-9:]{8}[.][0-9]{3}Z$")) and
 		(.level | IN("error", "warning", "notice", "info", "debug")) and
 		(.facility | IN("Supervisor", "Worker", "Ingress", "Egress", "Control", "Stats", "Config", "Http")) and
 		(.message | type == "string" and length > 0))' "$WORK/relay.log" || fail "not so: $(<"$WORK/relay.log")"
-	assert_equal "$(jq -c . "$WORK/relay.log" | wc -l)" "$(lines "$WORK/relay.log")"
-	assert_equal "$(jq -r 'select(.facility == "Stats" and (.message | test("FINAL"))) | .level' \
+	assert_equal "$(gojq -c . "$WORK/relay.log" | wc -l)" "$(lines "$WORK/relay.log")"
+	assert_equal "$(gojq -r 'select(.facility == "Stats" and (.message | test("FINAL"))) | .level' \
 		"$WORK/relay.log" | paste -sd,)" info,info
-	assert_equal "$(jq -r 'select(.message | startswith("packet to ")) | .facility' "$WORK/relay.log" | wc -l)" 10
+	assert_equal "$(gojq -r 'select(.message | startswith("packet to ")) | .facility' "$WORK/relay.log" | wc -l)" 10
 }
 
 @test "--log-packets: a line for each packet that is relayed, until the workers are told otherwise" {
@@ -267,7 +267,7 @@ metric() {
 
 # Counters of the page that differ from mcrelayctl's, or are missing.
 metrics_differ() {
-	jq -r '.stats.total | del(.arrived, .filtered, .histograms, .waits, .bursts, .system_calls) |
+	gojq -r '.stats.total | del(.arrived, .filtered, .histograms, .waits, .bursts, .system_calls) |
 		to_entries[] | "\(.key) \(.value)"' "$WORK/stats" | awk '
 		FILENAME == "-" {
 			name = $1
@@ -298,7 +298,7 @@ metrics_differ() {
 	ctl stats >"$WORK/stats"
 	assert_equal "$(get /metrics --dump-header "$WORK/header")" 200
 	grep -qi '^content-type: text/plain; version=0.0.4' "$WORK/header"
-	assert_equal "$(jq -c '.stats.total | [.matched, .egress_sent]' "$WORK/stats")" '[500,700]'
+	assert_equal "$(gojq -c '.stats.total | [.matched, .egress_sent]' "$WORK/stats")" '[500,700]'
 	assert_equal "$(metrics_differ)" ''
 	assert_equal "$(metric '^mcrelay_matched_packets_total[{]worker="[01]"[}] ')" 500
 	assert_equal "$(metric '^mcrelay_rule_packets_total[{]rule="one",interface="in0",group="239.255.1.1",port="5000"')" 300
@@ -319,7 +319,7 @@ metrics_differ() {
 }
 
 health() {
-	jq -c "$1" "$WORK/page"
+	gojq -c "$1" "$WORK/page"
 }
 
 @test "HTTP: 200, 404, 405, HEAD; an address that is in use, or is none" {
@@ -375,7 +375,7 @@ status_at() {
 
 # healthy STATUS JQ: /health has this status, and JQ is true of the page.
 healthy() {
-	[[ $(get /health) == "$1" ]] && jq -e "$2" "$WORK/page" >/dev/null
+	[[ $(get /health) == "$1" ]] && gojq -e "$2" "$WORK/page" >/dev/null
 }
 
 @test "/health: degraded with its reason while a worker is gone and while an interface is down" {
@@ -599,7 +599,7 @@ assert_capabilities() {
 
 rates() {
 	ctl stats >"$WORK/stats"
-	jq -e ".stats | $1" "$WORK/stats" >/dev/null
+	gojq -e ".stats | $1" "$WORK/stats" >/dev/null
 }
 
 # Milliseconds, to ten.
@@ -624,7 +624,7 @@ uptime_ms() {
 	answered=$(uptime_ms)
 	# they began to be counted between the first two instants, and were looked at between the last two; what was
 	# done before the packets came may count or not
-	run jq -c --slurpfile idle "$WORK/idle" --argjson longest $((answered - before + 20)) \
+	run gojq -c --slurpfile idle "$WORK/idle" --argjson longest $((answered - before + 20)) \
 		--argjson shortest $((asked - ready - 20)) '
 		def rounded: . >= 500000 / $longest - 1 and ($shortest <= 0 or . <= 500000 / $shortest + 1);
 		def of_size($bytes): (.pps | rounded) and (.bits_per_second - 8 * $bytes * .pps | fabs) <= 4 * $bytes + 1;
@@ -652,13 +652,13 @@ uptime_ms() {
 
 # of_kernel NAME, of_relay NAME: an interface's counters.
 of_kernel() {
-	ip -n "$(namespace r1)" -j -s link show dev "$1" | jq -c '.[0].stats64 |
+	ip -n "$(namespace r1)" -j -s link show dev "$1" | gojq -c '.[0].stats64 |
 		[.rx.packets, .rx.bytes, .rx.dropped, .tx.packets, .tx.bytes, .tx.dropped]'
 }
 
 of_relay() {
 	# shellcheck disable=SC2016 # of jq
-	ctl stats | jq -c --arg name "$1" '.stats.interfaces // .interfaces | .[] | select(.name == $name) |
+	ctl stats | gojq -c --arg name "$1" '.stats.interfaces // .interfaces | .[] | select(.name == $name) |
 		[.rx_packets, .rx_bytes, .rx_dropped, .tx_packets, .tx_bytes, .tx_dropped]'
 }
 

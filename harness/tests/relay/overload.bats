@@ -15,7 +15,7 @@ IN=in0:$GROUP_IN:5000
 
 # Each packet that left through an output was received by the peer's link or refused by it.
 link_total() {
-	ip_at r1 -j -s link show "$1" | jq '.[0].stats64.tx | .packets + .dropped'
+	ip_at r1 -j -s link show "$1" | gojq '.[0].stats64.tx | .packets + .dropped'
 }
 
 # flood PACKETS [OPTION]...: as fast as they go; FLOODED is what has crossed the link of it. The relay stands still until 1000 of them have come, then it takes
@@ -34,7 +34,7 @@ flood() {
 
 # The packets that the receiver took, refused, or found its socket too full for.
 account_of() {
-	jq '.received + .duplicated + .stale + .corrupt + .foreign + .socket_drops' "$WORK/$1.json"
+	gojq '.received + .duplicated + .stale + .corrupt + .foreign + .socket_drops' "$WORK/$1.json"
 }
 
 # assert_accounted SINK...: sink N is at output N.

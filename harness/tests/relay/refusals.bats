@@ -61,7 +61,7 @@ refuses_edited() {
 		patterns+=("$1") edits+=("($2)")
 		shift 2
 	done
-	mapfile -t files < <(IFS=, && rule_file "$RULE" | jq -c "${edits[*]}")
+	mapfile -t files < <(IFS=, && rule_file "$RULE" | gojq -c "${edits[*]}")
 	assert_equal "${#files[@]}" "${#patterns[@]}"
 	while ((${#files[@]})); do
 		refuses_rules "${patterns[0]}" "${files[0]}"
@@ -164,7 +164,7 @@ refuses_edited() {
 
 # refuses_rule_set PATTERN JQ: a rule file with what JQ yields.
 refuses_rule_set() {
-	jq -nc "{rules: [$2]}" >"$WORK/rules.json"
+	gojq -nc "{rules: [$2]}" >"$WORK/rules.json"
 	refuses 1 "$1" --config "$WORK/rules.json"
 }
 

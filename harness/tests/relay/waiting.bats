@@ -43,7 +43,7 @@ LATE=$(rule late in0:239.255.1.9:5009 late:239.255.2.9:6009)
 
 # state ID: as `list` has it.
 state() {
-	ctl list | jq -r --arg id "$1" '.rules[] | select(.id == $id) | [.state, .reason // empty] | join(": ")'
+	ctl list | gojq -r --arg id "$1" '.rules[] | select(.id == $id) | [.state, .reason // empty] | join(": ")'
 }
 
 page() {
@@ -52,7 +52,7 @@ page() {
 
 # What /health says of interfaces; that packets could not be sent is a reason of its own, for a while after.
 health() {
-	page health | jq -r '(.reasons | map(select(startswith("packets could not be sent") | not))) as $of |
+	page health | gojq -r '(.reasons | map(select(startswith("packets could not be sent") | not))) as $of |
 		if $of == [] then "ok" else "\(.status): \($of | join(", "))" end'
 }
 
@@ -103,7 +103,7 @@ assert_waiting() {
 	assert_equal "$(state good)" running
 	assert_equal "$(health)" "degraded: interface late $1"
 	assert_equal "$(metric mcrelay_rules_waiting)" 1
-	assert_equal "$(ctl stats | jq -r '.stats.rules[1] | "\(.state) \(.reason)"')" "waiting interface late $1"
+	assert_equal "$(ctl stats | gojq -r '.stats.rules[1] | "\(.state) \(.reason)"')" "waiting interface late $1"
 }
 
 assert_served() {
@@ -165,7 +165,7 @@ set_up() {
 	assert_one_line 'interface late is absent \(1 of 2 outputs can be served\); without --require-interface it would wait$'
 	assert_equal "$(state late)" ''
 	run --separate-stderr -0 ctl "${add[@]}"
-	assert_equal "$(jq -r '.id, .state, .reason' <<<"$output" | paste -sd' ')" \
+	assert_equal "$(gojq -r '.id, .state, .reason' <<<"$output" | paste -sd' ')" \
 		'late waiting interface late is absent (1 of 2 outputs can be served)'
 	assert_log 1 'to 2 outputs; waiting: interface late is absent (1 of 2 outputs can be served)'
 	# the output that is there is served
@@ -174,7 +174,7 @@ set_up() {
 	make_late
 	eventually same state late running
 	run --separate-stderr -0 ctl "${add[@]}" --require-interface
-	assert_equal "$(jq -r .state <<<"$output")" running
+	assert_equal "$(gojq -r .state <<<"$output")" running
 	remove_late
 	rule_file "$GOOD$LATE" >"$WORK/rules.json"
 	signal HUP relay
@@ -201,7 +201,7 @@ set_up() {
 	make_late
 	ip_at r1 link property add dev late altname wan
 	relay_start "$LATE$(rule wan in0:239.255.1.8:5008 wan:239.255.2.9:6009)" "${CONTROL[@]}"
-	assert_equal "$(ctl stats | jq -c '.stats | [.outputs[].interface, .interfaces[].name]')" '["late","in0","late"]'
+	assert_equal "$(ctl stats | gojq -c '.stats | [.outputs[].interface, .interfaces[].name]')" '["late","in0","late"]'
 	send --size 100 --count 20 --group 239.255.1.8 --port 5008
 	eventually relay_counts '.outputs[0].sent' 20
 	run --separate-stderr -1 ctl add --input-interface wan --input-group 239.255.1.7 --input-port 5000 \
@@ -266,7 +266,7 @@ rename() {
 	[[ $(page metrics) == *'"late"'* ]] || fail "not there while a rule uses it"
 	ctl remove --rule-id late >/dev/null
 	[[ $(page metrics) != *'"late"'* ]] || fail "still in /metrics"
-	assert_equal "$(ctl stats | jq -c '[.stats.interfaces[].name]')" '["in0","out0"]'
+	assert_equal "$(ctl stats | gojq -c '[.stats.interfaces[].name]')" '["in0","out0"]'
 	ip_at r1 link del late
 	# what has been said of another interface by now had come later
 	ip_at r1 link set out0 down
@@ -283,13 +283,13 @@ rename() {
 	rule_file "$GOOD" >"$WORK/rules.json"
 	run --separate-stderr -0 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_output $'good: would run\n1 rules: 1 would run, 0 would wait, 0 would not run, 0 would be refused'
-	rule_file "$GOOD$LATE" | jq '.rules[0].outputs[0].source_port = 319' >"$WORK/rules.json"
+	rule_file "$GOOD$LATE" | gojq '.rules[0].outputs[0].source_port = 319' >"$WORK/rules.json"
 	run --separate-stderr -3 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_line 'good: would run'
 	assert_line 'late: would wait: interface late is absent'
 	run --separate-stderr -3 at r1 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
 		"$RELAY" --check /dev/stdin --log-format json <"$WORK/rules.json"
-	assert_equal "$(jq -rs 'map([.id, .would, .reason // empty] | join(" ")) | join(", ")' <<<"$output")" \
+	assert_equal "$(gojq -rs 'map([.id, .would, .reason // empty] | join(" ")) | join(", ")' <<<"$output")" \
 		'good run, late wait interface late is absent'
 	rule_file "$(rule bad "in0:$GROUP_IN:5000" "in0:$GROUP_IN:5000")" >"$WORK/rules.json"
 	run --separate-stderr -1 at r1 "$RELAY" --check "$WORK/rules.json"

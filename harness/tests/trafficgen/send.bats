@@ -25,7 +25,7 @@ receive_here() {
 
 # report PATH: out of the sender's report.
 report() {
-	jq -c "$1" "$WORK/send.json"
+	gojq -c "$1" "$WORK/send.json"
 }
 
 assert_report() {
@@ -87,10 +87,10 @@ assert_report() {
 	listen_end wire sink
 	assert_intact sink 200
 	assert_report '[.flows[].port]=[5000,5001,5002,5003]' '[.flows[].packets_sent] | add=200'
-	run jq -c '[.flows[] | [.flow, .first_sequence, .received == .last_sequence + 1]]' "$WORK/sink.json"
+	run gojq -c '[.flows[] | [.flow, .first_sequence, .received == .last_sequence + 1]]' "$WORK/sink.json"
 	assert_output '[[0,0,true],[1,0,true],[2,0,true],[3,0,true]]'
-	assert_equal "$(jq -r .from_port "$WORK/wire.out" | sort -u | wc -l)" 4
-	assert_equal "$(jq -r .port "$WORK/wire.out" | sort -u | paste -sd' ')" "5000 5001 5002 5003"
+	assert_equal "$(gojq -r .from_port "$WORK/wire.out" | sort -u | wc -l)" 4
+	assert_equal "$(gojq -r .port "$WORK/wire.out" | sort -u | paste -sd' ')" "5000 5001 5002 5003"
 }
 
 # turns OPTION...: the order in which four flows arrive, "FLOWxPACKETS FLOWxPACKETS ...".
@@ -98,7 +98,7 @@ turns() {
 	listen_start wire sink capture in0
 	send --size 100 --rate 0 --count 64 --flows 4 --port-step 1 "$@"
 	listen_end wire sink
-	jq '.port - 5000' "$WORK/wire.out" | uniq -c | awk '{print $2 "x" $1}' | paste -sd' '
+	gojq '.port - 5000' "$WORK/wire.out" | uniq -c | awk '{print $2 "x" $1}' | paste -sd' '
 }
 
 @test "flows take turns by system call, and with --interleave by message" {
@@ -122,7 +122,7 @@ turns() {
 	receive_end sink
 	assert_equal "$(received sink) $(received sink lost) $(received sink duplicated)" "501 0 0"
 	assert_report .packets_sent=501 '[.flows[].packets_sent] | add=501' '.flows | length=7'
-	assert_equal "$(jq '[.flows[].received] | add' "$WORK/sink.json")" 501
+	assert_equal "$(gojq '[.flows[].received] | add' "$WORK/sink.json")" 501
 }
 
 @test "the sizes from the smallest to the largest" {
@@ -268,7 +268,7 @@ sizes_on_wire() {
 	listen_start wire sink capture in0
 	send --size 100 --count 3 --ttl 17
 	listen_end wire sink
-	assert_equal "$(jq -c '[.source, .destination, .port, .ttl]' "$WORK/wire.out" | sort -u)" \
+	assert_equal "$(gojq -c '[.source, .destination, .port, .ttl]' "$WORK/wire.out" | sort -u)" \
 		'["10.77.1.1","239.255.1.1",5000,17]'
 	assert_equal "$(wc -l <"$WORK/wire.out")" 3
 }

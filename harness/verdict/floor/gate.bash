@@ -27,7 +27,7 @@ command_gate() {
 	# a sitting without a single run is of no machine and no time
 	if ((${#OVERRIDES[@]})); then
 		note "not in the history, which is of the scenario as its file has it"
-	elif jq -e .profile "$SITTING/verdict.json" >/dev/null; then
+	elif gojq -e .profile "$SITTING/verdict.json" >/dev/null; then
 		history=$(python harness.history.history append "$SITTING/verdict.json" "$RESULTS/history") ||
 			note "this verdict is missing in the history $RESULTS/history"
 	fi

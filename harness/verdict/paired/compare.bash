@@ -40,7 +40,7 @@ compare_scenario() {
 
 # A run that does not count makes the whole comparison invalid; more of them would not change that.
 compare_pair_valid() {
-	jq -es 'all(.valid)' "$COMPARE_PAIR"/*/result.json >/dev/null
+	gojq -es 'all(.valid)' "$COMPARE_PAIR"/*/result.json >/dev/null
 }
 
 # compare_run base|head: one run of COMPARE_PAIR.
