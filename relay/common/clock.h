@@ -12,6 +12,9 @@
 int64_t now_ms(void);
 uint64_t now_ns(void);
 
+/* Milliseconds, to the next few: without a look at the hardware's clock. */
+int64_t now_about_ms(void);
+
 /* The shorter of two times to wait, of which -1 means: for ever. */
 static inline int64_t sooner(int64_t a, int64_t b)
 {

@@ -60,27 +60,50 @@ static int open_as_it_is(const char *path, enum kind kind)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Waits until something can be read or written there, or a signal comes. 0, -ETIMEDOUT when it is
+ * too late, or another negative errno. A file is ready at any time. */
+static int await(int fd, short events, int64_t deadline_ms)
+{
+	struct pollfd some = {.fd = fd, .events = events};
+	const int64_t left = deadline_ms - now_ms();
+	const int ready = poll(&some, 1, left > 0 ? (int)left : 0);
+
+	if (ready == 0)
+		return -ETIMEDOUT;
+	return ready < 0 && errno != EINTR ? -errno : 0;
+}
+
 /* ------------------------------------------------------------------------- writing */
 
 /* Waits for a slow reader, but not for one that sleeps. */
 static int write_all(int fd, const char *text, size_t length)
 {
-	struct pollfd room = {.fd = fd, .events = POLLOUT};
+	int64_t deadline_ms = now_ms() + WRITE_PATIENCE_MS;
+	int rc = 0;
 
-	while (length > 0) {
+	while (length > 0 && rc == 0) {
 		ssize_t written = write(fd, text, length);
 
 		if (written >= 0) {
 			text += written;
 			length -= (size_t)written;
+			deadline_ms = now_ms() + WRITE_PATIENCE_MS;
 		} else if (errno == EAGAIN) {
-			if (poll(&room, 1, WRITE_PATIENCE_MS) == 0)
-				return -ETIMEDOUT;
+			rc = await(fd, POLLOUT, deadline_ms);
 		} else if (errno != EINTR) {
-			return -errno;
+			rc = -errno;
 		}
 	}
-	return 0;
+	return rc;
+}
+
+static int write_and_close(int fd, const char *text, size_t length)
+{
+	int rc = write_all(fd, text, length);
+
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	return rc;
 }
 
 /* One that was left behind under that name, or planted, goes. */
@@ -104,9 +127,7 @@ static int replace(const char *path, const char *text, size_t length)
 
 	if (fd < 0)
 		return fd;
-	rc = write_all(fd, text, length);
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
+	rc = write_and_close(fd, text, length);
 	if (rc == 0 && rename(temporary, path) < 0)
 		rc = -errno;
 	if (rc < 0)
@@ -116,14 +137,9 @@ static int replace(const char *path, const char *text, size_t length)
 
 static int write_as_it_is(const char *path, enum kind kind, const char *text, size_t length)
 {
-	int fd = open_as_it_is(path, kind), rc;
+	int fd = open_as_it_is(path, kind);
 
-	if (fd < 0)
-		return fd;
-	rc = write_all(fd, text, length);
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	return rc;
+	return fd < 0 ? fd : write_and_close(fd, text, length);
 }
 
 /* A new string with a line break at its end, which jansson does not write. */
@@ -138,7 +154,9 @@ static char *dump(const json_t *value, size_t flags, size_t *length)
 	return text;
 }
 
-int json_file_write(const char *path, const json_t *value)
+/* `to_file` is for what is a file, or is to be one. */
+static int put(const char *path, const json_t *value, size_t flags,
+	       int (*to_file)(const char *path, const char *text, size_t length))
 {
 	enum kind kind;
 	int rc = find_kind(path, &kind);
@@ -147,13 +165,18 @@ int json_file_write(const char *path, const json_t *value)
 
 	if (rc < 0)
 		return rc;
-	text = dump(value, JSON_INDENT(1), &length);
+	text = dump(value, flags, &length);
 	if (!text)
 		return -EIO;
-	rc = kind == FILE_OR_NOTHING ? replace(path, text, length)
+	rc = kind == FILE_OR_NOTHING ? to_file(path, text, length)
 				     : write_as_it_is(path, kind, text, length);
 	free(text);
 	return rc;
+}
+
+int json_file_write(const char *path, const json_t *value)
+{
+	return put(path, value, JSON_INDENT(1), replace);
 }
 
 int json_file_check(const char *path)
@@ -201,13 +224,10 @@ static int append_whole(int fd, const char *text, size_t length)
 	return ftruncate(fd, lseek(fd, 0, SEEK_CUR) - written) < 0 ? -errno : -ENOSPC;
 }
 
-static int append(const char *path, enum kind kind, const char *text, size_t length)
+static int append(const char *path, const char *text, size_t length)
 {
-	int fd, rc;
+	int fd = open_series(path), rc;
 
-	if (kind != FILE_OR_NOTHING)
-		return write_as_it_is(path, kind, text, length);
-	fd = open_series(path);
 	if (fd < 0)
 		return fd;
 	rc = append_whole(fd, text, length);
@@ -217,19 +237,7 @@ static int append(const char *path, enum kind kind, const char *text, size_t len
 
 int json_file_append(const char *path, const json_t *value)
 {
-	enum kind kind;
-	int rc = find_kind(path, &kind);
-	size_t length;
-	char *text;
-
-	if (rc < 0)
-		return rc;
-	text = dump(value, JSON_COMPACT | JSON_REAL_PRECISION(15), &length);
-	if (!text)
-		return -EIO;
-	rc = append(path, kind, text, length);
-	free(text);
-	return rc;
+	return put(path, value, JSON_COMPACT | JSON_REAL_PRECISION(15), append);
 }
 
 /* ------------------------------------------------------------------------- reading */
@@ -239,28 +247,20 @@ struct source {
 	int64_t deadline_ms;
 };
 
-/* Of the type json_load_callback_t. A file has something to read at any time. */
+/* Of the type json_load_callback_t. */
 static size_t read_some(void *buffer, size_t size, void *data)
 {
 	struct source *source = data;
-	struct pollfd some = {.fd = source->fd, .events = POLLIN};
+	ssize_t length = -1;
 
-	for (;;) {
-		int64_t left = source->deadline_ms - now_ms();
-		ssize_t length = -1;
-		int ready = poll(&some, 1, left > 0 ? (int)left : 0);
-
-		if (ready > 0)
+	while (length < 0 && source->rc == 0) {
+		source->rc = await(source->fd, POLLIN, source->deadline_ms);
+		if (source->rc == 0)
 			length = read(source->fd, buffer, size);
-		if (length >= 0)
-			return (size_t)length;
-		if (ready == 0)
-			source->rc = -ETIMEDOUT;
-		else if (errno != EAGAIN && errno != EINTR)
+		if (source->rc == 0 && length < 0 && errno != EAGAIN && errno != EINTR)
 			source->rc = -errno;
-		if (source->rc < 0)
-			return (size_t)-1;
 	}
+	return (size_t)length;
 }
 
 json_t *json_file_read(const char *path, size_t flags, json_error_t *error, int *rc)

@@ -2,6 +2,7 @@
 /* log: see log.h. Each line is one write(2), so that lines of several processes and threads stay
  * whole; to a pipe it is all or nothing, as no line is longer than PIPE_BUF. */
 #include "common/log.h"
+#include "common/clock.h"
 #include "common/printable.h"
 
 #include <arpa/inet.h>
@@ -229,11 +230,10 @@ static bool is_due(struct log_limit *limit)
 {
 	const unsigned lines = limit->lines ? limit->lines : LOG_PER_SECOND;
 	const unsigned seconds = limit->lines ? limit->seconds : 1;
-	struct timespec now;
+	const uint64_t now_s = (uint64_t)now_about_ms() / 1000;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (limit->written == 0 || (uint64_t)now.tv_sec >= limit->since_s + seconds) {
-		limit->since_s = (uint64_t)now.tv_sec;
+	if (limit->written == 0 || now_s >= limit->since_s + seconds) {
+		limit->since_s = now_s;
 		limit->written = 0;
 	}
 	limit->held_back += limit->written >= lines;

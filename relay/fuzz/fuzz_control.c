@@ -22,6 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../tests/made_up_clock.h"
+
 enum { RULES_ENOUGH = 16 }; /* the most that are put in force */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -34,11 +36,6 @@ static void require(bool condition)
 }
 
 /* ------------------------------------------------------------------------- in place of workers */
-
-int64_t now_ms(void)
-{
-	return 1;
-}
 
 int provision_set_rules(struct provision *provision, struct rules *next, char error[REFUSAL_BYTES])
 {

@@ -10,27 +10,18 @@
  * A route may also change for the better. So what was refused is tried again, in vain at the cost
  * of one send a second.
  */
+#include "common/clock.h"
 #include "common/log.h"
 #include "worker/egress_parts.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 enum { TRY_AGAIN_MS = 1000 };
 
-/* To the next few milliseconds; round after 49 days. */
-static uint32_t about_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint32_t)now.tv_sec * 1000 + (uint32_t)(now.tv_nsec / 1000000);
-}
-
 void egress_gso_try_again(struct output *output)
 {
-	const uint32_t now = about_now_ms();
+	const uint32_t now = (uint32_t)now_about_ms(); /* round after 49 days */
 
 	if (now - output->gso_refused_ms < TRY_AGAIN_MS)
 		return;
@@ -83,6 +74,6 @@ void egress_gso_note_refusal(struct egress *egress, const struct send_op *op)
 	output->gso_refused = op->segment_bytes;
 	if (output->gso_proven >= op->segment_bytes)
 		output->gso_proven = op->segment_bytes - 1;
-	output->gso_refused_ms = about_now_ms();
+	output->gso_refused_ms = (uint32_t)now_about_ms();
 	counter_add(egress->counters, COUNTER_gso_refused, 1);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* json_file: a reader sees the old file or the new one, whole; nothing else stays behind. */
+/* json_file: a reader sees the old file or the new one, whole; nothing else stays behind. Patience
+ * is over with the second look at the clock, where anybody has to be waited for. */
 #include "common/json_file.h"
 
 #include <dirent.h>
@@ -18,12 +19,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../made_up_clock.h"
+
 static char folder[64], path[96];
 static json_t *small;
 
 static int setup(void **state)
 {
 	(void)state;
+	look_ms = 1000;
 	strcpy(folder, "/tmp/test_json_file.XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;

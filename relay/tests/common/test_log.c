@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../made_up_clock.h"
+
 static int kept;
 static FILE *file; /* standard error in the test */
 
@@ -69,15 +71,17 @@ static void test_limit_of_a_second(void **state)
 	struct log_limit limit = {0};
 
 	(void)state;
-	for (int i = 0; i < 3 * LOG_PER_SECOND; i++) {
+	time_ms = 5000000;
+	for (int i = 0; i < 3 * LOG_PER_SECOND; i++)
 		log_limited(&limit, LEVEL_ERROR, "Http", "no");
-		limit.since_s += i == 0 ? 1000 : 0; /* that second does not end */
-	}
 	assert_written("[ERROR:Http] no\n[ERROR:Http] no\n[ERROR:Http] no\n[ERROR:Http] no\n"
 		       "[ERROR:Http] no\n");
-	limit.since_s = 0;
+	time_ms += 999;
+	log_limited(&limit, LEVEL_ERROR, "Http", "no");
+	assert_written("");
+	time_ms += 1;
 	log_limited(&limit, LEVEL_ERROR, "Http", "once more");
-	assert_written("[ERROR:Http] once more (and 10 more lines like this)\n");
+	assert_written("[ERROR:Http] once more (and 11 more lines like this)\n");
 	log_limited(&limit, LEVEL_ERROR, "Http", "and again");
 	assert_written("[ERROR:Http] and again\n");
 }
@@ -90,9 +94,12 @@ static void test_limit_of_its_own(void **state)
 	for (int i = 0; i < 1000; i++)
 		log_limited(&limit, LEVEL_WARNING, "Egress", "sends fail");
 	assert_written("[WARNING:Egress] sends fail\n");
-	limit.since_s -= 3600;
+	time_ms += 3599999;
 	log_limited(&limit, LEVEL_WARNING, "Egress", "sends fail");
-	assert_written("[WARNING:Egress] sends fail (and 999 more lines like this)\n");
+	assert_written("");
+	time_ms += 1;
+	log_limited(&limit, LEVEL_WARNING, "Egress", "sends fail");
+	assert_written("[WARNING:Egress] sends fail (and 1000 more lines like this)\n");
 }
 
 /* Else it would be written no sooner than a minute after somebody asked for it. */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../made_up_clock.h"
 #include "../own_network.h"
 
 enum { WORKERS = 2, RING_SLOTS = 32, PORT = 5009 };
@@ -533,6 +534,7 @@ static void test_down_at_first_and_later(void **state)
 static void test_tried_again(void **state)
 {
 	struct rlimit before, few;
+	int64_t wait_ms;
 	int lowest;
 
 	(void)state;
@@ -552,9 +554,13 @@ static void test_tried_again(void **state)
 		0, RULE_WAITING,
 		"cannot send to 239.1.2.3:6000 through lo: Too many open files; raise the limit "
 		"of open files: ulimit -Hn, LimitNOFILE= of the service");
-	assert_true(provision_due(&provision) > 0);
+	wait_ms = provision_due(&provision);
+	assert_true(wait_ms > 0);
 	setrlimit(RLIMIT_NOFILE, &before);
-	provision.retry_at_ms = 1; /* long ago */
+	time_ms += wait_ms - 1;
+	assert_int_equal(provision_due(&provision), 1);
+	assert_int_equal(provision.rule_status[0].state, RULE_WAITING);
+	time_ms += 1;
 	assert_int_equal(provision_due(&provision), -1);
 	assert_state(0, RULE_RUNNING, "");
 }
@@ -769,12 +775,10 @@ static void test_rings(void **state)
 	assert_int_equal(inputs_find(&provision.inputs, "lo"), -1);
 	assert_int_equal(provision.inputs.closing.count, WORKERS * FRAME_CLASSES);
 	before = open_descriptors();
-	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
-		provision.inputs.closing.entry[i].due_ms = INT64_MAX;
-	assert_true(provision_due(&provision) > 0); /* not yet */
+	time_ms += DEFERRED_CLOSE_MS - 1;
+	assert_int_equal(provision_due(&provision), 1); /* not yet */
 	assert_int_equal(open_descriptors(), before);
-	for (unsigned i = 0; i < WORKERS * FRAME_CLASSES; i++)
-		provision.inputs.closing.entry[i].due_ms = 1; /* long ago */
+	time_ms += 1;
 	for (unsigned i = 1; i < WORKERS * FRAME_CLASSES; i++)
 		assert_int_equal(provision_due(&provision), 0); /* one at a time */
 	assert_int_equal(provision_due(&provision), -1);

@@ -9,6 +9,8 @@
  * setup() tries to enter a network namespace of its own, as root or by way of a user namespace. The
  * tests that change routes and links are skipped where it may not; the others use the host's lo.
  *
+ * Time stands still until a test moves it: what the kernel refuses is tried again a second later.
+ *
  * lo keeps the order (own_network.h): what has not arrived before a packet that is sent last, the
  * marker, has been lost.
  */
@@ -31,6 +33,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../made_up_clock.h"
 #include "../own_network.h"
 
 enum {
