@@ -4,20 +4,21 @@
 
 readonly STAGES_HZ=1999
 
-# stages_start RAW: called when the relays run and before traffic does; until the window is over.
+# stages_start RAW: called when the relays run and before traffic does.
 stages_start() {
-	local workers ms=$((SCENARIO[warmup_ms] + SCENARIO[window_ms]))
+	local workers
 	workers=$(process_children "${SUT[r1]%%:*}" | paste -sd,)
 	[[ -n $workers ]] || die "$EXIT_INVALID" "the relay of r1 has no workers to watch"
 	perf record --quiet --call-graph fp --freq "$STAGES_HZ" --delay "${SCENARIO[warmup_ms]}" --pid "$workers" \
-		--output "$1/perf.data" -- sleep "$(seconds "$ms" | tr -d ' s')" >"$1/perf.log" 2>&1 {lock_fd}>&- &
+		--output "$1/perf.data" >"$1/perf.log" 2>&1 {lock_fd}>&- &
 	WATCHER=$!
 	undo_push process_stop "$(process_identity "$WATCHER")"
 }
 
-# stages_end RAW: the samples as text, for stages.py.
+# stages_end RAW: called when the window is over. The samples as text, for stages.py.
 stages_end() {
-	wait "$WATCHER" || die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
+	kill -INT "$WATCHER"
+	wait "$WATCHER" || true # it ends by the signal
 	perf script --input "$1/perf.data" --fields comm,ip,sym,dso --no-inline >"$1/perf.txt" 2>>"$1/perf.log" ||
 		die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
 	rm "$1/perf.data"
