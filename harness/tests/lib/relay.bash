@@ -199,7 +199,7 @@ worker() {
 
 # ctl ARGUMENT...: mcrelayctl, of a relay that was started with "${CONTROL[@]}".
 ctl() {
-	"$MCRELAYCTL" --socket-path "$WORK/control" "$@" 3>&-
+	"$MCRELAYCTL" --socket-path "$WORK/control" --timeout "$PATIENCE_S" "$@" 3>&-
 }
 
 # Every packet is accounted for: at ingress, and at egress.
