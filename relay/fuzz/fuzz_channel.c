@@ -21,8 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#include "../tests/raw_message.h"
 
 enum { TO_SUPERVISOR = 1, RAW = 8, HEAD_BYTES = 3, MESSAGES_ENOUGH = 32, DESCRIPTORS = 4 };
 
@@ -35,30 +36,6 @@ static void require(bool condition)
 {
 	if (!condition)
 		abort();
-}
-
-/* As much of `bytes` as the channel takes, with `count` duplicates of a descriptor. */
-static void send_raw(int fd, const void *data, size_t bytes, unsigned count)
-{
-	struct iovec iov = {(void *)data, bytes};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-	} control = {0};
-	int fds[DESCRIPTORS];
-
-	for (unsigned i = 0; i < count; i++)
-		fds[i] = STDERR_FILENO;
-	if (count) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	}
-	require(sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes);
 }
 
 /* ------------------------------------------------------------------------- a worker's end */
@@ -165,8 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			length = sizeof(struct message);
 		if (length == 0) /* would be the end of file, which is not to be sent */
 			continue;
-		send_raw(pair[head & TO_SUPERVISOR ? 1 : 0], bytes, length,
-			 head >> 1 & (DESCRIPTORS - 1));
+		require(raw_message_send(pair[head & TO_SUPERVISOR ? 1 : 0], bytes, length,
+					 head >> 1 & (DESCRIPTORS - 1)));
 		if (head & TO_SUPERVISOR)
 			workers_receive(&worker);
 		else

@@ -14,9 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "../raw_message.h"
 
 static int supervisor = -1, worker = -1;
 static int lowest;	 /* free descriptor while only these two are open */
@@ -281,29 +282,12 @@ static void test_untaken_descriptor(void **state)
 
 /* ------------------------------------------------------------------------- not one of ours */
 
-/* A message of `bytes`, with `count` duplicates of a descriptor. */
+/* To the worker, a message of `bytes` with `count` descriptors. */
 static void send_raw(size_t bytes, unsigned count)
 {
-	static char data[2 * sizeof(struct message)];
-	struct iovec iov = {data, bytes};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(8 * sizeof(int))];
-	} control = {0};
-	int fds[8];
+	static const char data[2 * sizeof(struct message)];
 
-	for (unsigned i = 0; i < count; i++)
-		fds[i] = STDERR_FILENO;
-	if (count) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	}
-	assert_int_equal(sendmsg(supervisor, &header, 0), bytes);
+	assert_true(raw_message_send(supervisor, data, bytes, count));
 }
 
 static void test_wrong_size(void **state)
@@ -346,7 +330,7 @@ static void test_empty(void **state)
 static void test_several_descriptors(void **state)
 {
 	(void)state;
-	for (unsigned fds = 1; fds <= 8; fds++) {
+	for (unsigned fds = 1; fds <= RAW_DESCRIPTORS; fds++) {
 		struct message message;
 		int passed = -2;
 

@@ -33,6 +33,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../chance.h"
 #include "../made_up_clock.h"
 #include "../own_network.h"
 
@@ -84,21 +85,6 @@ static void count_release(struct ingress *ingress, uint32_t slot)
 
 static const struct ingress_ops release_only = {.release = count_release};
 static struct ingress ingress = {.ops = &release_only, .holds = holds};
-
-static uint64_t next_random(void)
-{
-	static uint64_t seed = 0x2545f4914f6cdd1dULL;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static uint32_t below(uint32_t limit)
-{
-	return (uint32_t)((next_random() >> 32) % limit);
-}
 
 /* A socket on a free port of 127.0.0.1. */
 static int open_socket(struct sockaddr_in *address)

@@ -122,6 +122,22 @@ static struct frame frame_of(const uint8_t *data)
 	return (struct frame){.data = data, .captured = FRAME_BYTES, .original = FRAME_BYTES};
 }
 
+/* The head of an aggregate of so many bytes in all; its payload is the caller's. */
+static struct frame aggregate_of(uint8_t *data, uint32_t bytes, uint32_t segment_bytes)
+{
+	memcpy(data, good, UDP + 8);
+	data[IP + 2] = (uint8_t)((bytes - IP) >> 8);
+	data[IP + 3] = (uint8_t)(bytes - IP);
+	data[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
+	data[UDP + 5] = (uint8_t)(bytes - UDP);
+	put_checksum(data);
+	return (struct frame){.data = data,
+			      .captured = bytes,
+			      .original = bytes,
+			      .segment_bytes = segment_bytes,
+			      .checksum_good = true};
+}
+
 /* One burst of one frame: it is counted there and nowhere else. */
 static void assert_counted(struct frame frame, uint16_t index, enum counter where)
 {
@@ -392,21 +408,11 @@ static void test_long_aggregate(void **state)
 	for (unsigned i = 0; i < sizeof(aggregates) / sizeof(aggregates[0]); i++) {
 		const uint32_t payload = aggregates[i].segment_bytes * aggregates[i].packets;
 		const uint32_t bytes = UDP + 8 + (payload < 65507 ? payload : 65507);
-		struct frame frame = {.data = large,
-				      .captured = bytes,
-				      .original = bytes,
-				      .segment_bytes = aggregates[i].segment_bytes,
-				      .checksum_good = true};
+		const struct frame frame = aggregate_of(large, bytes, aggregates[i].segment_bytes);
 
 		memset(&counters, 0, sizeof(counters));
 		memset(released, 0, sizeof(released));
 		runs = 0;
-		memcpy(large, good, FRAME_BYTES);
-		large[IP + 2] = (uint8_t)((bytes - IP) >> 8);
-		large[IP + 3] = (uint8_t)(bytes - IP);
-		put_checksum(large);
-		large[UDP + 4] = (uint8_t)((bytes - UDP) >> 8);
-		large[UDP + 5] = (uint8_t)(bytes - UDP);
 		forward_burst(&forwarder, &ingress, 3, &frame, 1);
 		assert_int_equal(counter_get(&counters, COUNTER_matched), aggregates[i].packets);
 		assert_int_equal(counter_get(&counters, COUNTER_egress_queued),
@@ -537,21 +543,11 @@ static void test_loop_within_a_large_aggregate(void **state)
 {
 	enum { COUNT = 1000 };
 	static uint8_t frame[UDP + 8 + COUNT];
-	struct frame whole = {.data = frame,
-			      .captured = sizeof(frame),
-			      .original = sizeof(frame),
-			      .segment_bytes = 1,
-			      .checksum_good = true};
+	const struct frame whole = aggregate_of(frame, sizeof(frame), 1);
 	uint64_t withheld;
 
 	(void)state;
 	look_for_loops(1);
-	memcpy(frame, good, UDP + 8);
-	frame[IP + 2] = (uint8_t)((sizeof(frame) - IP) >> 8);
-	frame[IP + 3] = (uint8_t)(sizeof(frame) - IP);
-	frame[UDP + 4] = (uint8_t)((sizeof(frame) - UDP) >> 8);
-	frame[UDP + 5] = (uint8_t)(sizeof(frame) - UDP);
-	put_checksum(frame);
 	for (unsigned i = 0; i < COUNT; i++)
 		frame[UDP + 8 + i] = i % 2;
 	for (unsigned i = 0; loops.state != LOOPS_TESTING && i < 100000; i++)
@@ -569,21 +565,11 @@ static void test_loop_within_aggregates(void **state)
 {
 	enum { SIZE = 100, COUNT = 20 };
 	static uint8_t frame[UDP + 8 + COUNT * SIZE];
-	struct frame whole = {.data = frame,
-			      .captured = sizeof(frame),
-			      .original = sizeof(frame),
-			      .segment_bytes = SIZE,
-			      .checksum_good = true};
+	const struct frame whole = aggregate_of(frame, sizeof(frame), SIZE);
 	unsigned come = 0;
 
 	(void)state;
 	look_for_loops(2);
-	memcpy(frame, good, UDP + 8);
-	frame[IP + 2] = (uint8_t)((sizeof(frame) - IP) >> 8);
-	frame[IP + 3] = (uint8_t)(sizeof(frame) - IP);
-	frame[UDP + 4] = (uint8_t)((sizeof(frame) - UDP) >> 8);
-	frame[UDP + 5] = (uint8_t)(sizeof(frame) - UDP);
-	put_checksum(frame);
 	for (unsigned i = 0; i < COUNT; i++)
 		memset(frame + UDP + 8 + i * SIZE, (int)(i % 7), SIZE); /* 0 three times */
 	while (loops.state != LOOPS_TESTING && come++ < 100000)

@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../chance.h"
+
 enum { MAX_PAYLOAD = 65507, GUARDED_BYTES = 128 * 1024 };
 
 /* A frame under construction; ip and udp are the offsets of those headers. */
@@ -452,21 +454,6 @@ static void test_not_ipv4_udp(void **state)
 	ASSERT_VERDICT(PACKET_MALFORMED);
 	put16(12, 40); /* 802.3 length */
 	ASSERT_VERDICT(PACKET_MALFORMED);
-}
-
-static uint64_t next_random(void)
-{
-	static uint64_t seed = 0x9e3779b97f4a7c15ULL;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static uint32_t below(uint32_t limit)
-{
-	return (uint32_t)((next_random() >> 32) % limit);
 }
 
 /* Most mutations hit headers, and half of them get a right IP checksum: else none would get far. */

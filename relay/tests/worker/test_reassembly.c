@@ -11,6 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../chance.h"
+
 enum { ETHERNET = 14, HEADER = 20, UDP = 8, MAX_FRAGMENTS = 64 };
 
 static struct counters counters;
@@ -124,14 +126,6 @@ static void test_in_order(void **state)
 	assert_counts(2, 0);
 	give_back(&whole);
 	assert_int_equal(reassembly.ingress.lent, 0);
-}
-
-static uint32_t chance = 1;
-
-static uint32_t below(uint32_t limit)
-{
-	chance = chance * 1664525 + 1013904223;
-	return (chance >> 8) % limit;
 }
 
 /* Sizes from 2 fragments of 8 bytes to the largest datagram, in any order. */
