@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* listener: the folder of a control socket, and whose socket it is; the rest is in test_control. */
+/* listener: the folder of a control socket, and whose socket it is; the rest is in
+ * test_control_socket. */
 #include "control/listener.h"
 
 #include <errno.h>
