@@ -228,7 +228,7 @@ static void release(struct handoff *handoff)
 	handoff->run_slots = NULL; /* there is nothing to be stopped */
 }
 
-int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
+int handoff_start(struct handoff *handoff, unsigned size, const struct worker_settings *settings,
 		  struct published *published)
 {
 	int rc = -ENOMEM;
@@ -238,10 +238,10 @@ int handoff_start(struct handoff *handoff, const struct worker_settings *setting
 	pthread_barrier_init(&handoff->started, NULL, 2);
 	handoff->runs_fd = eventfd(0, EFD_CLOEXEC);
 	handoff->returns_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	handoff->run_slots = calloc(HANDOFF_SIZE, sizeof(*handoff->run_slots));
-	handoff->return_slots = calloc(HANDOFF_SIZE, sizeof(*handoff->return_slots));
-	ck_ring_init(&handoff->runs, HANDOFF_SIZE);
-	ck_ring_init(&handoff->returns, HANDOFF_SIZE);
+	handoff->run_slots = calloc(size, sizeof(*handoff->run_slots));
+	handoff->return_slots = calloc(size, sizeof(*handoff->return_slots));
+	ck_ring_init(&handoff->runs, size);
+	ck_ring_init(&handoff->returns, size);
 	if (handoff->runs_fd >= 0 && handoff->returns_fd >= 0 && handoff->run_slots &&
 	    handoff->return_slots)
 		rc = -pthread_create(&handoff->thread, NULL, send_loop, handoff);

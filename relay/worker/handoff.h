@@ -19,7 +19,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { HANDOFF_SIZE = 65536 };
+enum { HANDOFF_SIZE = 65536 }; /* of each queue, for a worker */
 
 /* Packets for one output. */
 struct handoff_run {
@@ -50,12 +50,13 @@ struct handoff {
 
 	ck_ring_t runs __attribute__((aligned(CACHE_LINE)));
 	ck_ring_t returns __attribute__((aligned(CACHE_LINE)));
-	struct handoff_run *run_slots; /* [HANDOFF_SIZE] */
-	struct hold *return_slots;     /* [HANDOFF_SIZE] */
+	struct handoff_run *run_slots; /* [size] */
+	struct hold *return_slots;     /* [size] */
 };
 
-/* Starts the sending thread. 0 or negative errno; handoff_stop is harmless then. */
-int handoff_start(struct handoff *handoff, const struct worker_settings *settings,
+/* Starts the sending thread. `size`: of each queue, a power of two; one less can be in it. 0 or
+ * negative errno; handoff_stop is harmless then. */
+int handoff_start(struct handoff *handoff, unsigned size, const struct worker_settings *settings,
 		  struct published *published);
 
 /* Ends it. What is outstanding then may be sent or not, and its holds do not come back. */

@@ -565,7 +565,8 @@ static int init_egress(struct worker *worker)
 	if (!split(worker))
 		return egress_init(&worker->egress, &worker->settings, &worker->counters, NULL,
 				   NULL);
-	rc = handoff_start(&worker->handoff, &worker->settings, &worker->shared->sending);
+	rc = handoff_start(&worker->handoff, HANDOFF_SIZE, &worker->settings,
+			   &worker->shared->sending);
 	if (rc == 0)
 		rc = waiter_set(&worker->waiter, RETURNS_INDEX, worker->handoff.returns_fd);
 	return rc;
