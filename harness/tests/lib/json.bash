@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # json: reports of programs, asked many things at once: each process takes longer to start than most of what is tested.
 
-# assert_json FILE FILTER=VALUE...: what gojq's FILTER finds in FILE is VALUE, as compact JSON. The last "="
+# assert_json FILE FILTER=VALUE...: what gojq's FILTER finds in FILE is VALUE, as compact JSON with its keys in order. The last "="
 # parts them.
 assert_json() {
 	local pair text filters=() found i=0

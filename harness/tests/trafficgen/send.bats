@@ -171,7 +171,7 @@ sizes_on_wire() {
 	receive_end sink
 	assert_equal "$(sizes_on_wire)" '64 64 64 576 576 1400 64 64 64 576 576 1400'
 	assert_intact sink 24
-	assert_report '.gso={"requested":16,"segments":3,"fallback":false}' .bytes_sent=10976
+	assert_report '.gso={"fallback":false,"requested":16,"segments":3}' .bytes_sent=10976
 	assert_equal "$(<"$WORK/send.log")" ''
 }
 
@@ -197,7 +197,7 @@ sizes_on_wire() {
 		send --size 8900 --count 50 --gso "$gso" --verify
 		receive_end sink
 		assert_intact sink 50
-		assert_report ".gso={\"requested\":$gso,\"segments\":$gso,\"fallback\":false}"
+		assert_report ".gso={\"fallback\":false,\"requested\":$gso,\"segments\":$gso}"
 	done
 }
 
@@ -206,7 +206,7 @@ sizes_on_wire() {
 	send --size 1400 --count 333 --gso 32 --verify
 	receive_end sink
 	assert_intact sink 333
-	assert_report '.gso={"requested":32,"segments":32,"fallback":false}'
+	assert_report '.gso={"fallback":false,"requested":32,"segments":32}'
 	# never fewer than a message's packets at a time: at most ten calls for 32 or more, and one for the rest
 	assert_report '.send_calls <= 11=true'
 }
@@ -216,7 +216,7 @@ sizes_on_wire() {
 	send --size 1400 --count 100 --gso 64 --verify
 	receive_end sink
 	assert_intact sink 100
-	assert_report '.gso={"requested":64,"segments":46,"fallback":false}'
+	assert_report '.gso={"fallback":false,"requested":64,"segments":46}'
 	assert_equal "$(<"$WORK/send.log")" \
 		"trafficgen send: --gso 64: only 46 packets of 1400 bytes fit a message of 65507; using 46"
 }
@@ -226,7 +226,7 @@ sizes_on_wire() {
 	send --size 2000 --count 50 --gso 8 --verify
 	receive_end sink
 	assert_equal "$(received sink) $(received sink corrupt)" "50 0"
-	assert_report '.gso={"requested":8,"segments":1,"fallback":true}'
+	assert_report '.gso={"fallback":true,"requested":8,"segments":1}'
 	assert_equal "$(wc -l <"$WORK/send.log")" 1
 	run cat "$WORK/send.log"
 	assert_output --partial '2000-byte payloads do not fit the interface'
@@ -237,7 +237,7 @@ sizes_on_wire() {
 	send --size 500x4,2000x2 --count 60 --gso 8 --verify
 	receive_end sink
 	assert_equal "$(received sink) $(received sink lost) $(received sink corrupt)" "60 0 0"
-	assert_report '.gso={"requested":8,"segments":4,"fallback":true}'
+	assert_report '.gso={"fallback":true,"requested":8,"segments":4}'
 	run cat "$WORK/send.log"
 	assert_output --partial '2000-byte payloads do not fit the interface'
 }
@@ -249,7 +249,7 @@ sizes_on_wire() {
 	send --size 1000 --count 100 --gso 8 --flows 3 --verify
 	receive_end sink
 	assert_equal "$(received sink) $(received sink lost) $(received sink corrupt)" "100 0 0"
-	assert_report .packets_sent=100 .send_errors=0 '.gso={"requested":8,"segments":1,"fallback":true}'
+	assert_report .packets_sent=100 .send_errors=0 '.gso={"fallback":true,"requested":8,"segments":1}'
 	assert_equal "$(grep -c 'refuses segmented messages' "$WORK/send.log")" 1
 }
 
