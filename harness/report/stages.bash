@@ -13,6 +13,7 @@ stages_start() {
 		--output "$1/perf.data" >"$1/perf.log" 2>&1 {lock_fd}>&- &
 	WATCHER=$!
 	undo_push process_stop "$(process_identity "$WATCHER")"
+	poll 5 perf_watches || die "$EXIT_INVALID" "perf did not start: $(last_words "$1/perf.log")"
 }
 
 # stages_end RAW: called when the window is over. The samples as text, for stages.py.

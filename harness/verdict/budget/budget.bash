@@ -33,11 +33,11 @@ budget_start() {
 		>"$1/perf.log" 2>&1 {lock_fd}>&- &
 	WATCHER=$!
 	undo_push process_stop "$(process_identity "$WATCHER")"
-	poll 5 budget_watches "$workers" || die "$EXIT_INVALID" "perf did not start: $(last_words "$1/perf.log")"
+	poll 5 perf_watches || die "$EXIT_INVALID" "perf did not start: $(last_words "$1/perf.log")"
 }
 
 # perf has its events open when it waits for a signal.
-budget_watches() {
+perf_watches() {
 	(($(find "/proc/$WATCHER/fd" -lname '*perf_event*' 2>/dev/null | wc -l) > 0)) &&
 		[[ $(cat "/proc/$WATCHER/wchan" 2>/dev/null) == *nanosleep* || $(cut -d' ' -f3 "/proc/$WATCHER/stat") == S ]]
 }
