@@ -6,6 +6,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -68,12 +69,19 @@ static void select_needed(const struct config *config)
 				     capabilities[i].capability);
 }
 
+/* By the capabilities in effect: access(2), which eaccess(3) is to root, goes by those that are
+ * permitted. */
+static bool may(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
 /* Can the files still be used as they will be: read again on SIGHUP, replaced at each report? */
 static bool files_accessible(const struct config *config)
 {
-	return (!config->rule_file || eaccess(config->rule_file, R_OK) == 0) &&
+	return (!config->rule_file || may(config->rule_file, R_OK)) &&
 	       (!config->stats_file || json_file_check(config->stats_file) == 0) &&
-	       (!config->stats_series || eaccess(config->stats_series, W_OK) == 0 ||
+	       (!config->stats_series || may(config->stats_series, W_OK) ||
 		(errno == ENOENT && json_file_check(config->stats_series) == 0));
 }
 

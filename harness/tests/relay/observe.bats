@@ -593,6 +593,16 @@ assert_capabilities() {
 	signal HUP relay
 	eventually logged 1 'read again: 1 rules$'
 	relay_stop
+	# the same in a folder of root's; and a series that is another's
+	chown root "$WORK/theirs"
+	relay_start "$RULE" --config "$WORK/theirs/rules.json"
+	assert_capabilities $((kept | override)) $override
+	signal HUP relay
+	eventually logged 1 'read again: 1 rules$'
+	relay_stop
+	relay_start "$RULE" --stats-series "$WORK/theirs/rules.json"
+	assert_capabilities $((kept | override)) $override
+	relay_stop
 }
 
 # ---- rates --------------------------------------------------------------------------------------
