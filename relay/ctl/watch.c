@@ -58,8 +58,10 @@ static void end_on_signals(void)
 /* Over what is there, line by line; no line may wrap, nor the last one scroll. */
 static void show_on_terminal(const char *text, const struct winsize *size)
 {
-	unsigned rows = size->ws_row > 1 ? size->ws_row - 1U : 1U;
-	const int columns = size->ws_col ? size->ws_col : 80;
+	/* a serial line, or a pseudo-terminal that nobody has given a size, has none */
+	const int lines = size->ws_row ? size->ws_row : 24,
+		  columns = size->ws_col ? size->ws_col : 80;
+	int rows = lines > 1 ? lines - 1 : 1;
 
 	fputs("\033[H", stdout);
 	for (; *text && rows > 0; rows--) {

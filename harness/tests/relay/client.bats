@@ -158,13 +158,13 @@ pictures() {
 	assert_one_line "^mcrelayctl: watch: cannot reach a relay at $WORK/control: "
 }
 
-# A terminal of 6 lines of 40 columns.
+# A terminal of LINES COLUMNS, and the command.
 TERMINAL='
 import fcntl, os, pty, struct, sys, termios
 pid, fd = pty.fork()
 if pid == 0:
-    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 6, 40, 0, 0))
-    os.execv(sys.argv[1], sys.argv[1:])
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", int(sys.argv[1]), int(sys.argv[2]), 0, 0))
+    os.execv(sys.argv[3], sys.argv[3:])
 seen = b""
 while seen.count(b"\x1b[J") < 2:
     seen += os.read(fd, 65536)
@@ -176,11 +176,17 @@ for picture in seen.split(b"\x1b[J")[:2]:
 
 @test "watch: on a terminal one picture replaces the other, cut to its size" {
 	relay_start "$RULE" "${CONTROL[@]}"
-	run at r1 /usr/bin/python3 -c "$TERMINAL" "$MCRELAYCTL" --socket-path "$WORK/control" watch --interval 0.1
+	run at r1 /usr/bin/python3 -c "$TERMINAL" 6 40 "$MCRELAYCTL" --socket-path "$WORK/control" watch --interval 0.1
 	assert_success
 	assert_output "ended with 0
 5 40
 5 40"
+	# one that does not know its size: the whole picture of one rule with one output, in 80 columns
+	run at r1 /usr/bin/python3 -c "$TERMINAL" 0 0 "$MCRELAYCTL" --socket-path "$WORK/control" watch --interval 0.1
+	assert_success
+	assert_output "ended with 0
+11 80
+11 80"
 	relay_stop
 }
 
