@@ -167,6 +167,10 @@ static int answer(struct check *check, bool json)
 		       "refused\n",
 		       check->rules.count, count[RULE_RUNNING], count[RULE_WAITING],
 		       count[RULE_STOPPED], refused);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		log_error("Config", "cannot write to standard output: %s", strerror(errno));
+		return CHECK_REFUSED;
+	}
 	if (refused)
 		return CHECK_REFUSED;
 	return count[RULE_RUNNING] == check->rules.count ? CHECK_RUN : CHECK_WAIT;

@@ -295,6 +295,10 @@ rename() {
 	run --separate-stderr -1 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_one_line "the output equals the rule's input, which would loop"
 	run --separate-stderr -1 at r1 "$RELAY" --check "$WORK/none.json"
+	# what nobody can read is no answer
+	rule_file "$GOOD" >"$WORK/rules.json"
+	run --separate-stderr -1 at r1 sh -c 'exec "$@" >/dev/full' - "$RELAY" --check "$WORK/rules.json"
+	assert_one_line 'cannot write to standard output: No space left on device$'
 	assert_equal "$(ip_at r1 link)$(<"/proc/${ANCHOR[r1]}/net/igmp")" "$interfaces"
 }
 
