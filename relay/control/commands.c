@@ -6,12 +6,14 @@
 #include "control/commands.h"
 #include "common/log.h"
 #include "control/control.h"
+#include "control/rule_text.h"
 #include "supervisor/requester.h"
 #include "supervisor/rulefile.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static json_t *ok(void)
@@ -38,13 +40,27 @@ static void log_change(const struct ucred *peer, const char *what, const struct 
 		       const struct rule_status *status)
 {
 	const bool runs = status->state == RULE_RUNNING;
-	char name[REQUESTER_BYTES], group[INET_ADDRSTRLEN];
+	char name[REQUESTER_BYTES], text[RULE_TEXT_BYTES];
 
-	log_info("Control", "rule \"%s\" %s by %s: %s:%u on %s to %u outputs%s%s%s%s", rule->id,
-		 what, requester_format(peer->pid, peer->uid, name),
-		 inet_ntop(AF_INET, &rule->input.group, group, sizeof(group)), rule->input.port,
-		 rule->input.interface, rule->num_outputs, runs ? "" : "; ",
-		 runs ? "" : rule_state_word[status->state], runs ? "" : ": ", status->reason);
+	log_info("Control", "rule \"%s\" %s by %s: %s%s%s%s%s", rule->id, what,
+		 requester_format(peer->pid, peer->uid, name), rule_format(rule, text),
+		 runs ? "" : "; ", runs ? "" : rule_state_word[status->state], runs ? "" : ": ",
+		 status->reason);
+}
+
+/* Of outputs that name theirs. NULL: their interfaces have all of these. */
+static const struct rule_output *missing_source(const struct rule *rule,
+						const struct interfaces *interfaces)
+{
+	for (unsigned i = 0; i < rule->num_outputs; i++) {
+		const struct rule_output *output = &rule->outputs[i];
+		const struct interface *on = interfaces_find(interfaces, output->to.interface);
+
+		if (output->source.s_addr != INADDR_ANY &&
+		    !netif_has_address(&on->netif, output->source))
+			return output;
+	}
+	return NULL;
 }
 
 /* With "require_interface", a rule that would wait is refused. */
@@ -52,13 +68,21 @@ static int require(const struct rule *rule, char reason[REFUSAL_BYTES])
 {
 	const struct rules one = {(struct rule *)rule, 1};
 	struct interfaces interfaces, none = {0};
+	const struct rule_output *output = NULL;
+	char source[INET_ADDRSTRLEN];
 	struct rule_status status;
 
 	if (interfaces_look(&interfaces, &one, &none) < 0)
 		return refusal_explain(reason, -ENOMEM, "out of memory");
 	rule_status_judge(&status, rule, &interfaces, NULL, NULL);
-	interfaces_exit(&interfaces);
 	if (status.state == RULE_RUNNING)
+		output = missing_source(rule, &interfaces);
+	interfaces_exit(&interfaces);
+	if (output)
+		snprintf(status.reason, sizeof(status.reason), "interface %s has no address %s",
+			 output->to.interface,
+			 inet_ntop(AF_INET, &output->source, source, sizeof(source)));
+	if (status.state == RULE_RUNNING && !output)
 		return 0;
 	return refusal_explain(reason, -ENODEV, "%.200s; without --require-interface it would wait",
 			       status.reason);
@@ -215,6 +239,21 @@ static json_t *command_stats(struct commands *commands, const struct ucred *peer
 			 report_build(commands->reporter, REPORT_SIGNAL));
 }
 
+/* Leaves a trace by the old levels or by the new ones: whoever silences the log is named in it. */
+static void change_levels(struct commands *commands, const struct ucred *peer, const char *text,
+			  const struct log_levels *levels)
+{
+	const bool before = commands->levels->level[FACILITY_Supervisor] >= LEVEL_NOTICE;
+	char name[REQUESTER_BYTES];
+
+	requester_format(peer->pid, peer->uid, name);
+	if (before)
+		log_notice("Supervisor", "log level set to %s by %s", text, name);
+	commands->set_levels(commands->context, levels);
+	if (!before)
+		log_notice("Supervisor", "log level set to %s by %s", text, name);
+}
+
 /* {"command":"log-level"}, and "level" or "facility" and "level" to change it. */
 static json_t *command_log_level(struct commands *commands, const struct ucred *peer,
 				 json_t *request)
@@ -222,8 +261,8 @@ static json_t *command_log_level(struct commands *commands, const struct ucred *
 	const char *level = json_string_value(json_object_get(request, "level"));
 	const char *facility = json_string_value(json_object_get(request, "facility"));
 	struct log_levels levels = *commands->levels;
-	char text[64], name[REQUESTER_BYTES];
 	const char *bad;
+	char text[64];
 
 	if ((json_object_get(request, "level") && !level) ||
 	    (json_object_get(request, "facility") && (!facility || !level)))
@@ -239,9 +278,7 @@ static json_t *command_log_level(struct commands *commands, const struct ucred *
 				"(Supervisor, Worker, Ingress, Egress, Control, Stats, Config, "
 				"Http) or none",
 				text);
-		commands->set_levels(commands->context, &levels);
-		log_notice("Supervisor", "log level set to %s by %s", text,
-			   requester_format(peer->pid, peer->uid, name));
+		change_levels(commands, peer, text, &levels);
 	}
 	return json_pack("{s:b, s:o}", "ok", 1, "levels", log_levels_to_json(commands->levels));
 }

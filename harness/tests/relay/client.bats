@@ -196,10 +196,10 @@ for picture in seen.split(b"\x1b[J")[:2]:
 	# the process that is to become mcrelayctl
 	asked=$(bash -c 'echo $$; exec "$@" >/dev/null' - "$MCRELAYCTL" --socket-path "$WORK/control" add --rule-id two \
 		--input-interface in0 --input-group 239.1.1.1 --input-port 7 --outputs 239.1.1.2:8:out0)
-	grep -qx "\[INFO:Control\] rule \"two\" added by user 0, process $asked (mcrelayctl): 239.1.1.1:7 on in0 to 1 outputs" \
+	grep -qx "\[INFO:Control\] rule \"two\" added by user 0, process $asked (mcrelayctl): 239.1.1.1:7 on in0 to 239.1.1.2:8 on out0" \
 		"$WORK/relay.log"
 	ctl add --rule-id two --input-interface in0 --input-group 239.1.1.1 --input-port 9 >/dev/null
-	grep -qE '^\[INFO:Control\] rule "two" replaced by user 0, process [0-9]+ \(mcrelayctl\): 239.1.1.1:9 on in0 to 0 outputs$' \
+	grep -qE '^\[INFO:Control\] rule "two" replaced by user 0, process [0-9]+ \(mcrelayctl\): 239.1.1.1:9 on in0 to nowhere$' \
 		"$WORK/relay.log"
 	ctl remove --rule-id two >/dev/null
 	grep -qE '^\[INFO:Control\] rule "two" removed by user 0, process [0-9]+ \(mcrelayctl\)$' "$WORK/relay.log"
@@ -208,6 +208,12 @@ for picture in seen.split(b"\x1b[J")[:2]:
 	assert_equal "$(grep -c '^\[INFO:Control\]' "$WORK/relay.log")" 3
 	asked=$(bash -c 'echo $$; kill -HUP "$1"' - "$(pid_of relay)")
 	ready relay "^\\[INFO:Config\\] SIGHUP came from user 0, process $asked( \\(bash\\))?$"
+	# who makes the log silent is the last to be named
+	ctl log-level set error >/dev/null
+	ctl log-level set warning >/dev/null
+	ctl log-level set notice >/dev/null
+	assert_equal "$(sed -nE 's/^\[NOTICE:Supervisor\] log level set to (\S+) by user 0, process [0-9]+ \(mcrelayctl\)$/\1/p' \
+		"$WORK/relay.log" | xargs)" 'error notice'
 	relay_stop
 }
 

@@ -295,6 +295,9 @@ refused() {
 	refused 'interface bare has no IPv4 address \(1 of 2 outputs can be served\); without --require-interface it would wait' \
 		"${add[@]}" extra --input-group 239.1.1.1 --input-port 5000 --require-interface \
 		--outputs 239.1.1.2:6000:out0 --outputs 239.1.1.2:6000:bare
+	refused 'interface out0 has no address 10\.77\.99\.1; without --require-interface it would wait$' \
+		"${add[@]}" extra --input-group 239.1.1.1 --input-port 5000 --require-interface \
+		--outputs 239.1.1.2:6000:out0,239.1.1.3:6000:out0:source=10.77.99.1
 	refused 'no rule "nobody"; see .list.$' remove --rule-id nobody
 	stream_more 16
 	stream_end

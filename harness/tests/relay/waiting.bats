@@ -167,7 +167,7 @@ set_up() {
 	run --separate-stderr -0 ctl "${add[@]}"
 	assert_equal "$(gojq -r '.id, .state, .reason' <<<"$output" | paste -sd' ')" \
 		'late waiting interface late is absent (1 of 2 outputs can be served)'
-	assert_log 1 'to 2 outputs; waiting: interface late is absent (1 of 2 outputs can be served)'
+	assert_log 1 'to 239.255.2.9:6009 on late, 239.255.2.8:6008 on out0; waiting: interface late is absent (1 of 2 outputs can be served)'
 	# the output that is there is served
 	send --size 100 --count 20 --group 239.255.1.9 --port 5009
 	eventually relay_counts egress_sent 20
