@@ -115,6 +115,23 @@ void interfaces_exit(struct interfaces *interfaces)
 
 /* ------------------------------------------------------------------------- what has changed */
 
+static bool same_netif(const struct netif *a, const struct netif *b)
+{
+	return !netif_replaced(a, b) && a->up == b->up && a->no_carrier == b->no_carrier;
+}
+
+bool interfaces_same(const struct interfaces *a, const struct interfaces *b)
+{
+	bool same = a->num_names == b->num_names;
+
+	for (unsigned i = 0; same && i < a->num_names; i++) {
+		const struct interface *there = interfaces_find(b, a->name[i].name);
+
+		same = there && same_netif(&a->interface[a->name[i].index].netif, &there->netif);
+	}
+	return same;
+}
+
 static bool names(const struct rule *rule, const char *name)
 {
 	bool found = strcmp(rule->input.interface, name) == 0;

@@ -42,6 +42,10 @@ const struct interface *interfaces_find(const struct interfaces *interfaces, con
 /* The same by its own name only, as served rules (served.h) have it. */
 const struct netif *interfaces_find_own(const struct interfaces *interfaces, const char *name);
 
+/* True if to each name there is the same interface, as ready and with the same address and MTU.
+ * What it counts and its offloads do not matter. */
+bool interfaces_same(const struct interfaces *a, const struct interfaces *b);
+
 /* Logs what has changed for the worse or the better, once per name. */
 void interfaces_log(const struct interfaces *before, const struct interfaces *now,
 		    const struct rules *rules);

@@ -5,7 +5,7 @@
  *
  * A rule's life here: stopped; after a pause on trial: it runs again, and is stopped as before,
  * later for longer, if its packets come back; or it has relayed some for a while, and that was
- * that. When rules change, which may have ended the loop, all are tried.
+ * that. When rules change, or interfaces that they name, the loop may be gone: all are tried.
  */
 #ifndef LOOP_BREAKER_H
 #define LOOP_BREAKER_H
@@ -39,7 +39,7 @@ void loop_breaker_trip(struct loop_breaker *breaker, struct provision *provision
  * next one's has; -1: there is none. */
 int64_t loop_breaker_due(struct loop_breaker *breaker, struct provision *provision, int64_t now);
 
-/* Rules have changed. */
+/* Rules have changed, or interfaces that they name. */
 void loop_breaker_rules_changed(struct loop_breaker *breaker, int64_t now);
 
 #endif

@@ -375,14 +375,16 @@ static void serve_anew(struct provision *provision)
 	}
 }
 
-void provision_follow_interfaces(struct provision *provision)
+bool provision_follow_interfaces(struct provision *provision)
 {
 	struct interfaces now;
+	bool changed;
 
 	if (interfaces_look(&now, &provision->rules, &provision->interfaces) < 0) {
 		log_error("Supervisor", "out of memory");
-		return;
+		return false;
 	}
+	changed = !interfaces_same(&provision->interfaces, &now);
 	interfaces_log(&provision->interfaces, &now, &provision->rules);
 	interfaces_exit(&provision->interfaces);
 	provision->interfaces = now;
@@ -390,6 +392,7 @@ void provision_follow_interfaces(struct provision *provision)
 	outputs_rename(&provision->outputs, &now);
 	serve_anew(provision);
 	follow_sockets(provision);
+	return changed;
 }
 
 int provision_stop_rule(struct provision *provision, uint32_t number, const char *reason)

@@ -51,8 +51,9 @@ int provision_set_rules(struct provision *provision, struct rules *next, char er
 /* Sends a worker that has just been started all it needs. */
 void provision_equip(struct provision *provision, struct worker_handle *worker);
 
-/* Links or addresses may have changed: replaces the sockets that this concerns. */
-void provision_follow_interfaces(struct provision *provision);
+/* Links or addresses may have changed: replaces the sockets that this concerns. True if an
+ * interface that rules name has (interfaces_same). */
+bool provision_follow_interfaces(struct provision *provision);
 
 /* What a worker has counted for a rule, by its number: all zero until it has heard of it. */
 const struct rule_counters *provision_counted(const struct provision *provision, uint32_t number,

@@ -37,12 +37,17 @@ static const char *count_rules(const struct supervisor *supervisor, char text[64
 	return text;
 }
 
-void supervisor_rules_changed(struct supervisor *supervisor)
+static void notify_status(const struct supervisor *supervisor)
 {
 	char text[64];
 
-	loop_breaker_rules_changed(&supervisor->breaker, now_ms());
 	notify("STATUS=%s, %u workers", count_rules(supervisor, text), supervisor->workers.count);
+}
+
+void supervisor_rules_changed(struct supervisor *supervisor)
+{
+	loop_breaker_rules_changed(&supervisor->breaker, now_ms());
+	notify_status(supervisor);
 }
 
 void supervisor_set_levels(struct supervisor *supervisor, const struct log_levels *levels)
@@ -105,9 +110,10 @@ static void handle_signals(struct supervisor *supervisor)
 static void check_interfaces(struct supervisor *supervisor)
 {
 	netif_monitor_drain(supervisor->monitor_fd);
-	provision_follow_interfaces(&supervisor->provision);
+	if (provision_follow_interfaces(&supervisor->provision))
+		loop_breaker_rules_changed(&supervisor->breaker, now_ms());
 	provision_keep_offloads(&supervisor->provision);
-	supervisor_rules_changed(supervisor);
+	notify_status(supervisor);
 }
 
 static void restart_workers(struct supervisor *supervisor)

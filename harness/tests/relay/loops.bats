@@ -66,6 +66,16 @@ other_relay_start() {
 	relay_stop
 }
 
+@test "a rule in a loop stays stopped whatever other interfaces do, and the offloads of its own input" {
+	relay_start "$(rule self "v1:$GROUP" "v0:$GROUP")" "${CONTROL[@]}" --gro
+	frames r1 inject v0 10.77.4.9 "$GROUP_IN" 5000 plain:100 >/dev/null
+	eventually grep -q 'rule self is stopped' "$WORK/relay.log"
+	at r1 ip link add other0 type veth peer name other1
+	at r1 ip link del other0
+	assert_equal "$(state self)" stopped
+	relay_stop
+}
+
 @test "two rules opposite each other: one is stopped, the other named" {
 	relay_start "$(rule there "v1:$GROUP" "v1:239.255.1.7:5000") $(rule back "v0:239.255.1.7:5000" "v0:$GROUP")" "${CONTROL[@]}"
 	frames r1 inject v0 10.77.4.9 "$GROUP_IN" 5000 plain:100 plain:200 plain:300 >/dev/null

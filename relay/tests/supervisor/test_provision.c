@@ -64,10 +64,11 @@ static void test_down_at_first_and_later(void **state)
 		if (round == 0)
 			assert_set(one_rule("one", "lo", "lo", 6000));
 		else
-			provision_follow_interfaces(&provision);
+			assert_true(provision_follow_interfaces(&provision));
 		assert_state(0, RULE_WAITING, "interface lo is down");
+		assert_false(provision_follow_interfaces(&provision));
 		assert_true(own_network_set_lo(true));
-		provision_follow_interfaces(&provision);
+		assert_true(provision_follow_interfaces(&provision));
 		assert_state(0, RULE_RUNNING, "");
 		assert_true(provision.outputs.output[0].fds[0] >= 0);
 		assert_true(provision.inputs.input[0].fds[FRAMES_SMALL][0] >= 0);
@@ -142,7 +143,7 @@ static void test_stopped_rule(void **state)
 	assert_int_equal(provision.rules.count, 1);
 	/* also when the set changes, or interfaces do */
 	assert_set(one_rule("one", "lo", "lo", 6001));
-	provision_follow_interfaces(&provision);
+	assert_false(provision_follow_interfaces(&provision));
 	assert_state(0, RULE_STOPPED, "it loops");
 	assert_int_equal(provision_stop_rule(&provision, number, NULL), 0);
 	assert_state(0, RULE_RUNNING, "");
