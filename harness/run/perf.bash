@@ -9,3 +9,9 @@ perf_require() {
 process_children() {
 	tr ' ' '\n' <"/proc/$1/task/$1/children" | grep .
 }
+
+# perf_watches: WATCHER, a perf, has its events open, and waits for a signal.
+perf_watches() {
+	(($(find "/proc/$WATCHER/fd" -lname '*perf_event*' 2>/dev/null | wc -l) > 0)) &&
+		[[ $(cat "/proc/$WATCHER/wchan" 2>/dev/null) == *nanosleep* || $(cut -d' ' -f3 "/proc/$WATCHER/stat") == S ]]
+}

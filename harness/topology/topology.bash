@@ -12,7 +12,6 @@ topology_version() {
 	for file in "$HARNESS"/topology/*.bash; do
 		! grep -q '^topology_hops=' "$file" || files+=("$file")
 	done
-	# shellcheck disable=SC2016 # the word is meant as it is
 	cat "${files[@]}" "$HARNESS/topology/links.bash" | sed 's|\$HARNESS/topology/|$HARNESS/topologies/|; s|\bgojq\b|jq|' |
 		sha256sum | cut -c1-16
 }

@@ -233,7 +233,6 @@ holding_program() {
 @test "failure in the middle of building the topology" {
 	need_root
 	local namespace
-	# shellcheck disable=SC2016 # for the script
 	with_program ethtool '
 		printf x >>"$WORK/calls"
 		(($(stat -c %s "$WORK/calls") < 5)) || { echo "netlink error: no such luck" >&2; exit 1; }
@@ -283,15 +282,12 @@ holding_program() {
 }
 
 # journal COMMANDS: with undo, and a journal below WORK; $1 is the harness.
-# shellcheck disable=SC2016 # for the shell that it starts
 journal() {
 	STATE_ROOT=$WORK/journals bash -Eeuo pipefail -c 'source "$1/host/common.bash"; source "$1/host/undo.bash"; cd "$2"; eval "$3"' \
 		- "$HARNESS" "$WORK" "$1"
 }
 
-# shellcheck disable=SC2016 # for the shell
 @test "the journal is played backwards, each line, whatever becomes of another one" {
-	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open one
 		for what in first "the second" third; do
 			undo_push eval "echo ${what@Q} >>played"
@@ -304,9 +300,7 @@ journal() {
 	assert_equal "$(ls -A "$WORK/journals")" ''
 }
 
-# shellcheck disable=SC2016 # for the shell
 @test "a journal of a process that lives is left to it; of one that is dead, it is played" {
-	# shellcheck disable=SC2016
 	run --separate-stderr journal 'undo_open living
 		undo_push touch living
 		STATE=$STATE_ROOT/dead
@@ -321,7 +315,6 @@ journal() {
 
 @test "a setting of the host is in the journal as it was, before it is changed" {
 	local name expected=''
-	# shellcheck disable=SC2016
 	run --separate-stderr journal 'source "$1/host/host.bash"
 		sysctl() {
 			if [[ $1 == -n ]]; then

@@ -59,7 +59,6 @@ need_perf() {
 
 # sourced SCRIPT: with the functions of compare, in a shell as bench's.
 sourced() {
-	# shellcheck disable=SC2016 # for the script
 	run --separate-stderr bash -c 'set -Eeuo pipefail
 		HARNESS=$1 WORK=$2
 		source "$HARNESS/host/common.bash"
@@ -68,7 +67,6 @@ sourced() {
 }
 
 @test "compare: pairs that cannot be judged end it, and are not passed over" {
-	# shellcheck disable=SC2016 # for the script
 	sourced '
 		declare -A SCENARIO=([window_ms]=100)
 		SITTING=$WORK/sitting
@@ -84,7 +82,6 @@ sourced() {
 }
 
 @test "compare: the table goes to --markdown and to the summary of the job, once if they are the same" {
-	# shellcheck disable=SC2016 # for the script
 	sourced '
 		echo table >"$WORK/compare.md"
 		echo "# mine" >"$WORK/job summary"
@@ -105,7 +102,6 @@ sourced() {
 # commit FOLDER NUMBER: a commit whose relay is told from another one's by its last byte.
 commit() {
 	export MADE_RELAY=$PROGRAMS/mcrelay MADE_GENERATOR=$BUILD/trafficgen
-	# shellcheck disable=SC2016 # for make
 	printf '%s\n' '$(BUILD)/mcrelay: Makefile' \
 		"	mkdir -p \$(@D) && cp \"\$\$MADE_RELAY\" \$@ && printf $2 >>\$@" '$(BUILD)/trafficgen:' \
 		'	mkdir -p $(@D) && cp "$$MADE_GENERATOR" $@' >"$1/Makefile"
@@ -371,7 +367,6 @@ $head"
 }
 
 @test "compare: it asks for more pairs until there is a verdict, and not once more" {
-	# shellcheck disable=SC2016 # for the script
 	sourced '
 		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
 		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
@@ -522,7 +517,6 @@ start_twins_held() {
 
 # Twelve pairs took a minute, and twelve are still to come until the next look.
 @test "compare: the time to go is that of the pairs so far" {
-	# shellcheck disable=SC2016 # for the shell that it starts
 	run bash -euo pipefail -c 'source "$1/host/common.bash"; source "$1/verdict/paired/compare.bash"
 		progress() { echo "$1"; }
 		clock_s() { echo 100; }

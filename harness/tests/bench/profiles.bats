@@ -286,7 +286,6 @@ refused_plan() {
 	need_root
 	refused_sweep
 	# the whole plan is understood, and those that change links or topology are measured
-	# shellcheck disable=SC2016 # for the shell
 	run --separate-stderr bash -Eeuo pipefail -c '
 		ROOT=$1 HARNESS=$1/harness SCENARIOS=$2 BASELINES=$3 COMMAND=sweep RESULTS=$4
 		for part in options host/{common,undo,host} scenario/{scenario,variants} topology/{topology,links,link_profile} \

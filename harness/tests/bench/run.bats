@@ -67,7 +67,6 @@ load ../lib/bench
 
 @test "two runs within a second get folders of their own" {
 	need_root
-	# shellcheck disable=SC2016 # for the program
 	with_program date '[[ $1 != -u || $2 != +%Y%m%dT%H%M%SZ ]] || exec echo 20261120T000000Z; exec "$REAL" "$@"'
 	measure run short
 	measure run short
@@ -108,7 +107,6 @@ load ../lib/bench
 	(cat "$PROGRAMS/mcrelay" && printf 'x') >"$WORK/other"
 	chmod +x "$WORK/other"
 	# the first namespace is made when the relay has its hash
-	# shellcheck disable=SC2016 # for the program
 	with_program ip '[[ $1 != netns || ! -e $WORK/other ]] || mv "$WORK/other" "$WORK/mcrelay"; exec "$REAL" "$@"'
 	measure run short --relay "$WORK/mcrelay"
 	assert_equal "$status" 5

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # lines of scripts that are written to files
 # ci/test, on a tree made up of one test of each kind: what has to fail fails, whatever goes wrong.
 
 bats_load_library bats-support

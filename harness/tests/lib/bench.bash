@@ -75,7 +75,6 @@ scenario() {
 with_generator() {
 	export REAL_TRAFFICGEN=$PROGRAMS/trafficgen
 	ln -sf "$PROGRAMS/mcrelay" "$BUILD/mcrelay"
-	# shellcheck disable=SC2016 # for the program
 	printf '#!/bin/bash\n[[ $1 == send ]] || exec %q "$@"\nexec /usr/bin/python3 -SE %q "$@"\n' \
 		"$REAL_TRAFFICGEN" "$1" >"$BUILD/trafficgen"
 	chmod +x "$BUILD/trafficgen"
@@ -97,7 +96,6 @@ with_sysctls() {
 	printf 1002 >"$WORK/sysctl/net.core.wmem_default"
 	printf 1003 >"$WORK/sysctl/net.core.rmem_max"
 	printf 1004 >"$WORK/sysctl/net.core.netdev_max_backlog"
-	# shellcheck disable=SC2016 # for the program
 	with_program sysctl '
 		case ${!#} in
 		net.core.*=*)

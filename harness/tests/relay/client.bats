@@ -15,7 +15,6 @@ build() {
 RULE=$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")
 
 # In a /run of their own: relays and clients that nobody has told where to meet.
-# shellcheck disable=SC2016 # words of another shell
 UNTOLD='
 mount -t tmpfs -o mode=755 tmpfs /run
 start() {
@@ -60,7 +59,6 @@ untold() {
 
 @test "where nobody has asked for a socket and there can be none, the rule file is relayed without" {
 	rule_file "$RULE" >"$WORK/rules.json"
-	# shellcheck disable=SC2016
 	untold 'mount -t tmpfs -o ro tmpfs /run
 		"$RELAY" --stats-interval-ms 0 2>&1 && true
 		echo "ended with $?"

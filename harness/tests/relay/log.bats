@@ -18,7 +18,6 @@ PYTHON=/usr/bin/python3
 # begin REDIRECTION [OPTION]...: a relay whose descriptors are redirected so, with one rule. Packets wait in its ring
 # from now on.
 begin() {
-	# shellcheck disable=SC2016 # of the script
 	printf '#!/bin/bash\nexec "$@" %s\n' "$1" >"$WORK/redirected"
 	chmod +x "$WORK/redirected"
 	RELAY_SAW=$(input_packets)
@@ -108,7 +107,6 @@ relays() {
 	pipe_make
 	pipe_fill
 	# that many segments do not fit a message
-	# shellcheck disable=SC2016 # of another shell
 	at gen bash -c 'exec "$@" 2>"$0"' "$WORK/pipe" "$TRAFFICGEN" send --interface "${ADDRESS[gen:out0]}" \
 		--group "$GROUP_IN" --port 5000 --size 1400 --gso 64 --rate 20000 --count 100 --json "$WORK/send.json" >/dev/null
 	assert_equal "$(sent)" 100

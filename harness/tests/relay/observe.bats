@@ -667,7 +667,6 @@ of_kernel() {
 }
 
 of_relay() {
-	# shellcheck disable=SC2016 # of jq
 	ctl stats | gojq -c --arg name "$1" '.stats.interfaces // .interfaces | .[] | select(.name == $name) |
 		[.rx_packets, .rx_bytes, .rx_dropped, .tx_packets, .tx_bytes, .tx_dropped]'
 }

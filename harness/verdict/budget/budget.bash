@@ -36,12 +36,6 @@ budget_start() {
 	poll 5 perf_watches || die "$EXIT_INVALID" "perf did not start: $(last_words "$1/perf.log")"
 }
 
-# perf has its events open when it waits for a signal.
-perf_watches() {
-	(($(find "/proc/$WATCHER/fd" -lname '*perf_event*' 2>/dev/null | wc -l) > 0)) &&
-		[[ $(cat "/proc/$WATCHER/wchan" 2>/dev/null) == *nanosleep* || $(cut -d' ' -f3 "/proc/$WATCHER/stat") == S ]]
-}
-
 budget_end() {
 	kill -INT "$WATCHER"
 	wait "$WATCHER" || true # it ends by the signal
