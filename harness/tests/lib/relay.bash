@@ -197,6 +197,22 @@ worker() {
 	counter ".workers[$1].$2"
 }
 
+# Another process than $2 is worker $1 now, and $1 has been started $3 times again.
+replaced() {
+	relay_report
+	(($(worker "$1" pid) != 0 && $(worker "$1" pid) != $2 && $(worker "$1" restarts) == $3))
+}
+
+# kill_worker N RESTARTS: outright; returns when its successor runs.
+kill_worker() {
+	local pid
+	relay_report
+	pid=$(worker "$1" pid)
+	kill -KILL "$pid"
+	ready relay "starting worker $1 again \(restart $2\)"
+	eventually replaced "$1" "$pid" "$2"
+}
+
 # ctl ARGUMENT...: mcrelayctl, of a relay that was started with "${CONTROL[@]}".
 ctl() {
 	"$MCRELAYCTL" --socket-path "$WORK/control" --timeout "$PATIENCE_S" "$@" 3>&-

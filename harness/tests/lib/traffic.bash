@@ -110,6 +110,16 @@ assert_intact() {
 	assert_equal "$1 link $(rx_new "$1")" "$1 link $2"
 }
 
+# occupy NAME NODE ADDRESS PORT: a UDP socket that is bound there and reads nothing.
+occupy() {
+	spawn "$1" "$2" /usr/bin/python3 -uc "import signal, socket, sys
+somebody = socket.socket(type=socket.SOCK_DGRAM)
+somebody.bind((sys.argv[1], int(sys.argv[2])))
+print('ready')
+signal.pause()" "$3" "$4"
+	ready "$1" '^ready'
+}
+
 # frames NODE COMMAND ARGUMENT...: frames.py in the foreground.
 frames() {
 	at "$1" "$FRAMES" "${@:2}"

@@ -4,8 +4,7 @@
 # are stopped, while all that happens; each has to leave, once and in order.
 
 load ../lib/testbed
-
-unset 'SCENARIO[offload_tx-udp-segmentation]'
+load ../lib/whole_links
 
 setup_file() {
 	testbed build
@@ -20,19 +19,6 @@ IN=in0:$GROUP_IN:5000
 RULE=$(rule one "$IN" "out0:$GROUP_OUT:6000")
 OTHER=(--input-interface in0 --input-group 239.255.1.9 --input-port)
 BURST=512 # packets: fewer frames than a ring has slots of a kind
-
-# Frames that are between link and IP stack, an aggregate as the one frame that it is; in place of testbed's, which
-# counts packets.
-node_backlog() {
-	local lines line values link=0
-	mapfile -t lines <"/proc/${ANCHOR[$1]}/net/snmp"
-	read -ra values <<<"${lines[1]}"
-	mapfile -t lines <"/proc/${ANCHOR[$1]}/net/dev"
-	for line in "${lines[@]}"; do
-		[[ ! $line =~ ^\ *(in|out)[0-9]+:\ *[0-9]+\ +([0-9]+) ]] || ((link += BASH_REMATCH[2]))
-	done
-	printf '%s' "$((link - values[3]))" # InReceives
-}
 
 # begin [OPTION]...: a relay that nothing has been sent to.
 begin() {

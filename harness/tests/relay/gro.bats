@@ -102,12 +102,7 @@ feature() {
 	eventually relay_counts '.workers[0].restarts' 1
 	assert_equal "$(features in0)" "on on"
 	# found when its socket is opened: the port is somebody else's
-	spawn taken r1 /usr/bin/python3 -uc "import signal, socket
-somebody = socket.socket(type=socket.SOCK_DGRAM)
-somebody.bind(('', 6001))
-print('ready')
-signal.pause()"
-	ready taken '^ready'
+	occupy taken r1 0.0.0.0 6001
 	run -1 ctl add --input-interface out1 --input-group "$GROUP_IN" --input-port 5000 \
 		--outputs "$GROUP_OUT:6000:out0:1:source_port=6001" --rule-id two
 	assert_output --partial 'Address already in use'

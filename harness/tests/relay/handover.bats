@@ -29,15 +29,6 @@ RULE=$(rule one "$IN" "out0:$GROUP_OUT:6000")
 	assert_counters arrived=200 matched=200 egress_sent=200 filtered=0 drop_no_match=0
 }
 
-# Kills the only worker, and waits until its successor is ready. $1: how often that has happened.
-kill_worker() {
-	local pid
-	pid=$(children relay)
-	kill -KILL "${pid% }"
-	ready relay "(restart $1)"
-	eventually relay_counts .workers[0].restarts "$1"
-}
-
 @test "a worker that dies on a full ring leaves its successor in step with the kernel" {
 	local try
 	relay_start "$RULE" --ring-slots 32 --gso off
@@ -45,7 +36,7 @@ kill_worker() {
 		spawn "flood$try" gen "$TRAFFICGEN" send --interface "$(node_address gen out0)" \
 			--group "$GROUP_IN" --port 5000 --size 200 --rate 3000000 --gso 1 --count 20000 --quiet
 		eventually relay_saw $(((try - 1) * 20000 + 1000))
-		kill_worker "$try"
+		kill_worker 0 "$try"
 		wait_for "flood$try"
 		relay_settle
 	done

@@ -10,8 +10,7 @@
 # sink0 is a relay, too, in the chain of three.
 
 load ../lib/testbed
-
-unset 'SCENARIO[offload_tx-udp-segmentation]'
+load ../lib/whole_links
 
 build() {
 	local i
@@ -40,19 +39,6 @@ IN=in0:$GROUP_IN:5000
 BETWEEN=239.255.9.9:5009
 RULE_FIRST=$(rule first "$IN" "out0:$BETWEEN")
 RULE_LAST=$(rule last "in0:$BETWEEN" "out0:$GROUP_OUT:6000")
-
-# Frames that are between link and IP stack, an aggregate as the one frame that it is; in place of testbed's, which
-# counts packets.
-node_backlog() {
-	local lines line values link=0
-	mapfile -t lines <"/proc/${ANCHOR[$1]}/net/snmp"
-	read -ra values <<<"${lines[1]}"
-	mapfile -t lines <"/proc/${ANCHOR[$1]}/net/dev"
-	for line in "${lines[@]}"; do
-		[[ ! $line =~ ^\ *(in|out)[0-9]+:\ *[0-9]+\ +([0-9]+) ]] || ((link += BASH_REMATCH[2]))
-	done
-	printf '%s' "$((link - values[3]))" # InReceives
-}
 
 # hop NODE RULES [OPTION]...: a relay at NODE.
 hop() {

@@ -365,12 +365,7 @@ know() {
 	assert_equal "$(rx_new sink0)" "$(counter matched)"
 	assert_errors "$(counter egress_errors)" ECONNREFUSED
 	assert_said_once ECONNREFUSED
-	spawn there sink1 /usr/bin/python3 -uc "import signal, socket
-somebody = socket.socket(type=socket.SOCK_DGRAM)
-somebody.bind(('10.77.3.2', 6002))
-print('ready')
-signal.pause()"
-	ready there '^ready'
+	occupy there sink1 10.77.3.2 6002
 	eventually node_settled sink1
 	eventually node_settled r1
 	send --size 100 --count 1 # learns of the last answer
@@ -413,12 +408,7 @@ unreachable() {
 	assert_said_once EHOSTUNREACH
 	undo_push ip -n "$(namespace sink1)" addr del 10.77.3.9/32 dev in0
 	ip_at sink1 addr add 10.77.3.9/32 dev in0
-	spawn there sink1 /usr/bin/python3 -uc "import signal, socket
-somebody = socket.socket(type=socket.SOCK_DGRAM)
-somebody.bind(('10.77.3.9', 6002))
-print('ready')
-signal.pause()"
-	ready there '^ready'
+	occupy there sink1 10.77.3.9 6002
 	eventually health_silent 'nobody on interface out1'
 	send --size 100 --count 100
 	relay_finish

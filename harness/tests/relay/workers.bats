@@ -29,26 +29,6 @@ four() {
 	printf '%s %s %s %s' "$1" "$1" "$1" "$1"
 }
 
-worker_pid() {
-	worker "$1" pid
-}
-
-# Another process than $2 is worker $1 now, and $1 has been started $3 times again.
-replaced() {
-	relay_report
-	(($(worker "$1" pid) != 0 && $(worker "$1" pid) != $2 && $(worker "$1" restarts) == $3))
-}
-
-# kill_worker N RESTARTS: outright; returns when its successor runs.
-kill_worker() {
-	local pid
-	relay_report
-	pid=$(worker_pid "$1")
-	kill -KILL "$pid"
-	ready relay "starting worker $1 again \(restart $2\)"
-	eventually replaced "$1" "$pid" "$2"
-}
-
 # died: packets that were lost with a worker, or may have been.
 died() {
 	printf '%s' "$(($(counter drop_worker_died) + $(counter egress_worker_died)))"
@@ -74,7 +54,7 @@ assert_bounded_loss() {
 	for model in unified split; do
 		relay_start "$RULE" --thread-model "$model"
 		relay_report
-		pid=$(worker_pid 0)
+		pid=$(worker 0 pid)
 		for task in "/proc/$pid/task"/*/; do
 			task=${task%/}
 			assert_equal "$(sed -nE 's/^(Uid|Gid):\t//p' "$task/status" | tr '\t\n' '  ')" \
@@ -102,7 +82,7 @@ count_sockets() {
 	local pid
 	relay_start "$RULE" "${CONTROL[@]}"
 	relay_report
-	pid=$(worker_pid 0)
+	pid=$(worker 0 pid)
 	run find "/proc/$pid/fd" ! -name '[012]' ! -lname 'socket:*' ! -lname 'anon_inode:\[io_uring\]' \
 		! -lname 'anon_inode:\[eventfd\]' -mindepth 1 -printf '%f %l\n'
 	assert_output ''
@@ -135,7 +115,7 @@ policies() {
 	local pid
 	relay_start "$RULE" --user daemon
 	relay_report
-	pid=$(worker_pid 0)
+	pid=$(worker 0 pid)
 	assert_equal "$(status_of "$pid" Uid)" "$(four "$(id -u daemon)")"
 	relay_stop
 	relay_start "$RULE" --user 4242:4343 # nobody's
@@ -163,7 +143,7 @@ policies() {
 	! is_sanitized "$RELAY" || skip "a build with a sanitizer has no sandbox"
 	relay_start "$RULE"
 	relay_report
-	pid=$(worker_pid 0)
+	pid=$(worker 0 pid)
 	# getpid(2), the most harmless of all
 	run "$SYSCALL" "$pid" 39
 	((status != 75)) || skip "cannot make another process call: $output"
@@ -194,7 +174,7 @@ policies() {
 	stream_start --flows 32 --window "$WINDOW"
 	stream_more 300
 	relay_report
-	pid=$(worker_pid 0) other=$(worker_pid 1)
+	pid=$(worker 0 pid) other=$(worker 1 pid)
 	before=$(<"$WORK/relay.json")
 	kill -STOP "$pid"
 	eventually stopped "$pid"
@@ -251,7 +231,7 @@ started_ticks() {
 		killed=$(uptime_ticks)
 		((killed - started < 900)) || pause=1
 		kill_worker 0 "$i"
-		started=$(started_ticks "$(worker_pid 0)")
+		started=$(started_ticks "$(worker 0 pid)")
 		((started - killed >= pause - 1)) || fail "started $((started - killed))0 ms after it was killed, found $i"
 		((pause *= 2))
 	done
@@ -478,7 +458,7 @@ packet_lines() {
 	relay_start "$RULE" --num-workers 3 --cpus "${CPUS[1]},${CPUS[0]}"
 	relay_report
 	for i in 0 1 2; do
-		assert_equal "$(sed -n 's/^Cpus_allowed_list:\s*//p' /proc/"$(worker_pid "$i")"/status)" \
+		assert_equal "$(sed -n 's/^Cpus_allowed_list:\s*//p' /proc/"$(worker "$i" pid)"/status)" \
 			"${CPUS[i % 2 == 0 ? 1 : 0]}"
 	done
 	relay_stop
