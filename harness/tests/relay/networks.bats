@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Networks of several relays over links as they are by default: aggregates cross them whole, so what one relay sends as one
-# the next one finds as one. All relays have default options. What is sent is fewer frames than a ring has slots of a kind:
-# nothing can be lost, however slow a relay is.
+# the next one finds as one. The relays have default options, and then uring ingress. What is sent is fewer frames than a
+# ring has slots of a kind, and than the socket behind the buffers holds: nothing can be lost, however slow a relay is.
 #
 #   gen  out0 ──▶ in0       out0 ──▶ in0 leaf0 out0 ──▶ in0 sink0 out0 ──▶ in0 sink
 #   gen1 out0 ──▶ in1  r1   out1 ──▶ in0 leaf1 out0 ──▶ in0 sink1
@@ -40,12 +40,13 @@ BETWEEN=239.255.9.9:5009
 RULE_FIRST=$(rule first "$IN" "out0:$BETWEEN")
 RULE_LAST=$(rule last "in0:$BETWEEN" "out0:$GROUP_OUT:6000")
 
-# hop NODE RULES [OPTION]...: a relay at NODE.
+# hop NODE RULES [OPTION]...: a relay at NODE, with INGRESS.
 hop() {
+	rm -f "$WORK/$1.json" # of the one before
 	rule_file "$2" >"$WORK/$1.rules"
 	SKEW[$1]=$(node_backlog "$1")
 	spawn "$1" "$1" "$RELAY" --config "$WORK/$1.rules" --control-socket-path "$WORK/$1.control" \
-		--stats-file "$WORK/$1.json" --stats-interval-ms 0 "${@:3}"
+		--ingress "$INGRESS" --stats-file "$WORK/$1.json" --stats-interval-ms 0 "${@:3}"
 	ready "$1" '^\[INFO:[A-Za-z]*\] ready'
 	HOPS+=("$1")
 }
@@ -79,28 +80,35 @@ assert_aggregates() {
 		fail "$1 found no aggregate"
 }
 
-# chain: three relays in a row.
+# chain [OPTION]...: three relays in a row.
 chain() {
-	hop r1 "$RULE_FIRST"
-	hop leaf0 "$(rule second "in0:$BETWEEN" "out0:$GROUP_IN:5000")"
-	hop sink0 "$(rule third "$IN" "out0:$GROUP_OUT:6000")"
+	hop r1 "$RULE_FIRST" "$@"
+	hop leaf0 "$(rule second "in0:$BETWEEN" "out0:$GROUP_IN:5000")" "$@"
+	hop sink0 "$(rule third "$IN" "out0:$GROUP_OUT:6000")" "$@"
 }
 
 @test "three relays in a row" {
-	local options
-	for options in '--size 1400 --gso 40 --count 1290' '--size 1400 --count 50' '--size 1400x32,100,1400x3,100x2 --gso 32 --count 380'; do
-		printf 'sent with %s\n' "$options"
+	local count options all node
+	for INGRESS in ring uring; do
 		chain
-		receive_start sink
-		# shellcheck disable=SC2086 # words
-		send --verify $options
+		all=0
+		while read -r count options; do
+			printf 'with %s ingress, sent with %s\n' "$INGRESS" "$options"
+			receive_start sink --count "$count"
+			# shellcheck disable=SC2086 # words
+			send --verify --count "$count" $options
+			wait_for sink
+			assert_whole sink "$count"
+			all=$((all + count))
+		done <<-END
+			1290 --size 1400 --gso 40
+			50 --size 1400
+			380 --size 1400x32,100,1400x3,100x2 --gso 32
+		END
 		hops_end
-		receive_end sink
-		assert_whole sink "$(sent)"
-		assert_relayed r1 "$(sent)" 1
-		assert_relayed leaf0 "$(sent)" 1
-		assert_relayed sink0 "$(sent)" 1
-		rm "$WORK"/*.json
+		for node in r1 leaf0 sink0; do
+			assert_relayed "$node" "$all" 1
+		done
 	done
 }
 
@@ -120,44 +128,61 @@ stream_through() {
 
 @test "rules come and go at each of three relays in a row: no packet of another rule is lost" {
 	local node i
-	chain
-	stream_start --flows 4
-	for i in 1 2 3; do
-		for node in r1 leaf0 sink0; do
-			ctl_at "$node" add --rule-id other --input-interface in0 --input-group 239.3.3.3 --input-port 5003 \
-				--outputs "239.4.4.$i:6004:out0,$BETWEEN:out0"
-			stream_more 50
-			ctl_at "$node" remove --rule-id other
-			stream_more 50
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		chain
+		stream_start --flows 4
+		for i in 1 2 3; do
+			for node in r1 leaf0 sink0; do
+				ctl_at "$node" add --rule-id other --input-interface in0 --input-group 239.3.3.3 --input-port 5003 \
+					--outputs "239.4.4.$i:6004:out0,$BETWEEN:out0"
+				stream_more 50
+				ctl_at "$node" remove --rule-id other
+				stream_more 50
+			done
 		done
-	done
-	stream_through
-	assert_stream_intact
-	for node in r1 leaf0 sink0; do
-		assert_relayed "$node" "$(streamed sent)" 1
+		stream_through
+		assert_stream_intact
+		for node in r1 leaf0 sink0; do
+			assert_relayed "$node" "$(streamed sent)" 1
+		done
 	done
 }
 
-# died NODE: the packets that its workers may have taken along, and have in hand at most.
+# died NODE...: the packets that their workers may have taken along.
 died() {
-	json_value "$WORK/$1.json" .total.drop_worker_died
+	local node sum=0
+	for node in "$@"; do
+		sum=$((sum + $(json_value "$WORK/$node.json" .total.drop_worker_died) +
+			$(json_value "$WORK/$node.json" .total.egress_worker_died)))
+	done
+	printf '%s' "$sum"
 }
+
+# What a worker has in hand is less than the window of the stream, which would stand still otherwise: r1 takes 4 packets at
+# once, and sends them as one; leaf0 takes 4 of those, sink0 4 of 16 packets, and 16 single ones in buffers besides. Packets
+# are so large that no two of them share a buffer: how many were lost with one is known.
+KILLABLE=(--send-batch 4 --buffer-pool-small 16 --num-recv-buffers 4) WINDOW=100
 
 @test "a worker of each of three relays in a row is killed: what is lost, it had in hand; all else comes once, in order" {
 	local node name lost
-	chain
-	stream_start --window 100
-	for node in r1 leaf0 sink0; do
-		kill -KILL "$(children "$node")"
-		ready "$node" '\(restart 1\)'
-		stream_more 300
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		chain "${KILLABLE[@]}"
+		stream_start --window "$WINDOW" --size 1400
+		for node in r1 leaf0 sink0; do
+			kill -KILL "$(children "$node")"
+			ready "$node" '\(restart 1\)'
+			stream_more 300
+		done
+		stream_through
+		for name in duplicated reordered corrupt; do
+			assert_equal "$name $(streamed "$name")" "$name 0"
+		done
+		lost=$(streamed lost)
+		((lost <= $(died r1 leaf0 sink0) && $(died r1 leaf0 sink0) < 3 * WINDOW)) ||
+			fail "$lost lost, $(died r1), $(died leaf0), $(died sink0) counted"
 	done
-	stream_through
-	for name in duplicated reordered corrupt; do
-		assert_equal "$name $(streamed "$name")" "$name 0"
-	done
-	lost=$(streamed lost)
-	((lost <= $(died r1) + $(died leaf0) + $(died sink0))) || fail "$lost lost, $(died r1), $(died leaf0), $(died sink0) counted"
 }
 
 # arrives: a packet that is sent now, by and by.
@@ -170,89 +195,104 @@ arrives() {
 
 @test "each link between three relays in a row goes down and up again: packets flow again by themselves" {
 	local end
-	chain
-	for end in r1:in0 r1:out0 leaf0:in0 leaf0:out0 sink0:in0 sink0:out0; do
-		ip_at "${end%:*}" link set "${end#*:}" down
-		ip_at "${end%:*}" link set "${end#*:}" up
-		eventually arrives
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		chain
+		for end in r1:in0 r1:out0 leaf0:in0 leaf0:out0 sink0:in0 sink0:out0; do
+			ip_at "${end%:*}" link set "${end#*:}" down
+			ip_at "${end%:*}" link set "${end#*:}" up
+			eventually arrives
+		done
+		for end in r1 leaf0 sink0; do
+			eventually node_settled "$end"
+		done
+		receive_start sink
+		send --verify --size 1400 --gso 40 --count 410
+		hops_end
+		receive_end sink
+		assert_whole sink 410
 	done
-	for end in r1 leaf0 sink0; do
-		eventually node_settled "$end"
-	done
-	receive_start sink
-	send --verify --size 1400 --gso 40 --count 410
-	hops_end
-	receive_end sink
-	assert_whole sink 410
 }
 
 @test "a tree: one relay to three, each of which has a relay of its own behind it" {
 	local i
-	hop r1 "$(rule tree "$IN" "out0:$BETWEEN" "out1:$BETWEEN" "out2:$BETWEEN")"
-	for i in 0 1 2; do
-		hop "leaf$i" "$RULE_LAST"
-		receive_start "sink$i"
-	done
-	send --verify --size 1300x31,100,1300x2,200 --gso 32 --count 700
-	hops_end
-	assert_relayed r1 700 3
-	for i in 0 1 2; do
-		receive_end "sink$i"
-		assert_aggregates "leaf$i"
-		assert_relayed "leaf$i" 700 1
-		assert_whole "sink$i" 700
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		hop r1 "$(rule tree "$IN" "out0:$BETWEEN" "out1:$BETWEEN" "out2:$BETWEEN")"
+		for i in 0 1 2; do
+			hop "leaf$i" "$RULE_LAST"
+			receive_start "sink$i"
+		done
+		send --verify --size 1300x31,100,1300x2,200 --gso 32 --count 700
+		hops_end
+		assert_relayed r1 700 3
+		for i in 0 1 2; do
+			receive_end "sink$i"
+			assert_aggregates "leaf$i"
+			assert_relayed "leaf$i" 700 1
+			assert_whole "sink$i" 700
+		done
 	done
 }
 
 @test "three sources, each on an interface of its own, come together in one output" {
 	local i nodes=(gen gen1 gen2)
-	hop r1 "$(for i in 0 1 2; do rule "from$i" "in$i:$GROUP_IN:5000" "out0:$BETWEEN"; done)"
-	hop leaf0 "$RULE_LAST"
-	listen_start listener sink0 receive 10.77.20.2 "$GROUP_OUT" 6000
-	for i in 0 1 2; do
-		spawn "source$i" "${nodes[i]}" "$FRAMES" send "10.77.$((i + 1)).1" "$GROUP_IN" 5000 --seed "$i" --segment 1000 \
-			--sizes 30000 999 1001 $(seq 2000 1500 24500)
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		hop r1 "$(for i in 0 1 2; do rule "from$i" "in$i:$GROUP_IN:5000" "out0:$BETWEEN"; done)"
+		hop leaf0 "$RULE_LAST"
+		listen_start listener sink0 receive 10.77.20.2 "$GROUP_OUT" 6000
+		for i in 0 1 2; do
+			spawn "source$i" "${nodes[i]}" "$FRAMES" send "10.77.$((i + 1)).1" "$GROUP_IN" 5000 --seed "$i" --segment 1000 \
+				--sizes 30000 999 1001 $(seq 2000 1500 24500)
+		done
+		for i in 0 1 2; do
+			wait_for "source$i"
+		done
+		hops_end
+		listen_end listener sink0
+		# what came of each source is what it sent, in its order
+		for i in 0 1 2; do
+			grep -Fxf "$WORK/source$i.out" "$WORK/listener.out" | cmp - "$WORK/source$i.out"
+		done
+		assert_equal "$(wc -l <"$WORK/listener.out")" "$(cat "$WORK"/source?.out | wc -l)"
+		assert_relayed r1 "$(wc -l <"$WORK/listener.out")" 1
 	done
-	for i in 0 1 2; do
-		wait_for "source$i"
-	done
-	hops_end
-	listen_end listener sink0
-	# what came of each source is what it sent, in its order
-	for i in 0 1 2; do
-		grep -Fxf "$WORK/source$i.out" "$WORK/listener.out" | cmp - "$WORK/source$i.out"
-	done
-	assert_equal "$(wc -l <"$WORK/listener.out")" "$(cat "$WORK"/source?.out | wc -l)"
-	assert_relayed r1 "$(wc -l <"$WORK/listener.out")" 1
 }
 
 @test "50 outputs, each to a relay behind it" {
 	local ports i
-	mapfile -t ports < <(seq 6000 6049)
-	hop r1 "$(rule fifty "$IN" "${ports[@]/#/out0:$GROUP_IN:}")"
-	hop leaf0 "$(for i in "${ports[@]}"; do rule "rule$i" "in0:$GROUP_IN:$i" "out0:$GROUP_OUT:$i"; done)"
-	receive_start sink0 --ports 50
-	send --verify --size 1200 --gso 40 --count 41
-	hops_end
-	receive_end sink0
-	# 50 copies of one stream: the receiver counts 49 of them as duplicates
-	assert_equal "$(jq -c '[.received, .duplicated, .lost, .stale, .corrupt, .foreign, .socket_drops]' "$WORK/sink0.json")" \
-		'[41,2009,0,0,0,0,0]'
-	assert_relayed r1 41 50
-	assert_relayed leaf0 $((41 * 50)) 1
-	assert_equal "$(jq -c '[.outputs | length, (map(.sent) | unique)]' "$WORK/leaf0.json")" '[50,[41]]'
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		mapfile -t ports < <(seq 6000 6049)
+		hop r1 "$(rule fifty "$IN" "${ports[@]/#/out0:$GROUP_IN:}")"
+		hop leaf0 "$(for i in "${ports[@]}"; do rule "rule$i" "in0:$GROUP_IN:$i" "out0:$GROUP_OUT:$i"; done)"
+		receive_start sink0 --ports 50
+		send --verify --size 1200 --gso 40 --count 41
+		hops_end
+		receive_end sink0
+		# 50 copies of one stream: the receiver counts 49 of them as duplicates
+		assert_equal "$(jq -c '[.received, .duplicated, .lost, .stale, .corrupt, .foreign, .socket_drops]' "$WORK/sink0.json")" \
+			'[41,2009,0,0,0,0,0]'
+		assert_relayed r1 41 50
+		assert_relayed leaf0 $((41 * 50)) 1
+		assert_equal "$(jq -c '[.outputs | length, (map(.sent) | unique)]' "$WORK/leaf0.json")" '[50,[41]]'
+	done
 }
 
 @test "two workers, then four: each flow in order" {
-	hop r1 "$RULE_FIRST" --num-workers 2
-	hop leaf0 "$RULE_LAST" --num-workers 4
-	receive_start sink0
-	send --verify --size 1400 --gso 20 --flows 16 --count 640
-	hops_end
-	receive_end sink0
-	assert_whole sink0 640
-	assert_relayed r1 640 1
-	assert_relayed leaf0 640 1
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		hop r1 "$RULE_FIRST" --num-workers 2
+		hop leaf0 "$RULE_LAST" --num-workers 4
+		receive_start sink0
+		send --verify --size 1400 --gso 20 --flows 16 --count 640
+		hops_end
+		receive_end sink0
+		assert_whole sink0 640
+		assert_relayed r1 640 1
+		assert_relayed leaf0 640 1
+	done
 }
 
 # edges MTU SEND-OPTION...: datagrams as frames.py sends them, through two relays (with OPTIONS) over links of that MTU.
@@ -263,13 +303,16 @@ edges() {
 		undo_push ip -n "$(namespace "${end%:*}")" link set "${end#*:}" mtu 1500
 		ip_at "${end%:*}" link set "${end#*:}" mtu "$1"
 	done
-	hop r1 "$RULE_FIRST" "${OPTIONS[@]}"
-	hop leaf0 "$RULE_LAST" "${OPTIONS[@]}"
-	listen_start listener sink0 receive 10.77.20.2 "$GROUP_OUT" 6000
-	frames gen send 10.77.1.1 "$GROUP_IN" 5000 "${@:2}" >"$WORK/sent"
-	hops_end
-	listen_end listener sink0
-	cmp "$WORK/sent" "$WORK/listener.out"
+	for INGRESS in ring uring; do
+		printf 'with %s ingress\n' "$INGRESS"
+		hop r1 "$RULE_FIRST" "${OPTIONS[@]}"
+		hop leaf0 "$RULE_LAST" "${OPTIONS[@]}"
+		listen_start listener sink0 receive 10.77.20.2 "$GROUP_OUT" 6000
+		frames gen send 10.77.1.1 "$GROUP_IN" 5000 "${@:2}" >"$WORK/sent"
+		hops_end
+		listen_end listener sink0
+		cmp "$WORK/sent" "$WORK/listener.out"
+	done
 }
 
 @test "sizes at every edge: nothing, a full frame and one byte more, 64 KiB less headers" {
