@@ -64,8 +64,10 @@ static void close_position(struct ring_position *position, uint64_t published, b
 	const bool unfinished = position->turn > published;
 
 	if (uring) {
-		if (unfinished)
+		if (unfinished) {
 			position->frames = position->frames_before;
+			position->packets = position->packets_before;
+		}
 		position->doubtful = position->ring != 0;
 	}
 	if (uring || !unfinished)
