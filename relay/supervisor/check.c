@@ -2,6 +2,7 @@
 /* check: see check.h. It asks the same questions as the start does, in the same words. */
 #include "supervisor/check.h"
 #include "common/log.h"
+#include "common/printable.h"
 #include "supervisor/interfaces.h"
 #include "supervisor/outputs.h"
 #include "supervisor/rule_status.h"
@@ -128,10 +129,12 @@ static bool is_refused(const struct check *check, const struct rule *rule,
 
 /* ------------------------------------------------------------------------- answers */
 
-static void print_rule(const char *id, const char *state, const char *reason, bool json)
+/* What a rule file has for an interface's name tells no terminal anything. */
+static void print_rule(const char *id, const char *state, char *reason, bool json)
 {
 	json_t *object;
 
+	printable_make(reason);
 	if (!json) {
 		printf("%s: would %s%s%s\n", id, state, reason[0] ? ": " : "", reason);
 		return;

@@ -295,6 +295,11 @@ rename() {
 	run --separate-stderr -1 at r1 "$RELAY" --check "$WORK/rules.json"
 	assert_one_line "the output equals the rule's input, which would loop"
 	run --separate-stderr -1 at r1 "$RELAY" --check "$WORK/none.json"
+	rule_file "$GOOD" | gojq '.rules[0].input.interface = "e\u001b[31m\u009b"' >"$WORK/rules.json"
+	run --separate-stderr -3 at r1 "$RELAY" --check "$WORK/rules.json"
+	assert_line 'good: would wait: interface e?[31m?? is absent'
+	run --separate-stderr -3 at r1 "$RELAY" --check "$WORK/rules.json" --log-format json
+	assert_output '{"id":"good","would":"wait","reason":"interface e?[31m?? is absent"}'
 	# what nobody can read is no answer
 	rule_file "$GOOD" >"$WORK/rules.json"
 	run --separate-stderr -1 at r1 sh -c 'exec "$@" >/dev/full' - "$RELAY" --check "$WORK/rules.json"
