@@ -3,6 +3,7 @@
 #include "worker/rule_table.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 int rule_table_init(struct rule_table *table, unsigned count, unsigned num_ranges)
@@ -60,19 +61,46 @@ void rule_table_insert_source(struct rule_table *table, struct rule_key key, uin
 		(struct source_range){rule_key_bits(key), first, last, rule};
 }
 
-static int compare(const void *a, const void *b)
+static bool is_before(const struct source_range *one, const struct source_range *other)
 {
-	const struct source_range *one = a, *other = b;
-
-	if (one->key != other->key)
-		return one->key < other->key ? -1 : 1;
-	return one->first < other->first ? -1 : one->first > other->first;
+	return one->key != other->key ? one->key < other->key : one->first < other->first;
 }
 
+static void swap(struct source_range *one, struct source_range *other)
+{
+	const struct source_range kept = *one;
+
+	*one = *other;
+	*other = kept;
+}
+
+/* Lets the range at `place` sink to where none of the two below it comes after it. */
+static void sift_down(struct source_range *ranges, uint32_t place, uint32_t count)
+{
+	for (;;) {
+		uint32_t last = place;
+
+		for (uint32_t below = 2 * place + 1; below <= 2 * place + 2 && below < count;
+		     below++)
+			if (is_before(&ranges[last], &ranges[below]))
+				last = below;
+		if (last == place)
+			return;
+		swap(&ranges[place], &ranges[last]);
+		place = last;
+	}
+}
+
+/* A heap sort, as the sandbox does not allow what qsort(3) may call: from 1 KiB on, glibc asks how
+ * much memory there is. */
 void rule_table_complete(struct rule_table *table)
 {
-	if (table->num_ranges)
-		qsort(table->ranges, table->num_ranges, sizeof(*table->ranges), compare);
+	for (uint32_t i = table->num_ranges / 2; i-- > 0;)
+		sift_down(table->ranges, i, table->num_ranges);
+	for (uint32_t i = table->num_ranges; i-- > 1;) {
+		swap(&table->ranges[0], &table->ranges[i]);
+		sift_down(table->ranges, 0, i);
+	}
 }
 
 int32_t rule_table_find_source(const struct rule_table *table, struct rule_key key, uint32_t source)

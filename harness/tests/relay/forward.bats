@@ -137,6 +137,20 @@ sources() {
 	assert_ledger_closed
 }
 
+@test "\"sources\": as many as a rule may have, and more than one rule of them" {
+	local list
+	list=$(seq -s, 0 255)
+	relay_start "$(sources a "[\"10.1.${list//,/.1\",\"10.1.}.1\"]" "$OUT")$(
+		sources b "[\"10.1.${list//,/.2\",\"10.1.}.2\"]" "out1:$GROUP_OUT:6000:8")"
+	from 10.1.0.1 plain:100
+	from 10.1.255.2 plain:100 plain:100
+	from 10.1.255.3 plain:100
+	relay_finish
+	assert_counters '.rules[0].matched=1' '.rules[1].matched=2' drop_source=1 egress_sent=3
+	refute grep -q "worker 0" "$WORK/relay.log"
+	assert_ledger_closed
+}
+
 @test "\"sources\": aggregates match by their source" {
 	relay_start "$(sources a "[\"${ADDRESS[gen:out0]}\"]" "$OUT")" --gro
 	receive_start sink0
