@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
 /* listener: see listener.h. */
 #include "control/listener.h"
+#include "common/clock.h"
 #include "common/errno_reason.h"
 #include "common/log.h"
 #include "supervisor/requester.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 256, TRIES = 3 };
+enum { BACKLOG = 256, TRIES = 3, LOCK_PATIENCE_MS = 2000, LOCK_PAUSE_MS = 10 };
 
 /* ------------------------------------------------------------------------- its folder */
 
@@ -44,6 +48,25 @@ static int make_folder(struct listener *listener)
 	if (rc == 0)
 		listener->made_folder = true;
 	return rc == -EEXIST ? 0 : rc;
+}
+
+/* Between another relay's bind(2) and listen(2) its socket looks like one that was left behind, and
+ * of two that find such a one the second would remove what the first has put in its place: so one
+ * relay at a time looks and acts. Anybody can lock a folder that is open to all, so nobody waits
+ * for ever. The lock, to be closed; negative: there is none, and it goes on without. */
+static int lock_folder(const char *path)
+{
+	const int64_t deadline_ms = now_ms() + LOCK_PATIENCE_MS;
+	char folder[PATH_MAX];
+	int fd = open(folder_of(path, folder) ? folder
+		      : path[0] == '/'	      ? "/"
+					      : ".",
+		      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	       now_ms() < deadline_ms)
+		poll(NULL, 0, LOCK_PAUSE_MS);
+	return fd;
 }
 
 /* Only if nothing else is in it. */
@@ -115,22 +138,43 @@ static int bind_and_listen(int fd, const struct sockaddr_un *address, gid_t gid)
 }
 
 /* The socket, or negative errno. */
-static int place_socket(struct listener *listener, const struct sockaddr_un *address, gid_t gid,
-			pid_t *holder)
+static int open_socket(const struct sockaddr_un *address, gid_t gid)
 {
-	int fd, rc = make_folder(listener);
+	int rc, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (rc == 0)
-		rc = remove_stale(address, holder);
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	rc = bind_and_listen(fd, address, gid);
 	if (rc == 0)
 		return fd;
 	close(fd);
+	return rc;
+}
+
+static bool find_file(const struct listener *listener, struct stat *status)
+{
+	return lstat(listener->path, status) == 0 && S_ISSOCK(status->st_mode);
+}
+
+/* The socket, or negative errno. */
+static int place_socket(struct listener *listener, const struct sockaddr_un *address, gid_t gid,
+			pid_t *holder)
+{
+	int lock, rc = make_folder(listener);
+	struct stat status;
+
+	if (rc < 0)
+		return rc;
+	lock = lock_folder(listener->path);
+	rc = remove_stale(address, holder);
+	if (rc == 0)
+		rc = open_socket(address, gid);
+	if (rc >= 0 && find_file(listener, &status)) {
+		listener->device = status.st_dev;
+		listener->inode = status.st_ino;
+	}
+	if (lock >= 0)
+		close(lock);
 	return rc;
 }
 
@@ -143,6 +187,8 @@ static const char *hint(int rc)
 		return "; what has this name is no socket: remove it, or name another";
 	case -ENAMETOOLONG:
 		return "; a socket's path has at most 107 bytes";
+	case -ENOENT:
+		return "; its folder is made if the one above that is there: make that one";
 	default:
 		return reason_of_shortage(rc);
 	}
@@ -187,10 +233,15 @@ int listener_open(struct listener *listener, const char *path, gid_t gid)
 
 void listener_close(struct listener *listener)
 {
+	struct stat status;
+
 	if (listener->fd < 0)
 		return;
 	close(listener->fd);
-	unlink(listener->path);
+	/* somebody may have removed it, and another relay made its own */
+	if (find_file(listener, &status) && status.st_dev == listener->device &&
+	    status.st_ino == listener->inode)
+		unlink(listener->path);
 	remove_folder(listener);
 	listener->fd = -1;
 }

@@ -2,7 +2,8 @@
  *
  * listener: the control socket's place in the file system. Its folder is made if it is missing, and
  * goes with the socket if nothing else is in it; a socket that a dead process has left is replaced;
- * one that is in use is not, and the log says whose it is.
+ * one that is in use is not, and the log says whose it is. Of several relays that start at once,
+ * one gets the place.
  */
 #ifndef LISTENER_H
 #define LISTENER_H
@@ -14,6 +15,8 @@ struct listener {
 	int fd; /* -1: there is no socket */
 	const char *path;
 	bool made_folder;
+	dev_t device; /* of the socket's file, */
+	ino_t inode;  /* if it is still the same */
 };
 
 /* Listens on `path`, for its owner alone (mode 0600), or also for group `gid` (0660) unless that is
@@ -21,7 +24,7 @@ struct listener {
  * the caller's. 0 or negative errno after one line in the log; then there is no socket. */
 int listener_open(struct listener *listener, const char *path, gid_t gid);
 
-/* Removes the socket as well. Harmless when there is none. */
+/* Removes the socket as well, if it is still this one. Harmless when there is none. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -11,13 +11,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Waits until a process sleeps, for whatever it is: no other thread of it counts. */
+/* Waits until a process sleeps, for whatever it is, or has ended: no other thread of it counts. */
 static void await_sleep(pid_t pid)
 {
 	char path[64], text[512], state = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	while (state != 'S') {
+	while (state != 'S' && state != 'Z') {
 		FILE *file = fopen(path, "re");
 		const char *end; /* of the name, which may contain anything */
 
@@ -27,7 +27,7 @@ static void await_sleep(pid_t pid)
 		fclose(file);
 		end = strrchr(text, ')');
 		state = end && end[1] ? end[2] : '\0';
-		if (state != 'S')
+		if (state != 'S' && state != 'Z')
 			usleep(100);
 	}
 }

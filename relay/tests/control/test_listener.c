@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "../asleep.h"
 
 static char top[] = "/tmp/test_listener.XXXXXX", folder[64], path[80];
 static struct listener listener;
@@ -159,6 +162,64 @@ static void test_socket_in_use_has_a_process(void **state)
 	listener_close(&listener);
 }
 
+/* Another relay has made its socket and does not listen yet: it is waited for, not robbed. */
+static void test_one_that_is_being_opened_is_waited_for(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), lock, status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mkdir(folder, 0700), 0);
+	lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(STDERR_FILENO);
+		_exit(-listener_open(&listener, path, (gid_t)-1));
+	}
+	await_sleep(pid);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(flock(lock, LOCK_UN), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EADDRINUSE);
+	assert_true(exists(path));
+	close(lock);
+	close(fd);
+}
+
+/* Anybody may lock a folder. */
+static void test_a_lock_that_is_kept_keeps_nobody_from_starting(void **state)
+{
+	int lock;
+
+	(void)state;
+	assert_int_equal(mkdir(folder, 0700), 0);
+	lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_int_equal(listener_open(&listener, path, (gid_t)-1), 0);
+	listener_close(&listener);
+	close(lock);
+}
+
+/* Removed by somebody, and made anew by another relay. */
+static void test_socket_of_another_stays_at_the_end(void **state)
+{
+	struct listener other;
+
+	(void)state;
+	assert_int_equal(listener_open(&listener, path, (gid_t)-1), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(listener_open(&other, path, (gid_t)-1), 0);
+	listener_close(&listener);
+	assert_true(exists(path));
+	listener_close(&other);
+	assert_false(exists(path));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -168,6 +229,9 @@ int main(void)
 		TEST(test_folder_with_something_else_in_it_stays),
 		TEST(test_failure_leaves_nothing_behind),
 		TEST(test_socket_in_use_has_a_process),
+		TEST(test_one_that_is_being_opened_is_waited_for),
+		TEST(test_a_lock_that_is_kept_keeps_nobody_from_starting),
+		TEST(test_socket_of_another_stays_at_the_end),
 	};
 
 	return cmocka_run_group_tests_name("listener", tests, NULL, NULL);
