@@ -42,9 +42,9 @@ RULE=$(rule one "$IN" "out0:$GROUP_OUT:6000")
 	done
 	receive_start sink
 	send --verify --count 20
+	relay_finish
 	receive_end sink
 	assert_intact sink 20
-	relay_finish
 }
 
 @test "a worker that dies leaves its successor a full ring, and each packet meets its rule" {
