@@ -29,7 +29,7 @@
 	X(pool_exhausted,   "times",   "times that no receive buffer was left to wait for packets (uring)") \
 	X(drop_malformed,   "packets", "frames that are not well-formed UDP over IPv4") \
 	X(joined_fragments, "packets", "IP fragments that became part of a datagram, all but one of each; that one goes on as the datagram") \
-	X(drop_fragment,    "packets", "IP fragments of datagrams that never were whole: others were missing for 5 seconds, or overlapped") \
+	X(drop_fragment,    "packets", "IP fragments of datagrams that never were whole: others were missing for 5 seconds, or overlapped; and repeated ones") \
 	X(drop_truncated,   "packets", "frames longer than a ring slot") \
 	X(drop_checksum,    "packets", "packets with a wrong IP or UDP checksum") \
 	X(drop_source,      "packets", "packets for which there are rules, but none that names their source") \

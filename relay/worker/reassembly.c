@@ -170,6 +170,20 @@ static bool fill_hole(struct partial *partial, uint32_t begin, uint32_t end)
 	return true;
 }
 
+/* Whether all of a fragment has come before, the same bytes. Networks repeat packets. */
+static bool is_repeated(const struct partial *partial, const struct fragment *fragment)
+{
+	const uint32_t begin = fragment->offset, end = begin + fragment->bytes;
+
+	if (fragment->bytes == 0 || fragment->last != (partial->total == end))
+		return false;
+	for (unsigned i = 0; i < partial->num_parts; i++)
+		if (partial->parts[i].begin <= begin && end <= partial->parts[i].end)
+			return memcmp(partial->bytes + DATA_AT + begin, fragment->data,
+				      fragment->bytes) == 0;
+	return false;
+}
+
 /* Whether a fragment goes with those that have come. */
 static bool take(struct partial *partial, const struct fragment *fragment)
 {
@@ -237,6 +251,10 @@ bool reassembly_add(struct reassembly *reassembly, uint16_t input, const struct 
 	packet_fragment(frame, &fragment);
 	partial = find(reassembly, input, &fragment, frame->time);
 	if (!partial) {
+		drop(reassembly, 1);
+		return false;
+	}
+	if (is_repeated(partial, &fragment)) {
 		drop(reassembly, 1);
 		return false;
 	}

@@ -5,9 +5,10 @@
  * is lent as a frame of an ingress of its own.
  *
  * Every fragment is counted once it is known what becomes of it: with its datagram (recv_packets;
- * all but one of them as joined_fragments), or as drop_fragment: when it overlaps with others, when
- * its datagram is not whole after REASSEMBLY_S seconds, or when its place is needed for a newer
- * one.
+ * all but one of them as joined_fragments), or as drop_fragment: alone, when it repeats what has
+ * come; with all of its datagram, when it overlaps with others otherwise; when the datagram is not
+ * whole after REASSEMBLY_S seconds, or when its place is needed for a newer one.
+ *
  * Frames of uring ingress have no time: there, only a newer datagram ends the waiting.
  */
 #ifndef REASSEMBLY_H

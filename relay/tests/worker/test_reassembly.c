@@ -195,9 +195,8 @@ static void test_refused(void **state)
 		uint32_t begin, end;
 		bool last;
 	} second[] = {
-		{"the same again", 0, 800, false},
+		{"the same again, but the last now", 0, 800, true},
 		{"overlaps its end", 792, 1600, false},
-		{"lies within", 80, 160, false},
 		{"ends beyond 64 KiB", 65528, 65536, false},
 		{"not the last, and no multiple of 8", 800, 1003, false},
 		{"empty", 800, 800, true},
@@ -221,6 +220,33 @@ static void test_refused(void **state)
 	frame = fragment_of(99, "10.0.0.1", 2400, 2480, false);
 	assert_false(reassembly_add(&reassembly, 0, &frame, &whole));
 	assert_counts(0, 2 * sizeof(second) / sizeof(second[0]) + 2);
+}
+
+/* A network that repeats packets: the datagram is whole all the same. Other bytes in the same place
+ * are another matter. */
+static void test_repeated(void **state)
+{
+	struct frame whole = {0}, frame;
+
+	(void)state;
+	make_datagram(3000, 8);
+	assert_false(add(1, 0, 800, &whole));
+	assert_false(add(1, 0, 800, &whole));
+	assert_false(add(1, 1600, datagram_bytes, &whole));
+	assert_false(add(1, 1600, datagram_bytes, &whole));
+	assert_false(add(1, 80, 160, &whole));
+	assert_counts(0, 3);
+	assert_true(add(1, 800, 1600, &whole));
+	assert_whole(&whole);
+	give_back(&whole);
+	assert_counts(2, 3);
+	assert_false(add(2, 0, 800, &whole));
+	datagram[100] ^= 1;
+	frame = fragment_of(2, "10.0.0.1", 0, 800, false);
+	assert_false(reassembly_add(&reassembly, 0, &frame, &whole));
+	assert_counts(2, 5);
+	assert_false(add(2, 800, datagram_bytes, &whole));
+	assert_counts(2, 5);
 }
 
 /* The rest of a datagram that comes too late begins a new one, which is never whole. */
@@ -288,8 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_in_order), TEST(test_any_order), TEST(test_side_by_side),
-		TEST(test_refused),  TEST(test_too_late),  TEST(test_no_place),
-		TEST(test_all_lent),
+		TEST(test_refused),  TEST(test_repeated),  TEST(test_too_late),
+		TEST(test_no_place), TEST(test_all_lent),
 	};
 
 	return cmocka_run_group_tests_name("reassembly", tests, NULL, NULL);
