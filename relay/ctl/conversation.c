@@ -2,8 +2,11 @@
 /* conversation: see conversation.h. A connection for each: the relay closes those that are silent.
  */
 #include "ctl/conversation.h"
+#include "common/clock.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,9 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* 4,096 rules with 256 outputs each are 80 MiB. */
+enum { ANSWER_BYTES_FIRST = 1 << 16, ANSWER_BYTES_MAX = 1 << 28 };
 
 static uint64_t patience_ms = 10000;
 
@@ -32,7 +38,6 @@ static int connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
@@ -64,28 +69,79 @@ static int say(int fd, const json_t *request)
 	return rc;
 }
 
-/* The answer, a new reference; or NULL, and a negative errno in *rc: -EPIPE when there is no whole
- * line, -EPROTO when it is not JSON. */
-static json_t *hear(int fd, int *rc)
+/* What has come of an answer. */
+struct text {
+	char *bytes;
+	size_t length, size;
+};
+
+/* 0, or -EMSGSIZE: no answer is that long. */
+static int make_room(struct text *text)
 {
-	FILE *stream = fdopen(dup(fd), "r");
-	json_t *answer = NULL;
-	char *line = NULL;
-	size_t size = 0;
+	char *larger;
+
+	if (text->length < text->size)
+		return 0;
+	if (text->size == ANSWER_BYTES_MAX)
+		return -EMSGSIZE;
+	text->size = text->size ? 4 * text->size : ANSWER_BYTES_FIRST;
+	larger = realloc(text->bytes, text->size);
+	if (!larger)
+		return -ENOMEM;
+	text->bytes = larger;
+	return 0;
+}
+
+/* 0; -EAGAIN when it is late, -EPIPE at the end. */
+static int hear_some(int fd, struct text *text, int64_t deadline_ms)
+{
+	struct pollfd some = {.fd = fd, .events = POLLIN};
+	const int64_t left = deadline_ms - now_ms();
 	ssize_t length;
 
-	*rc = stream ? 0 : -errno;
-	if (!stream)
-		return NULL;
-	length = getline(&line, &size, stream);
-	if (length < 0 && ferror(stream))
-		*rc = -errno;
-	else if (length <= 0 || line[length - 1] != '\n')
-		*rc = -EPIPE;
-	else if (!(answer = json_loads(line, 0, NULL)))
-		*rc = -EPROTO;
-	free(line);
-	fclose(stream);
+	if (left <= 0 || poll(&some, 1, left < INT_MAX ? (int)left : INT_MAX) == 0)
+		return -EAGAIN;
+	length = recv(fd, text->bytes + text->length, text->size - text->length, MSG_DONTWAIT);
+	if (length < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	text->length += (size_t)length;
+	return length ? 0 : -EPIPE;
+}
+
+/* One line, its newline included, however slowly or in how many pieces it comes. 0 or negative
+ * errno as of those above. */
+static int hear_line(int fd, struct text *text)
+{
+	const int64_t deadline_ms = now_ms() + (int64_t)patience_ms;
+	size_t before = 0;
+	int rc = 0;
+
+	while (rc == 0 && !memchr(text->bytes + before, '\n', text->length - before)) {
+		before = text->length;
+		rc = make_room(text);
+		if (rc == 0)
+			rc = hear_some(fd, text, deadline_ms);
+	}
+	return rc;
+}
+
+/* The answer, a new reference; or NULL, and a negative errno in *rc: of hear_line, or -EPROTO when
+ * it is not JSON. */
+static json_t *hear(int fd, int *rc)
+{
+	struct text text = {0};
+	json_t *answer = NULL;
+	const char *end;
+
+	*rc = make_room(&text);
+	if (*rc == 0)
+		*rc = hear_line(fd, &text);
+	if (*rc == 0) {
+		end = memchr(text.bytes, '\n', text.length);
+		answer = json_loadb(text.bytes, (size_t)(end - text.bytes), 0, NULL);
+		*rc = answer ? 0 : -EPROTO;
+	}
+	free(text.bytes);
 	return answer;
 }
 
@@ -124,6 +180,7 @@ static void explain_no_answer(char *error, const char *path, int rc)
 			 path,
 			 rc == -EPIPE || rc == -ECONNRESET ? "it closed the connection"
 			 : rc == -EPROTO		   ? "what it says is not JSON"
+			 : rc == -EMSGSIZE		   ? "what it says has no end"
 							   : strerror(-rc));
 }
 

@@ -252,6 +252,9 @@ while answer != "full":
     if not answer:
         continue
     client.recv(65536)
+    while answer == "drip":
+        client.sendall(b" ")
+        time.sleep(0.01)
     client.sendall(answer.encode().decode("unicode_escape").encode("latin-1"))
     client.close()
 time.sleep(1000)'
@@ -277,6 +280,11 @@ fake_end() {
 	fake full
 	run --separate-stderr -1 ctl --timeout 0.05 ping
 	assert_one_line "^mcrelayctl: the relay at $WORK/control has accepted no connection for 0.05 s; is it stopped\?$"
+	fake_end
+	# the time is that of the whole answer
+	fake drip
+	run --separate-stderr -1 at r1 timeout 5 "$MCRELAYCTL" --socket-path "$WORK/control" --timeout 0.05 ping
+	assert_one_line "^mcrelayctl: no answer from the relay at $WORK/control for 0.05 s; is it stopped\?$"
 	fake_end
 	for answer in ' ' '{\"ok\":true}'; do
 		fake "$answer"
