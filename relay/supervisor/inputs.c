@@ -85,8 +85,8 @@ static int start_aggregation(struct inputs *inputs, struct provision_input *inpu
 {
 	int rc = 0;
 
-	if (inputs->config->gro && !input->offload.interface[0])
-		rc = offload_open(&input->offload, input->netif.name);
+	if (inputs->config->gro && !input->offload.index)
+		rc = offload_open(&input->offload, input->netif.index);
 	if (rc < 0)
 		return refusal_explain(error, rc, "cannot turn on GRO on %s for --gro: %s%s",
 				       input->netif.name, strerror(-rc),
@@ -344,8 +344,7 @@ static void send_class(const struct provision_input *input, struct worker_handle
 			  .slot_bytes = input->shapes[class].slot_bytes,
 			  .ring = input->ring,
 			  .bare = netif_frames(&input->netif) == NETIF_BARE,
-			  .frame_bytes =
-				  input->offload.interface[0] ? UINT16_MAX : input->netif.mtu},
+			  .frame_bytes = input->offload.index ? UINT16_MAX : input->netif.mtu},
 	};
 
 	strcpy(message.input.interface, input->netif.name);
@@ -424,8 +423,8 @@ static void follow_input(struct inputs *inputs, int index, const struct rules *r
 		membership_leave(&input->membership);
 		close_sockets_later(inputs, input);
 	}
-	if (now->index != input->netif.index) /* whatever was turned on went with the old one */
-		input->offload = (struct offload){0};
+	if (now->index != input->netif.index) /* the old one may be there still, by another name */
+		offload_close(&input->offload);
 	input->netif = *now;
 	if (now->index)
 		open_anew(inputs, index, rules);

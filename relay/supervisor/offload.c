@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,13 +80,25 @@ static void features_close(struct features *features)
 		close(features->fd);
 }
 
-static int features_open(struct features *features, const char *interface)
+/* The name it has now: ethtool's requests take no index. */
+static int find_name(struct features *features, int index)
+{
+	struct ifreq request = {.ifr_ifindex = index};
+
+	if (ioctl(features->fd, SIOCGIFNAME, &request) < 0)
+		return -errno;
+	memcpy(features->interface, request.ifr_name, IFNAMSIZ);
+	return 0;
+}
+
+static int features_open(struct features *features, int index)
 {
 	int rc;
 
 	*features = (struct features){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-	strncpy(features->interface, interface, IFNAMSIZ - 1);
-	rc = features->fd < 0 ? -errno : read_features(features);
+	rc = features->fd < 0 ? -errno : find_name(features, index);
+	if (rc == 0)
+		rc = read_features(features);
 	if (rc < 0)
 		features_close(features);
 	return rc;
@@ -130,15 +143,15 @@ static int turn(const struct features *features, const char *name, bool on)
 	return rc;
 }
 
-int offload_open(struct offload *offload, const char *interface)
+int offload_open(struct offload *offload, int index)
 {
 	struct features features;
-	int rc = features_open(&features, interface);
+	int rc = features_open(&features, index);
 
 	*offload = (struct offload){0};
 	if (rc < 0)
 		return rc;
-	strcpy(offload->interface, features.interface);
+	offload->index = index;
 	if (!is_on(&features, GRO)) {
 		rc = turn(&features, GRO, true);
 		offload->gro = rc == 0;
@@ -149,7 +162,7 @@ int offload_open(struct offload *offload, const char *interface)
 	}
 	features_close(&features);
 	/* it may have been accepted, and not be possible all the same */
-	if (rc == 0 && !offload_aggregates(interface))
+	if (rc == 0 && !offload_aggregates(index))
 		rc = -EOPNOTSUPP;
 	if (rc < 0)
 		offload_close(offload);
@@ -161,9 +174,9 @@ int offload_keep(struct offload *offload)
 	struct offload again;
 	int rc;
 
-	if (!offload->interface[0] || offload_aggregates(offload->interface))
+	if (!offload->index || offload_aggregates(offload->index))
 		return 0;
-	rc = offload_open(&again, offload->interface);
+	rc = offload_open(&again, offload->index);
 	if (rc < 0)
 		return rc;
 	offload->gro |= again.gro;
@@ -175,7 +188,7 @@ void offload_close(struct offload *offload)
 {
 	struct features features;
 
-	if (offload->interface[0] && features_open(&features, offload->interface) == 0) {
+	if (offload->index && features_open(&features, offload->index) == 0) {
 		if (offload->forwarding)
 			turn(&features, FORWARDING, false);
 		if (offload->gro)
@@ -185,12 +198,12 @@ void offload_close(struct offload *offload)
 	*offload = (struct offload){0};
 }
 
-bool offload_aggregates(const char *interface)
+bool offload_aggregates(int index)
 {
 	struct features features;
 	bool both;
 
-	if (features_open(&features, interface) < 0)
+	if (features_open(&features, index) < 0)
 		return false;
 	both = is_on(&features, GRO) && is_on(&features, FORWARDING);
 	features_close(&features);

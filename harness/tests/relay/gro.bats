@@ -111,6 +111,28 @@ feature() {
 	assert_equal "$(features in0)" "off off"
 }
 
+@test "an interface that is renamed is itself still, and another one that gets its name is not" {
+	relay_start "$RULE" --gro
+	ip_at r1 link set in0 name old0
+	undo_push ip -n "$(namespace r1)" link set old0 name in0
+	eventually same features old0 "off off" # the rule waits for in0
+	relay_stop
+	ip_at r1 link property add dev old0 altname lan0
+	undo_push ip -n "$(namespace r1)" link property del dev old0 altname lan0
+	relay_start "$(rule one "lan0:$GROUP_IN:5000" "$OUT")" --gro
+	assert_equal "$(features old0)" "on on"
+	ip_at r1 link set old0 name new0
+	undo_push ip -n "$(namespace r1)" link set new0 name old0
+	ip_at r1 link add old0 type veth peer name other0
+	undo_push ip -n "$(namespace r1)" link del old0
+	feature old0 gro on
+	feature old0 rx-udp-gro-forwarding on
+	at r1 ethtool -K new0 gro off
+	eventually same features new0 "on on"
+	relay_stop
+	assert_equal "$(features new0), $(features old0)" "off off, on on"
+}
+
 @test "an interface that goes down and up, or away and comes back, aggregates again" {
 	relay_start "$RULE" --gro
 	bursts_arrive 1
