@@ -26,7 +26,7 @@ const char *reason_of_send(int error)
 	case ENXIO:
 		return "the interface is gone";
 	case EADDRNOTAVAIL:
-		return "the interface has no IPv4 address";
+		return "the interface has no IPv4 address, or not the output's source";
 	case ECONNREFUSED:
 		return "nobody listens there: an ICMP error came back";
 	case EHOSTUNREACH:

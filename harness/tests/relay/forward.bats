@@ -259,6 +259,7 @@ Cannot assign requested address; the source is no address of it: ip addr add ADD
 (1 of 2 outputs can be served)"
 	send --size 100 --count 20
 	eventually relay_counts '.outputs[0].sent' 20
+	eventually grep -q "through out1 fail: EADDRNOTAVAIL (.*, or not the output's source)" "$WORK/relay.log"
 	ip_at r1 addr add 10.77.3.66/24 dev out1
 	undo_push ip -n "$(namespace r1)" addr del 10.77.3.66/24 dev out1
 	eventually same first_state running
