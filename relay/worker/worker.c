@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * worker: see worker.h. The loop is run_loop, at the end of this file, one screen long; what comes
- * before is how messages change what it works with, always between two bursts.
+ * worker: see worker.h. Start, loop and end; the loop is run_loop, one screen long. How messages
+ * change what it works with: worker_messages.c.
  *
  * The supervisor rings the doorbell (a word in shared memory) after it has sent messages: the loop
  * looks at it once per turn, at the cost of one load. Asleep, it is woken by the channel itself.
@@ -9,17 +9,9 @@
 #include "worker/worker.h"
 #include "common/errno_reason.h"
 #include "common/log.h"
-#include "contract/channel.h"
-#include "contract/plan.h"
-#include "contract/shared.h"
 #include "worker/books.h"
-#include "worker/egress.h"
-#include "worker/forward.h"
-#include "worker/handoff.h"
-#include "worker/input.h"
-#include "worker/pool.h"
 #include "worker/sandbox.h"
-#include "worker/waiter.h"
+#include "worker/worker_parts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,51 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* In the waiter. */
-enum {
-	CHANNEL_INDEX,
-	RETURNS_INDEX,
-	INPUTS_INDEX,
-	WAITER_SIZE = INPUTS_INDEX + INPUT_NUMBERS * FRAME_CLASSES
-};
+/* ------------------------------------------------------------------------- for all parts */
 
-/* Before the next burst. A supervisor that sends faster than a worker takes (clients that change
- * rules in a rush) must not keep it from its packets. */
-enum { MESSAGES_PER_TURN = 64 };
-
-struct worker {
-	struct worker_settings settings;
-	struct shared *shared;
-	struct counters counters; /* published at the end of each turn */
-	uint64_t in_hand;	  /* packets matched in a turn that a predecessor did not end */
-	struct input inputs[INPUT_NUMBERS]; /* by their numbers */
-	unsigned num_inputs;		    /* highest index in use, plus one */
-	struct output outputs[OUTPUT_NUMBERS];
-	struct egress_notes notes[OUTPUT_NUMBERS];
-	struct forwarder forwarder;
-	struct reassembly reassembly;
-	struct loops loops;
-	struct egress egress;	      /* unified thread model */
-	struct handoff handoff;	      /* split thread model */
-	struct pool pool;	      /* uring ingress */
-	struct recv_uring recv_uring; /* uring ingress */
-	struct waiter waiter;
-	struct frame *frames; /* [send_batch] of the burst at hand */
-	uint32_t doorbell_seen;
-	bool messages_left; /* in the channel, perhaps */
-	uint32_t complete;  /* generation of the last plan that all has been sent for */
-	uint32_t answered;  /* what the supervisor has been told of it */
-	bool stop;
-	const char *step; /* that it is at, for people */
-};
-
-static bool split(const struct worker *worker)
-{
-	return worker->settings.threads == THREADS_SPLIT;
-}
-
-/* Waits until no send is under way, and every slot is back. */
-static void drain(struct worker *worker)
+void worker_drain(struct worker *worker)
 {
 	if (split(worker))
 		handoff_drain(&worker->handoff);
@@ -82,257 +32,13 @@ static void drain(struct worker *worker)
 		egress_drain(&worker->egress);
 }
 
-/* ------------------------------------------------------------------------- inputs and outputs */
-
-static unsigned waiter_index(unsigned index, unsigned class)
-{
-	return INPUTS_INDEX + index * FRAME_CLASSES + class;
-}
-
-static void ingress_close(struct worker *worker, unsigned index, unsigned class)
-{
-	struct ingress *ingress = &worker->inputs[index].ingress[class];
-
-	if (ingress->fd < 0)
-		return;
-	waiter_set(&worker->waiter, waiter_index(index, class), -1);
-	ingress->ops->close(ingress);
-	close(ingress->fd);
-	free(ingress->holds);
-	ingress->fd = -1;
-}
-
-static void input_close(struct worker *worker, unsigned index)
-{
-	for (unsigned class = 0; class < FRAME_CLASSES; class ++)
-		ingress_close(worker, index, class);
-}
-
-/* The position in a ring that a predecessor has worked on; in another one, the first slot is the
- * next. */
-static struct ring_position *take_position(struct worker *worker, const struct message *message)
-{
-	struct ring_position *position =
-		&worker->shared->positions[message->index][message->input.frames];
-
-	if (position->ring != message->input.ring) {
-		position->ring = message->input.ring;
-		if (position->turn == 0) /* a predecessor's, in doubt */
-			books_count_lost(&worker->counters, &worker->in_hand, position->uncounted);
-		position->head = position->lent = position->uncounted = 0;
-		position->frames_at_first = position->frames;
-		position->accepted_here = 0;
-		position->doubtful = false;
-	}
-	return position;
-}
-
-static int input_open(struct worker *worker, const struct message *message, int fd)
-{
-	const unsigned class = message->input.frames;
-	struct ingress *ingress = &worker->inputs[message->index].ingress[class];
-	const bool ring = message->input.slots > 0;
-	int rc;
-
-	/* another interface, or other rings: nothing of the old ones is left */
-	if (class == FRAMES_SMALL)
-		input_close(worker, message->index);
-	*ingress = (struct ingress){
-		.ops = ring ? &ingress_ring_ops : &ingress_uring_ops,
-		.fd = fd,
-		.slots = message->input.slots,
-		.slot_bytes = message->input.slot_bytes,
-		.bare = message->input.bare,
-		.counters = &worker->counters,
-		.position = take_position(worker, message),
-		.in_hand = &worker->in_hand,
-		.uring = {.shared = &worker->recv_uring, .frame_bytes = message->input.frame_bytes},
-	};
-	memcpy(ingress->interface, message->input.interface, sizeof(ingress->interface));
-	rc = ingress->ops->open(ingress);
-	ingress->holds = rc == 0 ? calloc(ingress->slots, sizeof(*ingress->holds)) : NULL;
-	if (!ingress->holds) {
-		if (rc == 0)
-			ingress->ops->close(ingress);
-		log_error("Ingress", "cannot receive on %s: %s%s", ingress->interface,
-			  strerror(rc < 0 ? -rc : ENOMEM),
-			  reason_of_shortage(rc < 0 ? rc : -ENOMEM));
-		close(fd);
-		ingress->fd = -1;
-		return rc;
-	}
-	waiter_set(&worker->waiter, waiter_index(message->index, class),
-		   ingress->ops->wait_fd(ingress));
-	if (message->index >= worker->num_inputs)
-		worker->num_inputs = message->index + 1;
-	return 0;
-}
-
-static void output_close(struct worker *worker, unsigned index)
-{
-	struct output *output = &worker->outputs[index];
-
-	if (output->fd >= 0)
-		close(output->fd);
-	output->fd = -1;
-	egress_notes_put(output->notes);
-	output->notes = NULL;
-}
-
-static void output_open(struct worker *worker, const struct message *message, int fd)
-{
-	struct output *output = &worker->outputs[message->index];
-
-	output_close(worker, message->index);
-	*output = (struct output){
-		.fd = fd,
-		.error = message->output.error,
-		.gso_most =
-			worker->settings.gso != GSO_OFF && message->output.mtu > UDP_IPV4_HEADERS
-				? message->output.mtu - UDP_IPV4_HEADERS
-				: 0,
-		.marks = (message->output.decrement_ttl ? MARKS_TTL : 0) |
-			 (message->output.keep_dscp ? MARKS_DSCP : 0),
-		.counters = &worker->shared->outputs[message->index],
-		.notes = egress_notes_get(worker->notes, message->output.interface),
-	};
-	output->gso_limit = output->gso_most;
-	books_begin_output(worker->shared, message->index, message->output.born);
-	memcpy(output->interface, message->output.interface, sizeof(output->interface));
-}
-
-/* ------------------------------------------------------------------------- rules */
-
-/* What does not change with the rules. */
-static struct forwarder forwarder_base(struct worker *worker)
-{
-	return (struct forwarder){
-		.counters = &worker->counters,
-		.egress = &worker->egress,
-		.handoff = split(worker) ? &worker->handoff : NULL,
-		.reassembly = &worker->reassembly,
-		.loops = &worker->loops,
-		.tick = worker->forwarder.tick,
-		.log_packets = worker->settings.log_packets,
-		.drill = worker->settings.drill,
-	};
-}
-
-static int forwarder_next(struct forwarder *next, struct worker *worker, const struct plan *plan)
-{
-	*next = forwarder_base(worker);
-	return forwarder_init(next, plan, worker->outputs, worker->shared->rules);
-}
-
-static int apply_plan(struct worker *worker, const struct message *message, int fd)
-{
-	const struct plan *plan = plan_map(fd, message->plan.bytes);
-	struct forwarder next;
-	int rc;
-
-	rc = plan ? 0 : -errno;
-	close(fd);
-	if (rc < 0)
-		return rc;
-	rc = forwarder_next(&next, worker, plan);
-	for (uint32_t i = 0; rc == 0 && i < plan->num_rules; i++)
-		books_begin_rule(worker->shared, plan->rules[i].number, plan->rules[i].born);
-	plan_unmap(plan, message->plan.bytes);
-	if (rc < 0)
-		return rc;
-	loops_give_up(&worker->forwarder);
-	drain(worker);
-	forwarder_exit(&worker->forwarder);
-	worker->forwarder = next;
-	return 0;
-}
-
-/* ------------------------------------------------------------------------- the account */
-
-static void publish(struct worker *worker)
+void worker_publish(struct worker *worker)
 {
 	__atomic_store_n(&worker->shared->fragments_waiting, worker->reassembly.waiting,
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&worker->shared->withheld, loops_withheld(&worker->loops),
 			 __ATOMIC_RELAXED);
 	counters_publish(&worker->shared->receiving, &worker->counters);
-}
-
-/* ------------------------------------------------------------------------- messages */
-
-/* Takes over `fd` (-1: none). */
-static int handle_message(struct worker *worker, const struct message *message, int fd)
-{
-	drain(worker);
-	switch (message->type) {
-	case MESSAGE_INPUT:
-		input_open(worker, message, fd);
-		return 0;
-	case MESSAGE_INPUT_GONE:
-		input_close(worker, message->index);
-		return 0;
-	case MESSAGE_OUTPUT:
-		output_open(worker, message, fd);
-		return 0;
-	case MESSAGE_OUTPUT_GONE:
-		output_close(worker, message->index);
-		return 0;
-	case MESSAGE_COMPLETE:
-		worker->complete = message->plan.generation;
-		return 0;
-	case MESSAGE_STOP:
-		worker->stop = true;
-		return 0;
-	default:
-		return -EPROTO;
-	}
-}
-
-/* One answer for all plans of a turn. */
-static int answer(struct worker *worker)
-{
-	const struct message message = {.type = MESSAGE_APPLIED,
-					.plan.generation = worker->complete};
-
-	if (worker->answered == worker->complete)
-		return 0;
-	worker->answered = worker->complete;
-	return channel_send(WORKER_CHANNEL_FD, &message, -1);
-}
-
-/* What has come, between two bursts. Of several plans only the last is applied: no packet would
- * meet the others. What follows a plan does not take from it what it uses. */
-static int handle_messages(struct worker *worker)
-{
-	struct message message, plan = {0};
-	int passed, plan_fd = -1, rc = 0;
-	unsigned count = 0;
-
-	while (rc == 0 && count < MESSAGES_PER_TURN) {
-		rc = channel_receive(WORKER_CHANNEL_FD, &message, &passed);
-		if (rc <= 0)
-			break;
-		count++;
-		rc = message_check(&message, passed);
-		if (rc < 0 && passed >= 0)
-			close(passed);
-		if (rc < 0)
-			continue;
-		if (message.type != MESSAGE_PLAN) {
-			rc = handle_message(worker, &message, passed);
-			continue;
-		}
-		if (plan_fd >= 0)
-			close(plan_fd);
-		plan = message;
-		plan_fd = passed;
-	}
-	worker->messages_left = count == MESSAGES_PER_TURN;
-	if (rc == 0 && plan.type == MESSAGE_PLAN)
-		rc = apply_plan(worker, &plan, plan_fd);
-	/* with an input come a predecessor's losses, and perhaps no packet after */
-	publish(worker);
-	return rc < 0 ? rc : answer(worker);
 }
 
 /* ------------------------------------------------------------------------- the loop */
@@ -394,7 +100,7 @@ static unsigned turn(struct worker *worker, unsigned index)
 		if (ingress[class].fd >= 0)
 			__atomic_store_n(&ingress[class].position->lent, ingress[class].lent,
 					 __ATOMIC_RELAXED);
-	publish(worker);
+	worker_publish(worker);
 	return count;
 }
 
@@ -420,7 +126,7 @@ static void send_queued(struct worker *worker)
 	} else {
 		egress_flush(&worker->egress);
 	}
-	publish(worker);
+	worker_publish(worker);
 }
 
 /* The search for loops, while there is one. The loop turns without sleeping meanwhile, for some
@@ -472,7 +178,7 @@ static int wait_for_work(struct worker *worker)
 	int rc;
 
 	if (finish_before_sleep(worker)) {
-		publish(worker);
+		worker_publish(worker);
 		return 0;
 	}
 	rc = waiter_sleep(&worker->waiter, &worker->counters);
@@ -487,11 +193,11 @@ static int wait_for_work(struct worker *worker)
 			getsockopt(worker->inputs[i / FRAME_CLASSES].ingress[i % FRAME_CLASSES].fd,
 				   SOL_SOCKET, SO_ERROR, &error, &size);
 	}
-	publish(worker);
+	worker_publish(worker);
 	if (rc == 0 && worker->waiter.events[RETURNS_INDEX])
 		handoff_lower_returns(&worker->handoff);
 	if (rc == 0 && worker->waiter.events[CHANNEL_INDEX])
-		rc = handle_messages(worker);
+		rc = worker_handle_messages(worker);
 	return rc;
 }
 
@@ -513,7 +219,7 @@ static int run_loop(struct worker *worker)
 
 	while (rc == 0 && worker->egress.error == 0 && !handoff_failed(&worker->handoff)) {
 		if (messages_came(worker))
-			rc = handle_messages(worker);
+			rc = worker_handle_messages(worker);
 		if (rc < 0)
 			break;
 		idle = turn_all(worker) == 0;
@@ -612,7 +318,7 @@ static int worker_init(struct worker *worker)
 	worker->step = "get ready to send";
 	rc = init_egress(worker);
 	if (rc == 0)
-		rc = forwarder_next(&worker->forwarder, worker, &(struct plan){0});
+		rc = worker_forwarder_init(&worker->forwarder, worker, &(struct plan){0});
 	return rc;
 }
 
@@ -630,15 +336,15 @@ static void worker_exit(struct worker *worker)
 {
 	if (worker->stop) {
 		loops_give_up(&worker->forwarder);
-		drain(worker);
+		worker_drain(worker);
 		reassembly_give_up(&worker->reassembly);
-		publish(worker);
+		worker_publish(worker);
 	}
 	for (unsigned i = 0; i < worker->num_inputs; i++)
-		input_close(worker, i);
+		worker_input_close(worker, i);
 	handoff_stop(&worker->handoff);
 	for (unsigned i = 0; i < OUTPUT_NUMBERS; i++)
-		output_close(worker, i);
+		worker_output_close(worker, i);
 	forwarder_exit(&worker->forwarder);
 	reassembly_exit(&worker->reassembly);
 	loops_exit(&worker->loops);
