@@ -3,6 +3,8 @@
 A test is named by its file, as relay/tests/worker/test_packet.c, or as harness/tests/relay/gso.bats: WORDS, where WORDS
 stand in the names of the tests that are meant; the folder harness/tests/python is all that is in it."""
 
+import contextlib
+import fcntl
 import os
 import re
 import subprocess
@@ -120,9 +122,10 @@ def run_python(tree: Tree, path: str, limit_s: float) -> tuple[bool, str, str]:
 
 
 # Namespaces of its own for mounts and processes: journals, locks and network namespaces are not those of the host, and
-# nothing that it started outlives it.
+# nothing that it started outlives it. What changes the host all the same waits for others that do, as in ci/part.
 ALONE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "bash", "-c",
          'mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/lock && "$@"; exit $?', "-"]
+HOST_LOCK = Path("/run/mcrelay-bench/lock")
 SYSCTLS = ("wmem_max", "wmem_default", "rmem_max", "netdev_max_backlog")
 
 
@@ -130,8 +133,23 @@ def sysctls() -> dict[Path, str]:
     return {path: path.read_text() for path in (Path("/proc/sys/net/core") / name for name in SYSCTLS)}
 
 
+@contextlib.contextmanager
+def host(path: str):
+    """While a bats file of those that change the host runs, nobody else does."""
+    with contextlib.ExitStack() as stack:
+        if re.search("/(bench/|ci/|relay/pages)", path):
+            HOST_LOCK.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(HOST_LOCK.open("a", encoding="ascii")), fcntl.LOCK_EX)
+        yield
+
+
 def run_bats(tree: Tree, path: str, words: str, limit_s: float) -> tuple[bool, str, str]:
     """Up to the first test that fails."""
+    with host(path):
+        return run_bats_now(tree, path, words, limit_s)
+
+
+def run_bats_now(tree: Tree, path: str, words: str, limit_s: float) -> tuple[bool, str, str]:
     before = sysctls()
     process, timer, late = start([*ALONE, "bats", "--tap", *(["--filter", words] if words else []), path],
                                  tree.folder, limit_s, BUILD=str(tree.folder / "build"))
