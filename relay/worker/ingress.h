@@ -33,6 +33,8 @@ struct ingress_ops {
 	void (*release)(struct ingress *ingress, uint32_t slot);
 	/* What becomes readable when frames have come. */
 	int (*wait_fd)(const struct ingress *ingress);
+	/* It stays so while slots are lent: then it tells nothing. */
+	bool readable_while_lent;
 	/* Undoes open; the descriptor stays open, and all slots have been released. */
 	void (*close)(struct ingress *ingress);
 };

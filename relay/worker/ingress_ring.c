@@ -242,6 +242,7 @@ static void ring_release(struct ingress *ingress, uint32_t slot)
 	}
 }
 
+/* To poll(2), a ring has something to read until its newest filled slot is the kernel's again. */
 static int ring_wait_fd(const struct ingress *ingress)
 {
 	return ingress->fd;
@@ -254,5 +255,6 @@ const struct ingress_ops ingress_ring_ops = {
 	.unpeek = ring_unpeek,
 	.release = ring_release,
 	.wait_fd = ring_wait_fd,
+	.readable_while_lent = true,
 	.close = ring_close,
 };

@@ -15,6 +15,7 @@ static const struct uring_use use = {
 static void free_memory(struct waiter *waiter)
 {
 	free(waiter->events);
+	free(waiter->paused);
 	free(waiter->fds);
 	free(waiter->armed);
 	free(waiter->polled);
@@ -119,7 +120,7 @@ static int requests_sleep(struct waiter *waiter)
 
 	for (unsigned i = 0; i < waiter->used; i++) {
 		waiter->events[i] = 0;
-		if (waiter->fds[i] >= 0 && !waiter->armed[i])
+		if (waiter->fds[i] >= 0 && !waiter->armed[i] && !waiter->paused[i])
 			arm(waiter, i);
 	}
 	rc = io_uring_submit_and_wait(&waiter->uring, 1);
@@ -137,7 +138,8 @@ int waiter_init(struct waiter *waiter, enum waiter_mode mode, unsigned size)
 
 	*waiter = (struct waiter){.mode = mode, .size = size};
 	waiter->events = calloc(size, sizeof(*waiter->events));
-	if (waiter->events)
+	waiter->paused = calloc(size, sizeof(*waiter->paused));
+	if (waiter->events && waiter->paused)
 		rc = mode == WAITER_POLL ? poll_init(waiter) : requests_init(waiter);
 	if (rc < 0)
 		free_memory(waiter);
@@ -179,6 +181,13 @@ int waiter_set(struct waiter *waiter, unsigned index, int fd)
 	}
 	note_used(waiter, index);
 	return rc;
+}
+
+void waiter_pause(struct waiter *waiter, unsigned index, bool paused)
+{
+	waiter->paused[index] = paused;
+	if (waiter->mode == WAITER_POLL)
+		waiter->polled[index].events = paused ? 0 : POLLIN;
 }
 
 int waiter_sleep(struct waiter *waiter, struct counters *counters)

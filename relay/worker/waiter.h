@@ -24,6 +24,7 @@ struct waiter {
 	unsigned size;
 	unsigned used;	  /* none behind is waited for: those that always are come first */
 	unsigned *events; /* [size] poll(2) events of the last sleep; 0: not ready */
+	bool *paused;	  /* [size] */
 
 	struct io_uring uring;
 	int *fds;    /* [size] -1: none */
@@ -39,6 +40,11 @@ void waiter_exit(struct waiter *waiter);
 /* Waits for `fd` at `index` from now on, -1: for nothing. An armed request holds on to its file:
  * this is to be called before a descriptor is closed. 0 or negative errno. */
 int waiter_set(struct waiter *waiter, unsigned index, int fd);
+
+/* What is paused, which nothing is at first, is not waited for: not at all with poll(2), where an
+ * error ends a sleep all the same; in an io_uring but for the request that was armed before, which
+ * may end one more sleep. */
+void waiter_pause(struct waiter *waiter, unsigned index, bool paused);
 
 /* Sleeps until a descriptor is readable or in error; `events` then says which. May return early
  * with none. Counts its system call. 0 or a negative errno. */

@@ -171,6 +171,23 @@ static bool finish_before_sleep(struct worker *worker)
 	return outstanding > 0 && !handoff_want_returns(&worker->handoff);
 }
 
+/* A ring that the sending thread holds slots of would end each sleep at once. Their return, which
+ * does come and is waited for, ends it instead; what has come meanwhile could not be sent before:
+ * that thread is still busy. */
+static void pause_lent(struct worker *worker)
+{
+	const bool held = worker->handoff.outstanding > 0;
+
+	for (unsigned i = 0; i < worker->num_inputs * FRAME_CLASSES; i++) {
+		const struct ingress *ingress =
+			&worker->inputs[i / FRAME_CLASSES].ingress[i % FRAME_CLASSES];
+
+		waiter_pause(&worker->waiter, INPUTS_INDEX + i,
+			     held && ingress->fd >= 0 && ingress->lent > 0 &&
+				     ingress->ops->readable_while_lent);
+	}
+}
+
 /* Sleeps until an interface has frames, slots have come back or the supervisor has sent something.
  */
 static int wait_for_work(struct worker *worker)
@@ -181,6 +198,8 @@ static int wait_for_work(struct worker *worker)
 		worker_publish(worker);
 		return 0;
 	}
+	if (split(worker))
+		pause_lent(worker);
 	rc = waiter_sleep(&worker->waiter, &worker->counters);
 
 	for (unsigned i = 0; i < worker->num_inputs * FRAME_CLASSES && rc == 0; i++) {

@@ -126,6 +126,19 @@ relays_each() {
 	done
 }
 
+@test "two threads: the receiving one sleeps while the other has what it has received" {
+	local egress RELAY_CPU=$SEND_CPU,$RELAY_CPU # at the same time
+	for egress in sendmmsg "uring --egress-reap deferred"; do
+		# shellcheck disable=SC2086 # words
+		relay_start "$(rule one "$IN" "out0:$GROUP_OUT:6000")" --thread-model split --egress $egress
+		send --size 100 --rate 2000 --count 100
+		relay_finish
+		assert_counters egress_sent=100
+		# for packets, for slots that come back, to send: each a few times for a packet at most
+		assert [ "$(counter waits)" -lt 1000 ]
+	done
+}
+
 # starved OPTION...: a pool of 16 buffers finds 400 packets at once, and loses none: they wait in the socket. What
 # the socket has no room for is counted, and nothing is lost afterwards.
 starved() {

@@ -251,6 +251,40 @@ static void test_signal(void **state)
 	close(fd);
 }
 
+/* What is ready all the time does not keep anybody from sleeping, until it is waited for again. */
+static void test_paused(void **state)
+{
+	int fd = new_eventfd(1);
+
+	(void)state;
+	set(5, fd);
+	waiter_pause(&waiter, 5, true);
+	for (unsigned i = 0; i < 3; i++)
+		assert_asleep();
+	waiter_pause(&waiter, 5, false);
+	assert_only(5, POLLIN);
+	waiter_pause(&waiter, 5, true);
+	assert_asleep();
+	close(fd);
+}
+
+/* A request that was armed before may end one more sleep. */
+static void test_paused_when_armed(void **state)
+{
+	int fd = new_eventfd(0);
+
+	(void)state;
+	set(5, fd);
+	assert_asleep(); /* armed now */
+	waiter_pause(&waiter, 5, true);
+	ring(fd);
+	if (mode == WAITER_URING)
+		assert_only(5, POLLIN);
+	for (unsigned i = 0; i < 3; i++)
+		assert_asleep();
+	close(fd);
+}
+
 /* ------------------------------------------------------------------------- changing */
 
 static void test_not_after_minus_one(void **state)
@@ -514,6 +548,8 @@ int main(void)
 		TEST(test_between_sleeps),
 		TEST(test_counts_system_calls),
 		TEST(test_signal),
+		TEST(test_paused),
+		TEST(test_paused_when_armed),
 		TEST(test_not_after_minus_one),
 		TEST(test_another_in_its_place),
 		TEST(test_set_when_ready),
