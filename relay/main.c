@@ -91,13 +91,13 @@ out:
 	return rc;
 }
 
-int main(int argc, char **argv)
+/* The exit status. */
+static int dispatch(int argc, char **argv)
 {
 	struct config config = {0};
 	struct rules rules = {0};
 	int rc;
 
-	standard_fds_open();
 	if (argc == 2 && strcmp(argv[1], "--man-counters") == 0)
 		return print_man_counters();
 	if (argc == 2 && strcmp(argv[1], "--worker") == 0) /* started by the supervisor */
@@ -117,4 +117,10 @@ int main(int argc, char **argv)
 		rc = relay_run(&config, &rules);
 	rules_free(&rules);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	standard_fds_open();
+	return standard_output_finish("mcrelay", dispatch(argc, argv));
 }

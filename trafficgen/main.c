@@ -9,7 +9,6 @@
 #include "common/version.h"
 #include "trafficgen.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +53,6 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int status;
-
 	standard_fds_open();
-	status = dispatch(argc, argv);
-	/* the report is the product: a full disk or a closed pipe behind stdout is a failure */
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_SUCCESS) {
-		fprintf(stderr, "trafficgen: cannot write to standard output: %s\n",
-			strerror(errno));
-		return EXIT_FAILURE;
-	}
-	return status;
+	return standard_output_finish("trafficgen", dispatch(argc, argv));
 }

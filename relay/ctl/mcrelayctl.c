@@ -188,12 +188,12 @@ static int ask(const char *socket_path, const char *command, json_t *request)
 	return status;
 }
 
-int main(int argc, char **argv)
+/* The exit status. */
+static int dispatch(int argc, char **argv)
 {
 	struct settings settings = {0};
 	int rc;
 
-	standard_fds_open();
 	rc = options_parse(&program, argc, argv, &settings);
 	if (rc != 0)
 		return rc < 0 ? EXIT_USAGE : EXIT_SUCCESS;
@@ -215,4 +215,10 @@ int main(int argc, char **argv)
 	options_refuse(&program, argc > 0 ? "unknown command '%s'" : "a command is missing%s",
 		       argc > 0 ? argv[0] : "");
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	standard_fds_open();
+	return standard_output_finish("mcrelayctl", dispatch(argc, argv));
 }

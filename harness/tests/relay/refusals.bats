@@ -224,3 +224,17 @@ refuses_rule_set() {
 		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --exclusive; run it as root' \
 		--config "$WORK/rules.json" --exclusive
 }
+
+@test "what is asked of any program is printed, or its exit status says that it was not" {
+	local program words
+	for program in "$RELAY" "$MCRELAYCTL" "$TRAFFICGEN"; do
+		for words in --help --version; do
+			run --separate-stderr -1 bash -c '"$@" >/dev/full' - "$program" "$words"
+			assert_one_line "^${program##*/}: cannot write to standard output: No space left on device$"
+		done
+	done
+	for words in add save log-level; do
+		run --separate-stderr -1 bash -c '"$@" >/dev/full' - "$MCRELAYCTL" "$words" --help
+		assert_one_line '^mcrelayctl: cannot write to standard output: No space left on device$'
+	done
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* standard_fds: whichever of the three are closed, they are /dev/null afterwards, and what is
- * opened next is none of them. */
+ * opened next is none of them. And what has been printed and is lost is no success. */
 #include "common/standard_fds.h"
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -59,10 +60,40 @@ static void test_each_of_them(void **state)
 	}
 }
 
+/* The exit status, of `status` before, of a child that has printed so many bytes to the file. */
+static int prints(const char *path, unsigned bytes, int status)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (!freopen(path, "w", stdout) || !freopen("/dev/null", "w", stderr))
+			_exit(99);
+		while (bytes--)
+			putchar('.');
+		_exit(standard_output_finish("test", status));
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_lost_output(void **state)
+{
+	(void)state;
+	assert_int_equal(prints("/dev/null", 100, EXIT_SUCCESS), EXIT_SUCCESS);
+	assert_int_equal(prints("/dev/full", 0, EXIT_SUCCESS), EXIT_SUCCESS);
+	assert_int_equal(prints("/dev/full", 1, EXIT_SUCCESS), EXIT_FAILURE);
+	/* which finds out long before its end */
+	assert_int_equal(prints("/dev/full", 100000, EXIT_SUCCESS), EXIT_FAILURE);
+	assert_int_equal(prints("/dev/full", 1, 64), 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_of_them),
+		cmocka_unit_test(test_lost_output),
 	};
 
 	return cmocka_run_group_tests_name("standard_fds", tests, NULL, NULL);
