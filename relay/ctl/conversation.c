@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -145,6 +147,13 @@ static json_t *hear(int fd, int *rc)
 	return answer;
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) < 0 || S_ISSOCK(status.st_mode);
+}
+
 /* Why there is no connection, and what to do. */
 static void explain_silence(char *error, const char *path, int rc)
 {
@@ -158,6 +167,8 @@ static void explain_silence(char *error, const char *path, int rc)
 	}
 	if (rc == -ENOENT)
 		hint = "; is one running, with this --control-socket-path?";
+	else if (rc == -ECONNREFUSED && !is_socket(path))
+		hint = "; it is no socket: name the relay's --control-socket-path";
 	else if (rc == -ECONNREFUSED)
 		hint = "; the one that made it has ended";
 	else if (rc == -EACCES)

@@ -431,11 +431,17 @@ wrong() {
 }
 
 @test "no relay there: exit status 1, one line" {
+	local path
 	run --separate-stderr -1 ctl ping
 	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: No such file or directory; is one running, with this --control-socket-path\?$"
 	/usr/bin/python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$WORK/control"
 	run --separate-stderr -1 ctl list
 	assert_one_line "^mcrelayctl: cannot reach a relay at $WORK/control: Connection refused; the one that made it has ended$"
+	echo text >"$WORK/file"
+	for path in /dev/null "$WORK/file" "$WORK"; do
+		run --separate-stderr -1 "$MCRELAYCTL" --socket-path "$path" ping
+		assert_one_line "^mcrelayctl: cannot reach a relay at $path: Connection refused; it is no socket: name the relay's --control-socket-path$"
+	done
 }
 
 @test "--help of mcrelayctl and of its commands: exit status 0" {
