@@ -69,14 +69,19 @@ static json_t *parse_value(const char *text)
 	return is_number(text) ? json_integer(strtol(text, NULL, 10)) : json_string(text);
 }
 
-/* ":8", ":decrement", ":dscp=keep" behind the interface; the first may go without a name: the TTL.
- * 0 or -EINVAL. */
-static int parse_words(char *text, json_t *output)
+static int refuse_output(const char *text)
+{
+	return options_refuse(&add_program, "--outputs: '%s' is not " OUTPUT, text);
+}
+
+/* ":8", ":decrement", ":dscp=keep" behind the interface of `text`, each once; the first may go
+ * without a name: the TTL. 0 or -EINVAL after one line on stderr. */
+static int parse_words(const char *text, char *words, json_t *output)
 {
 	const char *name = "ttl";
 	char *word, *value;
 
-	while ((word = strsep(&text, ":"))) {
+	while ((word = strsep(&words, ":"))) {
 		value = strchr(word, '=');
 		if (value) {
 			*value++ = '\0';
@@ -84,32 +89,36 @@ static int parse_words(char *text, json_t *output)
 		} else {
 			value = word;
 		}
+		if (name && json_object_get(output, name))
+			return options_refuse(&add_program, "--outputs: '%s': %s is given twice",
+					      text, name);
 		if (!name || !name[0] || !value[0] ||
 		    json_object_set_new(output, name, parse_value(value)) < 0)
-			return -EINVAL;
+			return refuse_output(text);
 		name = NULL;
 	}
 	return 0;
 }
 
-/* "239.2.2.2:6000:eth1", "239.2.2.2:6000:eth1:8" or "239.2.2.2:6000:eth1:dscp=keep" -> an output
- * object; NULL if it is nothing of the kind. */
-static json_t *parse_output(const char *text)
+/* "239.2.2.2:6000:eth1", "239.2.2.2:6000:eth1:8" or "239.2.2.2:6000:eth1:dscp=keep" -> one more
+ * output object. 0 or -EINVAL after one line on stderr. */
+static int parse_output(const char *text, json_t *outputs)
 {
 	char *copy = strdup(text), *rest = copy;
 	const char *group = strsep(&rest, ":"), *port = strsep(&rest, ":");
 	const char *interface = strsep(&rest, ":");
 	json_t *output = NULL;
+	int rc;
 
 	if (interface && group[0] && interface[0] && is_number(port))
 		output = json_pack("{s:s, s:o, s:s}", "group", group, "port", parse_value(port),
 				   "interface", interface);
-	if (output && parse_words(rest, output) < 0) {
-		json_decref(output);
-		output = NULL;
-	}
+	rc = output ? parse_words(text, rest, output) : refuse_output(text);
+	if (rc == 0)
+		json_array_append(outputs, output);
+	json_decref(output);
 	free(copy);
-	return output;
+	return rc;
 }
 
 /* Cuts the next output off a list of them, as strsep(3). What follows the comma between two is a
@@ -140,15 +149,8 @@ static int parse_outputs(const struct option_list *list, json_t *outputs)
 		char *copy = strdup(list->item[i]), *rest = copy, *text;
 		int rc = copy ? 0 : -ENOMEM;
 
-		while (rc == 0 && (text = next_output(&rest))) {
-			json_t *output = parse_output(text);
-
-			if (output)
-				json_array_append_new(outputs, output);
-			else
-				rc = options_refuse(&add_program, "--outputs: '%s' is not " OUTPUT,
-						    text);
-		}
+		while (rc == 0 && (text = next_output(&rest)))
+			rc = parse_output(text, outputs);
 		free(copy);
 		if (rc < 0)
 			return rc;

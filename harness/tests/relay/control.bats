@@ -404,7 +404,7 @@ wrong() {
 }
 
 @test "wrong command lines of mcrelayctl: exit status 64, one line" {
-	local at=(--socket-path "$WORK/control") input=(--input-interface in0 --input-group 239.1.1.1)
+	local at=(--socket-path "$WORK/control") input=(--input-interface in0 --input-group 239.1.1.1) pair
 	wrong 'a command is missing' "${at[@]}"
 	wrong "unknown command 'destroy'" "${at[@]}" destroy
 	wrong "unknown or ambiguous option '--nonsense'" "${at[@]}" --nonsense list
@@ -420,6 +420,10 @@ wrong() {
 		--outputs 239.1.1.1:6000:out0:1:2
 	wrong "'239.1.1.1:6000:out0:dscp=' is not" "${at[@]}" add "${input[@]}" --input-port 1 \
 		--outputs 239.1.1.1:6000:out0:dscp=
+	for pair in ttl/ttl=3:ttl=4 ttl/3:ttl=4 dscp/dscp=1:ttl=3:dscp=1 port/port=6001; do
+		wrong "--outputs: '239.1.1.1:6000:out0:${pair#*/}': ${pair%/*} is given twice;" "${at[@]}" add \
+			"${input[@]}" --input-port 1 --outputs "239.1.1.2:6000:out0,239.1.1.1:6000:out0:${pair#*/}"
+	done
 	wrong 'rule-id ID is missing' "${at[@]}" remove
 	wrong 'expected get, or set' "${at[@]}" log-level
 	wrong 'expected get, or set' "${at[@]}" log-level set
