@@ -41,10 +41,11 @@ static int check_stats_files(const struct config *config)
 
 	if (rc == 0 && config->stats_series) {
 		path = config->stats_series;
-		rc = json_file_check(path);
+		rc = json_file_check_append(path);
 	}
 	if (rc < 0)
-		log_error("Stats", "cannot write %s: %s; name a file in a writable folder", path,
+		log_error("Stats",
+			  "cannot write %s: %s; name a file of its own in a writable folder", path,
 			  json_file_reason(rc));
 	return rc;
 }

@@ -179,21 +179,38 @@ int json_file_write(const char *path, const json_t *value)
 	return put(path, value, JSON_INDENT(1), replace);
 }
 
-int json_file_check(const char *path)
+static int try_replace(const char *path)
 {
 	char temporary[PATH_MAX];
+	int fd = open_temporary(path, temporary);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	unlink(temporary);
+	return 0;
+}
+
+/* `file` is for what is a file, or is to be one. */
+static int check(const char *path, int (*file)(const char *path))
+{
 	enum kind kind;
 	int fd, rc = find_kind(path, &kind);
 
 	if (rc < 0)
 		return rc;
-	fd = kind == FILE_OR_NOTHING ? open_temporary(path, temporary) : open_as_it_is(path, kind);
+	if (kind == FILE_OR_NOTHING)
+		return file(path);
+	fd = open_as_it_is(path, kind);
 	if (fd < 0)
 		return fd;
 	close(fd);
-	if (kind == FILE_OR_NOTHING)
-		unlink(temporary);
 	return 0;
+}
+
+int json_file_check(const char *path)
+{
+	return check(path, try_replace);
 }
 
 /* ------------------------------------------------------------------------- appending */
@@ -238,6 +255,28 @@ static int append(const char *path, const char *text, size_t length)
 int json_file_append(const char *path, const json_t *value)
 {
 	return put(path, value, JSON_COMPACT | JSON_REAL_PRECISION(15), append);
+}
+
+/* One that is there is opened as it will be: the kernel may refuse just that, of another user's
+ * file in a sticky folder (fs.protected_regular). */
+static int try_append(const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(path, flags, 0644);
+
+	if (fd >= 0)
+		unlink(path);
+	else
+		fd = errno == EEXIST ? open_series(path) : -errno;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int json_file_check_append(const char *path)
+{
+	return check(path, try_append);
 }
 
 /* ------------------------------------------------------------------------- reading */

@@ -25,6 +25,9 @@ int json_file_append(const char *path, const json_t *value);
  * Leaves nothing behind. */
 int json_file_check(const char *path);
 
+/* The same for json_file_append. */
+int json_file_check_append(const char *path);
+
 /* The document in `path`, which may be a pipe or a device here, a new reference, decoded with these
  * flags of jansson's. NULL: *rc is the
  * errno, or 0 and *error says what is wrong with the text. */

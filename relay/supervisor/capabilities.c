@@ -81,8 +81,7 @@ static bool files_accessible(const struct config *config)
 {
 	return (!config->rule_file || may(config->rule_file, R_OK)) &&
 	       (!config->stats_file || json_file_check(config->stats_file) == 0) &&
-	       (!config->stats_series || may(config->stats_series, W_OK) ||
-		(errno == ENOENT && json_file_check(config->stats_series) == 0));
+	       (!config->stats_series || json_file_check_append(config->stats_series) == 0);
 }
 
 int capabilities_limit(const struct config *config)

@@ -189,7 +189,7 @@ refuses_rule_set() {
 	mkfifo "$WORK/fifo"
 	FILES=$(files)
 	for option in --stats-file --stats-series; do
-		refuses 1 "^\[ERROR:Stats\] cannot write $WORK/link: it is a symbolic link, .*; name a file in a writable folder$" \
+		refuses 1 "^\[ERROR:Stats\] cannot write $WORK/link: it is a symbolic link, .*; name a file of its own in a writable folder$" \
 			--config "$WORK/rules.json" "$option" "$WORK/link"
 		refuses 1 "^\[ERROR:Stats\] cannot write $WORK/fifo: it is a FIFO or a socket, not a file; name a file" \
 			--config "$WORK/rules.json" "$option" "$WORK/fifo"

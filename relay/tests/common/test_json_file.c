@@ -403,6 +403,39 @@ static void test_check(void **state)
 	assert_int_equal(files_in_folder(), 1);
 }
 
+/* A series is not replaced: its file has to be writable, its folder only if there is none. */
+static void test_check_append(void **state)
+{
+	const uid_t was = geteuid();
+
+	(void)state;
+	assert_int_equal(json_file_check_append(path), 0);
+	assert_int_equal(files_in_folder(), 0);
+	assert_int_equal(json_file_append(path, small), 0);
+	assert_int_equal(json_file_check_append(path), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	assert_int_equal(chmod(path, 0444), 0);
+	/* root may write anywhere; nobody may not */
+	if (was == 0)
+		assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(json_file_check(path), 0);
+	assert_int_equal(json_file_check_append(path), -EACCES);
+	assert_int_equal(json_file_append(path, small), -EACCES);
+	if (was == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chmod(folder, 0555), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	if (was == 0)
+		assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(json_file_check(path), -EACCES);
+	assert_int_equal(json_file_check_append(path), 0);
+	if (was == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_answer(42); /* as it was */
+	assert_int_equal(json_file_check_append("/dev/null"), 0);
+	assert_int_equal(json_file_check_append("/tmp/no/such/folder/stats.jsonl"), -ENOENT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -425,6 +458,7 @@ int main(void)
 		TEST(test_path_too_long),
 		TEST(test_not_a_document),
 		TEST(test_check),
+		TEST(test_check_append),
 	};
 
 	return cmocka_run_group_tests_name("json_file", tests, NULL, NULL);
