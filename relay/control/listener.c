@@ -187,22 +187,34 @@ static const char *hint(int rc)
 		return "; what has this name is no socket: remove it, or name another";
 	case -ENAMETOOLONG:
 		return "; a socket's path has at most 107 bytes";
-	case -ENOENT:
-		return "; its folder is made if the one above that is there: make that one";
 	default:
 		return reason_of_shortage(rc);
 	}
 }
 
+/* The folder that has to be there for that of the socket to be made, and is not. */
+static bool find_missing(const char *path, char missing[PATH_MAX])
+{
+	char folder[PATH_MAX];
+
+	return folder_of(path, folder) && folder_of(folder, missing) && access(missing, F_OK) < 0 &&
+	       errno == ENOENT;
+}
+
 static void complain(const char *path, int rc, pid_t holder)
 {
-	char name[REQUESTER_BYTES];
+	char name[REQUESTER_BYTES], missing[PATH_MAX];
 
 	if (rc == -EADDRINUSE && holder)
 		log_error("Control",
 			  "cannot listen on %s: %s uses it; end that one, or give this one another "
 			  "--control-socket-path, or none",
 			  path, process_format(holder, name));
+	else if (rc == -ENOENT && find_missing(path, missing))
+		log_error("Control",
+			  "cannot listen on %s: there is no folder %s; make it: the relay makes "
+			  "only the last one of a path",
+			  path, missing);
 	else
 		log_error("Control", "cannot listen on %s: %s%s", path, strerror(-rc), hint(rc));
 }

@@ -394,6 +394,9 @@ open_files() {
 	assert_equal "$(<"$WORK/control")" precious
 	run --separate-stderr -1 at r1 "$RELAY" --control-socket-path "$WORK/$(printf 'x%.0s' {1..120})"
 	assert_one_line '^\[ERROR:Control\] cannot listen on .*: File name too long; a socket.s path has at most 107 bytes$'
+	run --separate-stderr -1 at r1 "$RELAY" --control-socket-path "$WORK/none/other/deep/socket"
+	assert_one_line "^\[ERROR:Control\] cannot listen on $WORK/none/other/deep/socket: there is no folder $WORK/none/other; make it: "
+	refute [ -e "$WORK/none" ]
 }
 
 # wrong PATTERN ARGUMENT...: usage, in one line.
