@@ -106,27 +106,59 @@ static int write_and_close(int fd, const char *text, size_t length)
 	return rc;
 }
 
+/* The file that is to be replaced, if its mode and owner are to stay. In a folder that is open to
+ * all, another user may have put it there, to have a hand in the new one. */
+static bool find_old(const char *path, struct stat *old)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX] = ".";
+	struct stat status;
+
+	if (lstat(path, old) < 0 || !S_ISREG(old->st_mode))
+		return false;
+	if (old->st_uid == geteuid())
+		return true;
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+	return stat(folder, &status) == 0 && !(status.st_mode & S_IWOTH);
+}
+
+/* Before there is anything in it. Where the owner cannot be given, the mode stays all the same: it
+ * opens the file to nobody else. */
+static void make_like(int fd, const struct stat *old)
+{
+	int ignored = fchmod(fd, old->st_mode & 0777);
+
+	if (fchown(fd, old->st_uid, old->st_gid) < 0)
+		ignored = fchown(fd, (uid_t)-1, old->st_gid);
+	(void)ignored;
+}
+
 /* One that was left behind under that name, or planted, goes. */
-static int open_temporary(const char *path, char temporary[PATH_MAX])
+static int open_temporary(const char *path, mode_t mode, char temporary[PATH_MAX])
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int fd, length = snprintf(temporary, PATH_MAX, "%s.tmp.%d", path, (int)getpid());
 
 	if (length < 0 || length >= PATH_MAX)
 		return -ENAMETOOLONG;
-	fd = open(temporary, flags, 0666);
+	fd = open(temporary, flags, mode);
 	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0)
-		fd = open(temporary, flags, 0666);
+		fd = open(temporary, flags, mode);
 	return fd < 0 ? -errno : fd;
 }
 
 static int replace(const char *path, const char *text, size_t length)
 {
 	char temporary[PATH_MAX];
-	int fd = open_temporary(path, temporary), rc;
+	struct stat old;
+	const bool keep = find_old(path, &old);
+	int fd = open_temporary(path, keep ? 0600 : 0666, temporary), rc;
 
 	if (fd < 0)
 		return fd;
+	if (keep)
+		make_like(fd, &old);
 	rc = write_and_close(fd, text, length);
 	if (rc == 0 && rename(temporary, path) < 0)
 		rc = -errno;
@@ -182,7 +214,7 @@ int json_file_write(const char *path, const json_t *value)
 static int try_replace(const char *path)
 {
 	char temporary[PATH_MAX];
-	int fd = open_temporary(path, temporary);
+	int fd = open_temporary(path, 0600, temporary);
 
 	if (fd < 0)
 		return fd;

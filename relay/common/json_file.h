@@ -14,6 +14,8 @@
 
 /* Writes `value` to `path` under a temporary name beside it, then renames it. The old file
  * stays whole if anything fails (disk full, no permission); the temporary one is removed.
+ * The new file has the old one's mode, and its owner and group as far as we may give them; unless
+ * it is another user's in a folder that is open to all.
  * A device, or what /dev/stdout is, is written to as it is. */
 int json_file_write(const char *path, const json_t *value);
 

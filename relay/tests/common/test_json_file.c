@@ -213,6 +213,72 @@ static void test_symbolic_link(void **state)
 	unlink(other);
 }
 
+static void assert_file(mode_t mode, uid_t uid, gid_t gid)
+{
+	struct stat status;
+
+	assert_int_equal(lstat(path, &status), 0);
+	assert_int_equal(status.st_mode, S_IFREG | mode);
+	assert_int_equal(status.st_uid, uid);
+	assert_int_equal(status.st_gid, gid);
+}
+
+/* The new file is as the old one was; a set-user-ID bit does not stay. */
+static void test_mode_stays(void **state)
+{
+	static const mode_t modes[] = {0600, 0640, 0666, 0444};
+	const mode_t before = umask(022);
+
+	(void)state;
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_file(0644, geteuid(), getegid());
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		assert_int_equal(chmod(path, modes[i]), 0);
+		assert_int_equal(json_file_write(path, small), 0);
+		assert_file(modes[i], geteuid(), getegid());
+	}
+	assert_int_equal(chmod(path, 04755), 0);
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_file(0755, geteuid(), getegid());
+	umask(before);
+}
+
+static void test_owner_stays(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_int_equal(chown(path, 65534, 1), 0);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_file(0640, 65534, 1);
+	/* by one who cannot give it away: nobody else may read it than before */
+	assert_int_equal(chown(path, 0, 1), 0);
+	assert_int_equal(chown(folder, 65534, 0), 0);
+	assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_int_equal(seteuid(0), 0);
+	assert_file(0640, 65534, 0);
+}
+
+/* Where anybody can have put the old file, the new one is ours alone. */
+static void test_planted_old_file(void **state)
+{
+	const mode_t before = umask(022);
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(json_file_write(path, small), 0);
+	assert_file(0644, 0, 0);
+	umask(before);
+}
+
 /* At the name that the file has until it is complete. */
 static void test_planted_temporary(void **state)
 {
@@ -447,6 +513,9 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_full_disk_at_close),
 		TEST(test_symbolic_link),
+		TEST(test_mode_stays),
+		TEST(test_owner_stays),
+		TEST(test_planted_old_file),
 		TEST(test_planted_temporary),
 		TEST(test_fifo),
 		TEST(test_open_descriptor),
