@@ -23,7 +23,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from math import expm1, log
+from math import expm1, isfinite, log
 from pathlib import Path
 from statistics import median
 
@@ -138,11 +138,17 @@ def is_usable(entry: dict) -> bool:
 
 
 def egress(entry: dict) -> float:
-    return entry["hops"][0]["egress_pps"]["median"]
+    return figure(entry["hops"][0]["egress_pps"]["median"])
 
 
 def control(entry: dict) -> float:
-    return entry["control_pps"]["median"]
+    return figure(entry["control_pps"]["median"])
+
+
+def figure(value) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise TypeError(f"{value!r} is not a number of packets per second")
+    return value
 
 
 def series(entries: list[dict]) -> np.ndarray:
@@ -176,10 +182,8 @@ def is_known(point: ChangePoint, alerts: list[dict], entries: list[dict]) -> boo
 
 
 def read_alerts(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
     alerts = []
-    for where, alert in history.read_lines(path):
+    for where, alert in history.read_lines(path) if path.exists() else []:
         try:
             alerts.append({"scenario": str(alert["scenario"]), "utc": alert["utc"], "change": float(alert["change"])})
         except (ValueError, KeyError, TypeError) as error:
@@ -192,10 +196,13 @@ def by_scenario(lines: list[tuple[str, dict]]) -> dict[str, list[dict]]:
     found: dict[str, list[dict]] = {}
     for where, entry in lines:
         try:
-            found.setdefault(entry["scenario"], []).extend([entry] if is_usable(entry) else [])
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            if is_usable(entry):
+                if not isinstance(entry["scenario"], str) or not isinstance(entry["profile"], dict):
+                    raise TypeError("'scenario' is a name, 'profile' an object")
+                found.setdefault(entry["scenario"], []).append(entry)
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise Faulty(f"{where}: the entry lacks what drift needs: {error!r}; mend it or remove it") from error
-    return {scenario: entries[-NEWEST:] for scenario, entries in found.items() if entries}
+    return {scenario: entries[-NEWEST:] for scenario, entries in found.items()}
 
 
 def show(lines: dict[str, list[dict]], found: list[tuple[ChangePoint, bool]]) -> str:
@@ -245,14 +252,17 @@ def main() -> int:
         print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
               f"needed. Every bench gate of a clean tree adds one{'' if lines else others(args.history, args.profile)}")
         return STATUS[INCONCLUSIVE]
-    for point, new in found:
-        if new and not args.no_alerts:
-            history.append_line(path, asdict(point))
     slower = [point for point, new in found if new and point.change < 0]
     word = REGRESSION if slower else PASS
     print(f"{paint(word, word)}: " + (f"{len(slower)} change{'s' * (len(slower) > 1)} to slower that nobody was told of yet"
                                       if slower else "nothing new has become slower"))
-    print("\n".join(advice(found)), end="\n" if advice(found) else "")
+    print("\n".join(advice(found)), end="\n" if advice(found) else "", flush=True)
+    for point, new in found:  # known is what was printed: whoever could not be told is told again
+        if new and not args.no_alerts:
+            try:
+                history.append_line(path, asdict(point))
+            except OSError as error:
+                print(f"drift.py: that this was told could not be noted, and it will be told again: {error}", file=sys.stderr)
     return STATUS[word]
 
 

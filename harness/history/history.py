@@ -12,11 +12,13 @@ import json
 import os
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
-from harness.result.documents import Faulty, no_number
+from harness.result.documents import Faulty, parse as parse_json, require_file
 from harness.verdict.outcome import INVALID, STATUS
 
+SCHEMA = 1  # the version of verdict.schema.json
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")  # what git leaves where a merge was not finished
 
@@ -45,19 +47,30 @@ def append_line(path: Path, document: dict) -> None:
             raise
 
 
+def is_utc(text: str) -> bool:
+    try:
+        return bool(UTC.fullmatch(text) and datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
 def parse(line: bytes) -> dict:
     """One line of a file of the history; a ValueError says what is wrong with it."""
     text = line.decode("utf-8")
     if text.startswith(CONFLICT):
         raise ValueError("a merge was left unfinished here: keep the lines of both sides, and remove git's marker")
-    entry = json.loads(text, parse_constant=no_number)
-    if not isinstance(entry, dict) or not UTC.fullmatch(str(entry.get("utc"))):
+    entry = parse_json(text)
+    if not isinstance(entry, dict) or not is_utc(str(entry.get("utc"))):
         raise ValueError("no entry with a time of its own ('utc': '2026-11-20T14:00:00Z')")
+    if entry.get("schema", SCHEMA) != SCHEMA:
+        raise ValueError(f"'schema': {entry['schema']!r} is not the format that this bench knows, {SCHEMA}: if a newer one "
+                         f"wrote it, use that")
     return entry
 
 
 def read_lines(path: Path) -> list[tuple[str, dict]]:
     """[(FILE:LINE, entry)] of one file. A damaged line is an error that names it; an empty one is none."""
+    require_file(path)
     found = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         try:

@@ -8,19 +8,19 @@ readonly EXIT_MORE=10 # of a judge that has no verdict yet
 # die CODE MESSAGE: one line on stderr, then exit (which undoes everything).
 die() {
 	progress_end
-	printf 'bench: %s\n' "${*:2}" >&2
+	printf 'bench: %s\n' "${*:2}" >&2 || true # the status says it, too
 	exit "$1"
 }
 
 note() {
 	progress_end
-	printf 'bench: %s\n' "$*" >&2
+	printf 'bench: %s\n' "$*" >&2 || true
 }
 
 # unexpected STATUS COMMAND PLACE: a failure that nothing has a better message for.
 unexpected() {
-	((BASH_SUBSHELL == 0)) || return 0
-	note "stopped at $3: '$2' failed (exit $1); if neither the disk nor a missing program explains" \
+	((BASH_SUBSHELL == 0 && $1 != 141)) || return 0 # a reader that has seen enough
+	note "stopped at $3: '${2%%$'\n'*}' failed (exit $1); if neither the disk nor a missing program explains" \
 		"it, it is a defect of the harness"
 }
 
@@ -30,7 +30,7 @@ progress() {
 	if [[ -t 2 ]]; then
 		progress_detail ''
 	else
-		printf '%s\n' "$1" >&2
+		printf '%s\n' "$1" >&2 || true # a full disk under a log ends no measurement
 	fi
 }
 

@@ -39,13 +39,26 @@ def validate(document, schema: str, label: str) -> None:
         raise Faulty(f"{label}: {where + ': ' if where else ''}{message}")
 
 
+def parse(text: str):
+    """What a JSON text says; a ValueError tells what is wrong with it."""
+    try:
+        return json.loads(text, parse_constant=no_number)
+    except RecursionError as error:
+        raise ValueError("brackets within brackets, too many to read") from error
+
+
+def require_file(path: Path, label: str = "") -> None:
+    """Whoever opens a FIFO waits for ever. A path with nothing there is another matter."""
+    if path.exists() and not path.is_file():
+        raise Faulty(f"{label or path}: cannot be read: it is a folder, a FIFO or a device, not a file")
+
+
 def read(path: Path, schema: str, label: str = "") -> dict:
     """`label`: the file's name in messages, if not its path."""
     label = label or str(path)
-    if path.exists() and not path.is_file():
-        raise Faulty(f"{label}: cannot be read: it is a folder, a FIFO or a device, not a file")
+    require_file(path, label)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
+        document = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Faulty(f"{label}: cannot be read: {error}") from error
     validate(document, schema, label)

@@ -4,8 +4,8 @@
 
 declare -A SCENARIO=()
 
-# What a file consists of, besides blank lines and comments.
-readonly SCENARIO_LINE='^([a-z0-9_-]+) *= *(.*)$'
+# What a file consists of, besides blank lines and comments. Blanks at the end (of another system, \r) mean nothing.
+readonly SCENARIO_LINE='^([a-z0-9_-]+) *= *(.*[^[:space:]])?[[:space:]]*$'
 
 # key, pattern its value must match, what is expected in words
 readonly SCENARIO_KEYS='
@@ -45,15 +45,19 @@ readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batc
 scenario_names() {
 	local file
 	for file in "$SCENARIOS"/*.conf; do
-		[[ ! -e $file ]] || basename "$file" .conf
+		[[ ! -e $file && ! -L $file ]] || basename "$file" .conf
 	done
 }
 
 # scenario_load NAME
 scenario_load() {
 	local file=$SCENARIOS/$1.conf
-	[[ $1 =~ ^[a-z0-9-]+$ && -r $file ]] || die "$EXIT_USAGE" \
+	[[ $1 =~ ^[a-z0-9-]+$ ]] || die "$EXIT_USAGE" \
+		"no scenario '$1' in $SCENARIOS: a name consists of a-z, 0-9 and '-'; there are: $(scenario_names | paste -sd' ')"
+	[[ -e $file || -L $file ]] || die "$EXIT_USAGE" \
 		"no scenario '$1' in $SCENARIOS; there are: $(scenario_names | paste -sd' ')"
+	[[ -f $file && -r $file ]] || die "$EXIT_USAGE" \
+		"$file cannot be read: it is no file, or a link to none, or not readable; restore it"
 	scenario_parse "$file"
 	SCENARIO[profile]=${SCENARIO[profile]:-wire}
 	[[ ${SCENARIO[topology]:-} != fanout ]] || SCENARIO[fanout]=${SCENARIO[fanout]:-3}
@@ -69,7 +73,7 @@ scenario_set() {
 		pattern=${rest%|*} expected=${rest##*|}
 	done <<<"$SCENARIO_KEYS"
 	[[ -n $pattern ]] || die "$EXIT_USAGE" "${1%: *}: unknown key '$2'"
-	[[ $3 =~ ^(${pattern//\\|/|})$ ]] || die "$EXIT_USAGE" "$1: found '$3', expected $expected"
+	[[ $3 =~ ^(${pattern//\\|/|})$ ]] || die "$EXIT_USAGE" "$1: found ${3@Q}, expected $expected"
 	SCENARIO[$2]=$3
 }
 
@@ -122,7 +126,7 @@ scenario_parse() {
 		number=$((number + 1))
 		[[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
 		[[ $line =~ $SCENARIO_LINE ]] || die "$EXIT_USAGE" \
-			"$file:$number: found '$line', expected 'key = value'"
+			"$file:$number: found ${line@Q}, expected 'key = value'"
 		key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
 		[[ -z ${SCENARIO[$key]+set} ]] || die "$EXIT_USAGE" "$file:$number: '$key' stands twice"
 		scenario_set "$file:$number: $key" "$key" "$value"

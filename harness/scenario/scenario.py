@@ -4,7 +4,7 @@ refuses what it does not understand; here that is passed over."""
 import re
 from pathlib import Path
 
-LINE = re.compile(r"([a-z0-9_-]+) *= *(.*)")
+LINE = re.compile(r"([a-z0-9_-]+) *= *(.*\S|)\s*")
 
 
 def names(folder: Path) -> list[str]:

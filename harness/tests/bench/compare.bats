@@ -278,7 +278,7 @@ refuses() {
 	base_copy
 	refuses 5 "INVALID: this clone has no commit $hash: .*force-push.*; run: git fetch REMOTE $hash, or name another" "$hash"
 	git -C "$copy" remote add origin "$WORK/nowhere"
-	refuses 5 "INVALID: .*; run: git fetch origin ${hash:0:12}, or name .*: git merge-base HEAD origin/main$" HEAD "${hash:0:12}"
+	refuses 5 "INVALID: .*; run: git fetch origin HASH .all 40 digits of it., or name .*: git merge-base HEAD origin/main$" HEAD "${hash:0:12}"
 	refuses 5 "INVALID: this clone has no branch 'origin/side'; run: git fetch origin side:refs/remotes/origin/side$" origin/side
 	refuses 64 "no commit 'side'; see 'harness/bench help'$" side
 	refuses 64 'there is no commit before HEAD; name a BASE$'

@@ -135,6 +135,25 @@ bad_scenario() {
 	printf 'just words\n' >>"$BENCH_SCENARIOS/bad.conf"
 	refused run bad
 	assert_said "bad.conf:14: found 'just words', expected 'key = value'"
+	rm "$BENCH_SCENARIOS/bad.conf"
+	mkfifo "$BENCH_SCENARIOS/bad.conf"
+	refused run bad
+	assert_said "bad.conf cannot be read: it is no file"
+	ln -sf nothing "$BENCH_SCENARIOS/bad.conf"
+	refused list
+	assert_said "bad.conf cannot be read: it is no file, or a link to none"
+}
+
+@test "what cannot be said changes no exit status, and a reader that has seen enough is told nothing" {
+	run bash -c '"$1" list 2>/dev/full' - "$BENCH"
+	assert_success
+	run bash -c '"$1" nonsense 2>/dev/full' - "$BENCH"
+	assert_failure 64
+	assert_output ''
+	mkfifo "$WORK/read"
+	run bash -c 'exec 3<>"$2" 4>"$2" 3<&-; "$1" help >&4' - "$BENCH" "$WORK/read"
+	assert_failure 141
+	assert_output ''
 }
 
 @test "nothing in a scenario file is executed" {

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness.tests.python.support import load, program, schema
-from harness.verdict.paired import bisection
+from harness.verdict.paired import bisection, commits
 
 
 NOBODY = {"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@n", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "n@n",
@@ -108,6 +108,19 @@ class Bisection(unittest.TestCase):
                 bisection.main()
             self.assertEqual((ended.exception.code, err.getvalue().count("\n")), (status, 1))
             self.assertIn(said, err.getvalue())
+
+    def test_a_short_hash_that_is_not_there_or_of_several(self):
+        for name in ("abcdef0123456", "ABCDEF0123456"):
+            with self.assertRaises(commits.Absent) as told:
+                commits.commit(name, self.root)
+            self.assertEqual(told.exception.status, 5)
+            self.assertIn("git fetch REMOTE HASH (all 40 digits of it), or", str(told.exception))
+        answers = {"--disambiguate=abcdef0": "abcdef01\nabcdef02", "--git-dir": ".git"}
+        with mock.patch.object(commits, "git", lambda _, *words: answers.get(words[-1])), \
+                self.assertRaises(commits.Absent) as told:
+            commits.commit("abcdef0", self.root)
+        self.assertEqual(told.exception.status, 64)
+        self.assertIn("abcdef0 is the beginning of 2 hashes", str(told.exception))
 
     def test_commits_that_cannot_be_told_are_skipped(self):
         self.slow_from, self.broken = 5, {4}

@@ -1,6 +1,7 @@
 """drift.py: change points where there are some and nowhere else, and each told once."""
 
 import json
+import subprocess
 import tempfile
 import unittest
 from math import exp, log
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness import HARNESS
 from harness.history import drift
 from harness.tests.python.support import program
 
@@ -241,6 +243,46 @@ class History(unittest.TestCase):
         answer = program("history.drift", self.folder, "machine")
         self.assertEqual((answer.returncode, answer.stdout), (5, ""))
         self.assertIn("machine/2026-11.ndjson:21: the entry lacks what drift needs: KeyError('egress_pps')", answer.stderr)
+
+    def test_an_entry_that_is_none_is_named(self):
+        for what in ({"hops": [{"egress_pps": {"median": 1e999}}]}, {"hops": [{"egress_pps": {"median": True}}]},
+                     {"control_pps": {"median": "many"}}, {"control_pps": {"median": 10 ** 400}}, {"scenario": 5},
+                     {"scenario": ["s"]}, {"profile": "machine"}, {"profile": None}, {"commit": 5}):
+            with self.subTest(what):
+                self.add(noise(20))
+                self.add([0.0], **what)
+                path = self.folder / "machine/2026-11.ndjson"
+                path.write_text(path.read_text().replace("Infinity", "1e999"))
+                answer = program("history.drift", self.folder, "machine")
+                self.assertEqual((answer.returncode, answer.stdout), (5, ""))
+                self.assertIn(f"{path}:21: the entry lacks what drift needs", answer.stderr)
+                path.unlink()
+
+    def test_what_nobody_was_told_is_told_again(self):
+        self.add(noise(15))
+        self.add(noise(15, 2) + log(0.9))
+        words = ["/usr/bin/python3", HARNESS / "start.py", "harness.history.drift", self.folder, "machine"]
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            answer = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((answer.returncode, answer.stderr.count("\n")), (4, 1))
+        self.assertIn("bench: [Errno 28] No space left on device", answer.stderr)
+        with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+            reader.wait()
+            answer = subprocess.run(words, stdout=reader.stdin, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((answer.returncode, answer.stderr), (141, ""))
+        self.assertFalse(self.alerts.exists())
+        self.drift(3)
+        self.drift(0)
+
+    def test_what_cannot_be_noted_is_told_all_the_same(self):
+        self.add(noise(15))
+        self.add(noise(15, 2) + log(0.9))
+        self.alerts.parent.write_text("no folder")
+        for _ in range(2):
+            answer = program("history.drift", self.folder, "machine")
+            self.assertEqual(answer.returncode, 3)
+            self.assertIn("bench bisect", answer.stdout)
+            self.assertIn("it will be told again", answer.stderr)
 
 
 if __name__ == "__main__":

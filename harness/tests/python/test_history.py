@@ -66,6 +66,9 @@ class History(Scratch):
         for line, said in ((b'{"utc": ', "Expecting value"), (b"<<<<<<< HEAD", "a merge was left unfinished here"),
                            (b"=======", "a merge was left"), (b">>>>>>> branch", "a merge was left"), (b"[]", "no entry"),
                            (b'"utc"', "no entry"), (b"{}", "no entry"), (b'{"utc": "yesterday"}', "no entry"),
+                           (b'{"utc": "2026-13-01T14:00:00Z"}', "no entry"),
+                           (b'{"utc": "2026-11-20T14:00:00Z", "schema": 2}', "'schema': 2 is not the format"),
+                           (b"[" * 100_000, "brackets within brackets"),
                            (b'{"utc": NaN}', "NaN is not a number"), (b"\xff\xfe", "'utf-8' codec can't decode"), (b"\0", "Expecting value")):
             with self.subTest(line):
                 path = history.append(verdict(), self.history)
@@ -76,6 +79,17 @@ class History(Scratch):
                     self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1), done.stderr)
                     self.assertIn(f"{path}:2: damaged line: {said}", done.stderr)
                 path.unlink()
+
+    def test_what_is_no_file_is_named_and_not_waited_for(self):
+        path = history.append(verdict(), self.history)
+        path.unlink()
+        for make in (os.mkfifo, os.mkdir):
+            make(path)
+            for done in (program("history.history", "list", self.history),
+                         program("report.plots", self.history, self.folder / "plots")):
+                self.assertEqual(done.returncode, 5, done.stderr)
+                self.assertIn(f"{path}: cannot be read: it is a folder, a FIFO or a device", done.stderr)
+            path.unlink() if path.is_fifo() else path.rmdir()
 
     def test_a_line_that_stands_twice_counts_once(self):
         """Whatever merged it: at once, in another order of its keys, in another file, after an empty line."""

@@ -37,6 +37,13 @@ class Scenario(unittest.TestCase):
             (Path(folder) / "odd.conf").write_text("# flows = 1\n\n flows = 2\nFlows = 3\nflows\nbaseline=a = b\nlast =  end")
             self.assertEqual(scenario.values(Path(folder), "odd"), {"baseline": "a = b", "last": "end"})
 
+    def test_blanks_at_the_end_of_a_line_mean_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, expected = Path(folder) / "dos.conf", {"description": "a  b", "flows": "3", "relay_options": ""}
+            path.write_bytes(b"# text\r\n\r\ndescription = a  b \t\r\nflows = 3\r\nrelay_options = \r\n")
+            self.assertEqual(scenario.values(Path(folder), "dos"), expected)
+            self.assertEqual(of_bash(path), expected)
+
     def test_one_value_whatever_else_is_in_the_file(self):
         for text, key, status, value in (("x\ncompare = a\ncompare = b\n", "compare", 0, "a\n"), ("compare=", "compare", 0, "\n"),
                                          ("compare_x = 1\n# compare = 1\n", "compare", 1, ""), ("", "compare", 1, "")):

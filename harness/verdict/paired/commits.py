@@ -16,7 +16,8 @@ from harness import ROOT
 from harness.verdict.outcome import INVALID, STATUS, USAGE
 
 INVALID_STATUS = STATUS[INVALID]
-HASH = re.compile(r"[0-9a-f]{7,40}")
+HASH = re.compile(r"[0-9a-fA-F]{7,40}")
+WHOLE_HASH = 40  # digits; git fetches by no shorter one
 
 
 class Absent(Exception):
@@ -56,12 +57,17 @@ def commit(name: str, root: Path = ROOT) -> str:
         branch = name.removeprefix(f"{remote}/")
         raise lacking(root, name, f"INVALID: this clone has no branch '{name}'; run: "
                                   f"git fetch {remote} {branch}:refs/remotes/{name}", INVALID_STATUS)
-    if HASH.fullmatch(name) and git(root, "cat-file", "-e", name) is None:
+    several = (git(root, "rev-parse", f"--disambiguate={name}") or "").split() if HASH.fullmatch(name) else []
+    if len(several) > 1:
+        raise lacking(root, name, f"{name} is the beginning of {len(several)} hashes, as of {several[0]} and {several[1]}; give "
+                                  f"more digits")
+    if HASH.fullmatch(name) and not several:
         origin = remotes[0] if remotes else "REMOTE"
+        hash_ = name if len(name) == WHOLE_HASH else "HASH (all 40 digits of it)"
         raise lacking(root, name, f"INVALID: this clone has no commit {name}: it was never fetched, or its branch was rewritten "
-                                  f"(force-push); run: git fetch {origin} {name}, or name another commit, as that of: git "
+                                  f"(force-push); run: git fetch {origin} {hash_}, or name another commit, as that of: git "
                                   f"merge-base HEAD {origin}/main", INVALID_STATUS)
-    raise lacking(root, name, f"no commit '{name}'; see 'harness/bench help'")
+    raise lacking(root, name, f"no commit {name!r}; see 'harness/bench help'")
 
 
 def fork(branch: str, root: Path = ROOT) -> str:
