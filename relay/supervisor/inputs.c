@@ -80,6 +80,18 @@ int inputs_check_link(const struct netif *netif, char *error)
 			       netif->name, netif->type);
 }
 
+static const char *hint_of_gro(int rc)
+{
+	switch (rc) {
+	case -EPERM:
+		return "; it needs CAP_NET_ADMIN";
+	case -EOPNOTSUPP:
+		return "; this interface has none for what it passes on: go without --gro";
+	default:
+		return "";
+	}
+}
+
 /* With --gro. */
 static int start_aggregation(struct inputs *inputs, struct provision_input *input, char *error)
 {
@@ -89,8 +101,7 @@ static int start_aggregation(struct inputs *inputs, struct provision_input *inpu
 		rc = offload_open(&input->offload, input->netif.index);
 	if (rc < 0)
 		return refusal_explain(error, rc, "cannot turn on GRO on %s for --gro: %s%s",
-				       input->netif.name, strerror(-rc),
-				       rc == -EPERM ? "; it needs CAP_NET_ADMIN" : "");
+				       input->netif.name, strerror(-rc), hint_of_gro(rc));
 	return 0;
 }
 

@@ -219,6 +219,22 @@ refuses_rule_set() {
 	refuses 64 "^mcrelay: --gso: 'maybe' is not one of on, off, auto" --config "$WORK/rules.json" --gso maybe
 }
 
+above_is_up() {
+	[[ $(ip_at r1 -o link show above) == *LOWER_UP* ]]
+}
+
+@test "--gro on an interface that has none to turn on" {
+	ip_at r1 link add link bare name above type macvlan mode bridge
+	ip_at r1 link set above up
+	eventually above_is_up
+	at r1 ethtool -K above rx-udp-gro-forwarding on 2>/dev/null || true
+	[[ $(at r1 ethtool -k above) != *'rx-udp-gro-forwarding: on'* ]] || skip 'this kernel can'
+	rule_file "$(rule one "above:$GROUP_IN:5000")" >"$WORK/rules.json"
+	refuses 1 "^\[ERROR:Supervisor\] cannot turn on GRO on above for --gro: Operation not supported; .*: go without --gro$" \
+		--config "$WORK/rules.json" --gro
+	ip_at r1 link del above
+}
+
 @test "--exclusive without CAP_NET_ADMIN and CAP_BPF" {
 	WRAPPER='setpriv --bounding-set=-net_admin,-bpf,-sys_admin' \
 		refuses 1 '^\[ERROR:Supervisor\] needs CAP_NET_ADMIN, for --exclusive; run it as root' \
