@@ -8,8 +8,6 @@
  * all but one of them as joined_fragments), or as drop_fragment: alone, when it repeats what has
  * come; with all of its datagram, when it overlaps with others otherwise; when the datagram is not
  * whole after REASSEMBLY_S seconds, or when its place is needed for a newer one.
- *
- * Frames of uring ingress have no time: there, only a newer datagram ends the waiting.
  */
 #ifndef REASSEMBLY_H
 #define REASSEMBLY_H
