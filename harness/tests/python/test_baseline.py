@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
-from harness.tests.python.support import HARNESS, control_run, load, program, relay_run, schema
+from harness.tests.python.support import HARNESS, ROOT, control_run, load, program, relay_run, schema
 from harness.verdict import waivers
 from harness.verdict.baseline import baseline, captures, stored
 
@@ -529,7 +529,17 @@ class Check(World):
     def test_the_key_baseline(self):
         self.scenario("hop", "description = one\nbaseline = phase4\n")
         self.one_fault("hop.conf: baseline: no file baselines/phase4.json")
+        floor = json.loads((ROOT / "baselines/phase4.json").read_text())
+        target = floor["tiers"]["target"]
+        for limits in ({**target, "egress_pps_min": 0}, {**target, "egress_pps_min": True}, {**target, "egress_pps_min": 1e999},
+                       {**target, "egress_pps_mim": 1}, {"errors_max": 0}, {**target, "errors_max": "none"}, None):
+            with self.subTest(limits):
+                text = json.dumps({**floor, "tiers": {**floor["tiers"], "target": limits}}).replace("Infinity", "1e999")
+                (self.baselines / "phase4.json").write_text(text)
+                self.one_fault("baselines/phase4.json: tiers.target")
         (self.baselines / "phase4.json").write_text("{}")
+        self.one_fault("baselines/phase4.json: 'schema' is a required property; restore it")
+        (self.baselines / "phase4.json").write_text(json.dumps(floor))
         self.assertEqual(self.check(), (0, []))
 
     def test_waivers(self):

@@ -99,9 +99,20 @@ def waiver_faults(baselines: Path, scenarios: Path) -> list[str]:
 
 def key_faults(baselines: Path, scenarios: Path) -> list[str]:
     """A scenario may name a file with limits of its own."""
-    keys = {name: scenario.values(scenarios, name).get("baseline") for name in scenario.names(scenarios)}
-    return [f"{name}.conf: baseline: no file {baselines.name}/{key}.json; restore it"
-            for name, key in keys.items() if key is not None and not (baselines / f"{key}.json").is_file()]
+    found = []
+    for name in scenario.names(scenarios):
+        key = scenario.values(scenarios, name).get("baseline")
+        if key is None:
+            continue
+        path = baselines / f"{key}.json"
+        if not path.is_file():
+            found.append(f"{name}.conf: baseline: no file {label(path, baselines)}; restore it")
+            continue
+        try:
+            read(path, "floor", label(path, baselines))
+        except Faulty as fault:
+            found.append(f"{fault}; restore it")
+    return found
 
 
 def faults(baselines: Path, scenarios: Path, incomplete: bool = False) -> list[str]:

@@ -13,13 +13,11 @@ first look comes after 10 rounds and not after 7.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from statistics import median
 
-from harness.result import runs, validity
-from harness.result.documents import write_json
+from harness.result import documents, runs, validity
 from harness.verdict import control, stats
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS
 
@@ -189,11 +187,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=LOOKS[-1])
     options = parser.parse_args()
     try:
-        baseline = json.loads(options.baseline.read_text())
+        baseline = documents.read(options.baseline, "floor")
         verdict = judge(runs.of_kind(options.sitting, "relay"), runs.of_kind(options.sitting, "control"),
                         baseline, options.tier, options.rounds)
         if verdict["verdict"] != MORE:
-            write_json(options.sitting / "verdict.json", verdict)
+            documents.write_json(options.sitting / "verdict.json", verdict)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"floor.py: cannot judge {options.sitting}: {error!r}", file=sys.stderr)
         return STATUS[INVALID]
