@@ -53,14 +53,19 @@ def require_file(path: Path, label: str = "") -> None:
         raise Faulty(f"{label or path}: cannot be read: it is a folder, a FIFO or a device, not a file")
 
 
-def read(path: Path, schema: str, label: str = "") -> dict:
+def read_json(path: Path, label: str = ""):
     """`label`: the file's name in messages, if not its path."""
     label = label or str(path)
     require_file(path, label)
     try:
-        document = parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Faulty(f"{label}: cannot be read: {error}") from error
+
+
+def read(path: Path, schema: str, label: str = "") -> dict:
+    label = label or str(path)
+    document = read_json(path, label)
     validate(document, schema, label)
     return document
 

@@ -1,4 +1,5 @@
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -148,6 +149,21 @@ class Table(unittest.TestCase):
             done = program("verdict.fastpath.fastpath", "judge", targets, sitting)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1))
         self.assertEqual(program("verdict.fastpath.fastpath", "plan", targets).returncode, 64)
+
+    def test_a_table_that_is_none_is_one_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table = Path(folder) / "fastpath.json"
+            for text, said in ((None, "cannot be read"), ("[" * 100_000, "cannot be read: brackets within brackets"),
+                               ("{", "cannot be read"), ("{}", "lacks what a row needs"), ("FIFO", "it is a folder, a FIFO")):
+                table.unlink(missing_ok=True)
+                if text == "FIFO":
+                    os.mkfifo(table)
+                elif text is not None:
+                    table.write_text(text)
+                done = program("verdict.fastpath.fastpath", "plan", table)
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (64, 1))
+                self.assertIn(f"{table}", done.stderr)
+                self.assertIn(said, done.stderr)
 
 
 if __name__ == "__main__":

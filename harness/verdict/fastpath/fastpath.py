@@ -11,14 +11,13 @@ variant's runs, or its ratio to the median of another.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from harness.report.tables import machine_line, paint, pps, table
-from harness.result.documents import write_json
+from harness.result.documents import read_json, write_json
 from harness.result.runs import by_name
 from harness.verdict import control, outcome
 from harness.verdict.outcome import STATUS
@@ -199,7 +198,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args()
     try:
-        targets = json.loads(options.table.read_text())
+        targets = read_json(options.table)
         if options.what == "plan":
             print("\n".join(plan(targets, options.rounds, options.only)))
             return 0
@@ -210,7 +209,7 @@ def main() -> int:
         print(paint(document["verdict"], PAINTED[document["verdict"]]) + f": {sum(r['verdict'] == MET for r in document['rows'])}"
             f" of {len(document['rows'])} rows met")
     except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
-        text = error if isinstance(error, ValueError) else repr(error)
+        text = error if isinstance(error, ValueError) else f"{options.table}, or a run of it, lacks what a row needs: {error!r}"
         print(f"fastpath.py: {text}", file=sys.stderr)
         return outcome.USAGE if options.what == "plan" else STATUS[outcome.INVALID]
     return document["exit"]
