@@ -52,7 +52,7 @@ void supervisor_rules_changed(struct supervisor *supervisor)
 
 void supervisor_set_levels(struct supervisor *supervisor, const struct log_levels *levels)
 {
-	supervisor->levels = *levels;
+	log_copy_levels(&supervisor->levels, levels); /* which another thread looks at */
 	for (unsigned i = 0; i < supervisor->workers.count; i++)
 		log_copy_levels(&supervisor->workers.worker[i].shared->levels, levels);
 }
