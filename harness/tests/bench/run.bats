@@ -39,6 +39,16 @@ load ../lib/bench
 	assert_nothing_left
 }
 
+@test "generator first where nothing may have real-time scheduling: the reason, and nothing is measured" {
+	need_root
+	scenario short generator_first=yes
+	with_program chrt 'exit 1'
+	measure run short
+	assert_equal "$status" 4
+	assert_among_said 'nothing may have real-time scheduling here'
+	assert_no_namespace
+}
+
 @test "relative --results, from another folder, other HOME, umask, locale, no input" {
 	need_root
 	lock_free
