@@ -341,7 +341,7 @@ static void returns_are_looked_for(void)
 	while (ck_ring_size(&handoff.returns) == 0)
 		sched_yield();
 	assert_false(handoff_want_returns(&handoff));
-	assert_int_equal(handoff.returns_wanted, 0);
+	assert_int_equal(__atomic_load_n(&handoff.returns_wanted, __ATOMIC_RELAXED), 0);
 	handoff_collect(&handoff);
 	assert_true(handoff_want_returns(&handoff));
 	push();
