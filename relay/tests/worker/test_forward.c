@@ -491,17 +491,25 @@ static void test_test_given_up(void **state)
 }
 
 /* After a test that found nothing there is none for a while: until the pause is over, or the clock
- * of frames was set back so far that it cannot be a pause. */
+ * of frames was set back so far that it cannot be a pause. Milliseconds go round after 49 days. */
 static void test_pause_after_a_failure(void **state)
 {
 	static const struct {
-		uint32_t until;
+		uint32_t tick, until;
 		bool tested;
-	} pauses[] = {{0, true}, {1, true}, {2, false}, {60001, false}, {3600001, true}};
+	} pauses[] = {{1, 0, true},
+		      {1, 1, true},
+		      {1, 2, false},
+		      {1, 60001, false},
+		      {1, 3600001, true},
+		      {0x80000001, 0, true},
+		      {UINT32_MAX, 99, false},
+		      {100, UINT32_MAX, true}};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
 		look_for_loops(1);
+		forwarder.tick = pauses[i].tick;
 		loops.history[9].until = pauses[i].until;
 		for (unsigned come = 0; come < 10000 && loops.state != LOOPS_TESTING; come++)
 			comes(frame_of(good));
