@@ -12,7 +12,8 @@
  * Its successor closes the books before it does anything else: the totals become what rules and
  * outputs say; what was queued and has no result is a failed send of that output (worker_died); and
  * of the packets in hand, those that no rule has matched are counted as lost (drop_worker_died). So
- * every packet has one fate with a name, whenever it was that the worker died.
+ * every packet has one fate with a name, whenever it was that the worker died. (The frame that it
+ * was just handing to its outputs may have two: those that have it already count it as failed.)
  *
  * What comes late: how many frames there were in hand is known when the ring is mapped again; with
  * uring, when nothing is left in the socket (ingress_uring.c).

@@ -37,14 +37,15 @@ died() {
 # assert_bounded_loss DEATHS: what the receiver misses, the relay says a worker may have taken along; everything
 # else is there once, in order and intact.
 assert_bounded_loss() {
-	local name lost
-	lost=$(streamed lost)
+	local name lost queued
+	lost=$(streamed lost) queued=$(($(counter egress_queued) - $(counter matched)))
 	for name in duplicated reordered corrupt; do
 		assert_equal "$name $(streamed "$name")" "$name 0"
 	done
 	((lost <= $(died) && $(died) <= $1 * BURST)) || fail "$lost lost, $(died) counted at $1 deaths"
 	assert_counters buffer_exhaustion=0 drop_no_match=0 arrived="$(streamed sent)"
-	assert_equal "$(counter egress_queued)" "$(counter matched)"
+	# of a packet that a worker died over an output may have been told, but not yet its rule
+	((queued >= 0 && queued <= $1)) || fail "$queued more queued than matched at $1 deaths"
 	assert_ledger_closed
 }
 
