@@ -84,8 +84,10 @@ host_commit() {
 host_dirty() {
 	local changes
 	[[ -e $ROOT/.git ]] || return 1
-	changes=$(host_git status --porcelain -- . ':!results' 2>&1) ||
-		die "$EXIT_INVALID" "git cannot tell whether the files have been changed: ${changes%%$'\n'*}"
+	changes=$(host_git status --porcelain -- . ':!results' 2>&1) || {
+		[[ ! -f $ROOT/.git ]] || changes="$ROOT is a worktree of a repository that is gone"
+		die "$EXIT_INCONCLUSIVE" "git cannot tell whether the files have been changed: ${changes%%$'\n'*}; restore it, or clone it anew"
+	}
 	[[ -n $changes ]]
 }
 

@@ -247,19 +247,19 @@ refuses() {
 
 @test "compare: a clone without the history says so, and how to get it" {
 	local copy name full=$WORK/full
-	local shallow='INVALID: this clone is shallow, .* is not among the commits .*; run: git fetch --unshallow \(.*fetch-depth: 0\)$'
+	local shallow='this clone is shallow, .* is not among the commits .*; run: git fetch --unshallow \(.*fetch-depth: 0\)$'
 	base_copy
 	touch "$copy/harness/new"
 	commit_copy two
 	mv "$copy" "$full"
 	git -C "$full" checkout -qb feature
 	git clone -q --depth 1 "file://$full" "$copy"
-	refuses 5 "$shallow"
-	refuses 5 "$shallow" HEAD~1
-	refuses 5 "$shallow" "$(git -C "$full" rev-parse HEAD~1)"
-	refuses 5 "$shallow" HEAD no-such-tag
+	refuses 4 "$shallow"
+	refuses 4 "$shallow" HEAD~1
+	refuses 4 "$shallow" "$(git -C "$full" rev-parse HEAD~1)"
+	refuses 4 "$shallow" HEAD no-such-tag
 	run --separate-stderr "$copy/harness/bench" bisect HEAD~1 HEAD
-	assert_failure 5
+	assert_failure 4
 	assert_said "^bench: bisect: $shallow"
 	# what is there is compared
 	refuses 64 'base and head are both' HEAD HEAD
@@ -268,20 +268,20 @@ refuses() {
 	commit_in "$full" other
 	git clone -q --depth 1 --branch other "file://$full" "$WORK/clone"
 	git -C "$WORK/clone" fetch -q --depth 1 origin feature:refs/remotes/origin/main
-	copy=$WORK/clone refuses 5 "INVALID: this clone is shallow, and where HEAD left origin/main"
+	copy=$WORK/clone refuses 4 "this clone is shallow, and where HEAD left origin/main"
 	git -C "$WORK/clone" fetch -q --unshallow
-	copy=$WORK/clone refuses 5 'INVALID: HEAD and origin/main have no commit in common; name a BASE$'
+	copy=$WORK/clone refuses 4 'HEAD and origin/main have no commit in common; name a BASE$'
 }
 
 @test "compare: a base that a force-push has removed, a branch that was not fetched: what to fetch" {
 	local copy name hash=0123456789abcdef0123456789abcdef01234567
 	base_copy
-	refuses 5 "INVALID: this clone has no commit $hash: .*force-push.*; run: git fetch REMOTE $hash, or name another" "$hash"
+	refuses 4 "this clone has no commit $hash: .*force-push.*; run: git fetch REMOTE $hash, or name another" "$hash"
 	git -C "$copy" remote add origin "$WORK/nowhere"
-	refuses 5 "INVALID: .*; run: git fetch origin HASH .all 40 digits of it., or name .*: git merge-base HEAD origin/main$" HEAD "${hash:0:12}"
-	refuses 5 "INVALID: this clone has no branch 'origin/side'; run: git fetch origin side:refs/remotes/origin/side$" origin/side
+	refuses 4 "this clone has no commit .*; run: git fetch origin HASH .all 40 digits of it., or name .*: git merge-base HEAD origin/main$" HEAD "${hash:0:12}"
+	refuses 4 "this clone has no branch 'origin/side'; run: git fetch origin side:refs/remotes/origin/side$" origin/side
 	refuses 64 "no commit 'side'; see 'harness/bench help'$" side
-	refuses 64 'there is no commit before HEAD; name a BASE$'
+	refuses 4 'there is no commit before HEAD; name a BASE$'
 }
 
 @test "compare: a tree without git is none of a repository around it" {
@@ -290,8 +290,18 @@ refuses() {
 	rm -rf "$copy/.git"
 	git -C "$WORK" init -q
 	commit_in "$WORK" around
-	refuses 64 "$copy is no git repository, and has no commits to compare; clone it, or .*--builds BASE HEAD$"
-	refuses 64 "$copy is no git repository" HEAD
+	refuses 4 "$copy is no git repository, and has no commits to compare; clone it, or .*--builds BASE HEAD$"
+	refuses 4 "$copy is no git repository" HEAD
+}
+
+@test "compare: a worktree whose repository is gone says so" {
+	local copy name
+	base_copy
+	mv "$copy" "$WORK/repository"
+	git -C "$WORK/repository" worktree add -q --detach "$copy"
+	rm -rf "$WORK/repository"
+	refuses 4 "$copy is a worktree of a repository that is gone: there is no $WORK/repository/.git/worktrees/.*; restore it" HEAD
+	refuses 4 "$copy is a worktree of a repository that is gone"
 }
 
 # rm_object NAME: from the copy's git.
@@ -304,8 +314,8 @@ rm_object() {
 # copy_says BASE MESSAGE: and git complains, too.
 copy_says() {
 	run --separate-stderr "$copy/harness/bench" compare "$1" --results "$RESULTS"
-	assert_failure 5
-	assert_among_said "bench: INVALID: $2"
+	assert_failure 4
+	assert_among_said "bench: $2"
 	assert_nothing_left
 }
 

@@ -99,7 +99,7 @@ class Bisection(unittest.TestCase):
         self.git("commit", "--quiet", "--allow-empty", "-m", "aside")
         side, unknown = self.git("rev-parse", "HEAD"), "0123456789abcdef" * 2 + "01234567"
         for ends, status, said in (((side, self.commits[9]), 64, "not an ancestor"),
-                                   ((unknown, self.commits[9]), 5, f"run: git fetch REMOTE {unknown}"),
+                                   ((unknown, self.commits[9]), 4, f"run: git fetch REMOTE {unknown}"),
                                    ((self.commits[0], "origin/main"), 64, "no commit 'origin/main'")):
             err = io.StringIO()
             with self.subTest(said), mock.patch.object(bisection, "ROOT", self.root), \
@@ -113,7 +113,7 @@ class Bisection(unittest.TestCase):
         for name in ("abcdef0123456", "ABCDEF0123456"):
             with self.assertRaises(commits.Absent) as told:
                 commits.commit(name, self.root)
-            self.assertEqual(told.exception.status, 5)
+            self.assertEqual(told.exception.status, 4)
             self.assertIn("git fetch REMOTE HASH (all 40 digits of it), or", str(told.exception))
         answers = {"--disambiguate=abcdef0": "abcdef01\nabcdef02", "--git-dir": ".git"}
         with mock.patch.object(commits, "git", lambda _, *words: answers.get(words[-1])), \
@@ -121,6 +121,30 @@ class Bisection(unittest.TestCase):
             commits.commit("abcdef0", self.root)
         self.assertEqual(told.exception.status, 64)
         self.assertIn("abcdef0 is the beginning of 2 hashes", str(told.exception))
+
+    def test_a_repository_that_lacks_what_git_needs_is_no_mistake_of_whoever_asks(self):
+        """As a clone that is not complete: an object is gone."""
+        gone = self.commits[4]
+        (self.root / ".git/objects" / gone[:2] / gone[2:]).unlink()
+        for ask in (lambda: commits.require_ancestor(self.commits[0], self.commits[9], self.root),
+                    lambda: commits.fork(self.commits[0], self.root)):
+            with self.assertRaises(commits.Absent) as told:
+                ask()
+            self.assertEqual(told.exception.status, 4)
+            self.assertIn("git cannot tell", str(told.exception))
+
+    def test_a_repository_that_is_none_any_more(self):
+        head = self.root / ".git/HEAD"
+        head.unlink()
+        with self.assertRaises(commits.Absent) as told:
+            commits.commit("HEAD", self.root)
+        self.assertEqual(told.exception.status, 4)
+        self.assertIn(f"git cannot read {self.root / '.git'}: not a git repository", str(told.exception))
+
+    def test_a_git_that_does_not_go_on_is_no_invalid_measurement(self):
+        with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as ended:
+            bisection.must(self.root, "rev-parse", "nothing")
+        self.assertEqual(ended.exception.code, 4)
 
     def test_commits_that_cannot_be_told_are_skipped(self):
         self.slow_from, self.broken = 5, {4}

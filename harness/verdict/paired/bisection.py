@@ -59,7 +59,7 @@ def must(folder: Path, *arguments: str) -> str:
     found = git(folder, *arguments)
     if found is None:
         say(f"bisect: git {arguments[0]} failed in {folder}; is the clone complete? Try: git fsck, git fetch")
-        sys.exit(STATUS[INVALID])
+        sys.exit(STATUS[INCONCLUSIVE])
     return found
 
 

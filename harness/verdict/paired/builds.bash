@@ -88,7 +88,7 @@ compare_build() {
 		mkdir "$tree"
 		rm -rf "$build.partial"
 		host_git archive "$commit" 2>"$log" | tar -x -C "$tree" ||
-			die "$EXIT_INVALID" "cannot check out $commit: $(tail -1 "$log"); if the clone is not complete: git fetch"
+			die "$EXIT_INCONCLUSIVE" "cannot check out $commit: $(tail -1 "$log"); is the clone complete? Try: git fsck, git fetch"
 		compare_make "$tree" build "$log" "$1"
 		mkdir -p "$build.partial"
 		mv "$tree/build/mcrelay" "$build.partial"

@@ -2,7 +2,7 @@
 commits.py fork BRANCH: prints the commit where HEAD left BRANCH.
 commits.py parent: prints the commit before HEAD.
 
-Where there is none, says why, and what to do about it, and exits with 5 when it is the clone that lacks it, 64 when it is a
+Where there is none, says why, and what to do about it, and exits with 4 when it is the clone that lacks it, 64 when it is a
 mistake of whoever asks. A clone may lack what there is elsewhere: a shallow one has no history; a branch that was rewritten
 (force-push) has left its old commits behind, which a new clone does not get; a clone of one branch knows no other.
 """
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from harness import ROOT
-from harness.verdict.outcome import INVALID, STATUS, USAGE
+from harness.verdict.outcome import INCONCLUSIVE, STATUS, USAGE
 
-INVALID_STATUS = STATUS[INVALID]
+LACKING = STATUS[INCONCLUSIVE]
 HASH = re.compile(r"[0-9a-fA-F]{7,40}")
 WHOLE_HASH = 40  # digits; git fetches by no shorter one
 
@@ -28,23 +28,48 @@ class Absent(Exception):
         self.status = status
 
 
-def git(folder: Path, *arguments: str) -> str | None:
-    """What git says of the repository in this folder, and of none around it; None when it fails."""
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """git in the repository in this folder, and in none around it."""
     own = folder / ".git" if (folder / ".git").exists() else folder
-    answer = subprocess.run(["git", "-c", f"safe.directory={ROOT}", f"--git-dir={own}", "-C", str(folder), *arguments],
-                            capture_output=True, text=True, check=False)
+    return subprocess.run(["git", "-c", f"safe.directory={ROOT}", f"--git-dir={own}", "-C", str(folder), *arguments],
+                          capture_output=True, text=True, check=False)
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git says; None when it fails."""
+    answer = run(folder, *arguments)
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
+def unreadable(root: Path) -> str:
+    """Why git finds no repository here, and what to do."""
+    own = root / ".git"
+    if own.is_file():  # "gitdir: /somewhere/.git/worktrees/NAME"
+        gone = own.read_text(encoding="utf-8", errors="replace").strip().removeprefix("gitdir: ")
+        return f"{root} is a worktree of a repository that is gone: there is no {gone}; restore it, or clone it anew"
+    if own.exists():
+        return f"git cannot read {own}: {complaint(run(root, 'rev-parse', '--git-dir'))}; restore it, or clone it anew"
+    return f"{root} is no git repository, and has no commits to compare; clone it, or compare two programs: --builds BASE HEAD"
+
+
+def complaint(answer: subprocess.CompletedProcess) -> str:
+    """What git said when it failed, in a line."""
+    lines = answer.stderr.strip().splitlines()
+    return lines[0].removeprefix("fatal: ") if lines else f"it ended with {answer.returncode}"
+
+
 def lacking(root: Path, what: str, mistake: str, status: int = USAGE) -> Absent:
-    """Why `what` cannot be told; `mistake`, with its status, when it is not that the clone is shallow."""
+    """Why `what` cannot be told; `mistake`, with its status, when it is not that the clone lacks it."""
     if git(root, "rev-parse", "--git-dir") is None:
-        return Absent(USAGE, f"{root} is no git repository, and has no commits to compare; clone it, or compare two programs: "
-                             f"--builds BASE HEAD")
+        return Absent(LACKING, unreadable(root))
     if git(root, "rev-parse", "--is-shallow-repository") == "true":
-        return Absent(INVALID_STATUS, f"INVALID: this clone is shallow, and {what} is not among the commits that it has; run: "
-                                      f"git fetch --unshallow (in a CI job: check out with fetch-depth: 0)")
+        return Absent(LACKING, f"this clone is shallow, and {what} is not among the commits that it has; run: "
+                               f"git fetch --unshallow (in a CI job: check out with fetch-depth: 0)")
     return Absent(status, mistake)
+
+
+def damaged(what: str, answer: subprocess.CompletedProcess) -> str:
+    return f"git cannot tell {what}: {complaint(answer)}; is the clone complete? Try: git fsck, git fetch"
 
 
 def commit(name: str, root: Path = ROOT) -> str:
@@ -55,8 +80,8 @@ def commit(name: str, root: Path = ROOT) -> str:
     remote = next((remote for remote in remotes if name.startswith(f"{remote}/")), None)
     if remote:
         branch = name.removeprefix(f"{remote}/")
-        raise lacking(root, name, f"INVALID: this clone has no branch '{name}'; run: "
-                                  f"git fetch {remote} {branch}:refs/remotes/{name}", INVALID_STATUS)
+        raise lacking(root, name, f"this clone has no branch '{name}'; run: "
+                                  f"git fetch {remote} {branch}:refs/remotes/{name}", LACKING)
     several = (git(root, "rev-parse", f"--disambiguate={name}") or "").split() if HASH.fullmatch(name) else []
     if len(several) > 1:
         raise lacking(root, name, f"{name} is the beginning of {len(several)} hashes, as of {several[0]} and {several[1]}; give "
@@ -64,31 +89,35 @@ def commit(name: str, root: Path = ROOT) -> str:
     if HASH.fullmatch(name) and not several:
         origin = remotes[0] if remotes else "REMOTE"
         hash_ = name if len(name) == WHOLE_HASH else "HASH (all 40 digits of it)"
-        raise lacking(root, name, f"INVALID: this clone has no commit {name}: it was never fetched, or its branch was rewritten "
+        raise lacking(root, name, f"this clone has no commit {name}: it was never fetched, or its branch was rewritten "
                                   f"(force-push); run: git fetch {origin} {hash_}, or name another commit, as that of: git "
-                                  f"merge-base HEAD {origin}/main", INVALID_STATUS)
+                                  f"merge-base HEAD {origin}/main", LACKING)
     raise lacking(root, name, f"no commit {name!r}; see 'harness/bench help'")
 
 
 def fork(branch: str, root: Path = ROOT) -> str:
-    found = git(root, "merge-base", branch, "HEAD")
+    answer = run(root, "merge-base", branch, "HEAD")
+    if answer.returncode and answer.stderr:
+        raise lacking(root, f"where HEAD left {branch}", damaged(f"where HEAD left {branch}", answer), LACKING)
+    found = answer.stdout.strip()
     if not found:
-        raise lacking(root, f"where HEAD left {branch}", f"INVALID: HEAD and {branch} have no commit in common; name a BASE",
-                      INVALID_STATUS)
+        raise lacking(root, f"where HEAD left {branch}", f"HEAD and {branch} have no commit in common; name a BASE", LACKING)
     return found
 
 
 def parent(root: Path = ROOT) -> str:
     found = git(root, "rev-parse", "-q", "--verify", "HEAD~1^{commit}")
     if not found:
-        raise lacking(root, "the one before HEAD", "there is no commit before HEAD; name a BASE")
+        raise lacking(root, "the one before HEAD", "there is no commit before HEAD; name a BASE", LACKING)
     return found
 
 
 def require_ancestor(good: str, bad: str, root: Path = ROOT) -> None:
-    if git(root, "merge-base", "--is-ancestor", good, bad) is None:
-        raise lacking(root, f"the way from {good[:12]} to {bad[:12]}",
-                      f"{good[:12]} is not an ancestor of {bad[:12]}; bench compare takes any two commits")
+    answer, way = run(root, "merge-base", "--is-ancestor", good, bad), f"the way from {good[:12]} to {bad[:12]}"
+    if answer.returncode and answer.stderr:  # git ends with 1, as for "no"
+        raise lacking(root, way, damaged(way, answer), LACKING)
+    if answer.returncode:
+        raise lacking(root, way, f"{good[:12]} is not an ancestor of {bad[:12]}; bench compare takes any two commits")
 
 
 def main() -> int:

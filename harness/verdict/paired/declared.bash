@@ -32,13 +32,14 @@ compare_check_scenarios() {
 		note "${COMPARE_NOTES[-1]}"
 		return
 	fi
-	files=$(compare_base_scenarios) || die "$EXIT_INVALID" \
-		"INVALID: git cannot tell which scenarios there are at ${BASE:0:12}; is the clone complete?"
+	files=$(compare_base_scenarios) || die "$EXIT_INCONCLUSIVE" \
+		"git cannot tell which scenarios there are at ${BASE:0:12}; is the clone complete? Try: git fsck, git fetch"
 	[[ -n $files ]] || die "$EXIT_INVALID" "INVALID: there is no scenario at ${BASE:0:12}, in none of" \
 		"${COMPARE_SCENARIO_PLACES[*]}: what has to be compared is not known; name another BASE"
 	for file in $files; do
 		name=$(basename "$file" .conf)
-		text=$(host_git show "$BASE:$file") || die "$EXIT_INVALID" "INVALID: git cannot read $file at ${BASE:0:12}"
+		text=$(host_git show "$BASE:$file") || die "$EXIT_INCONCLUSIVE" \
+			"git cannot read $file at ${BASE:0:12}; is the clone complete? Try: git fsck, git fetch"
 		scenario_value compare <<<"$text" >/dev/null || continue
 		{ scenario_value compare <"$SCENARIOS/$name.conf" >/dev/null; } 2>/dev/null || die "$EXIT_INVALID" \
 			"INVALID: scenario $name is compared at ${BASE:0:12} and gone here; restore $(compare_scenario_path "$name")"
