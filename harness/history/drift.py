@@ -1,27 +1,26 @@
-"""drift.py HISTORY-FOLDER PROFILE-ID [--no-alerts]: has the relay been slipping, commit by commit?
+"""drift.py HISTORY-FOLDER MACHINE [--no-alerts]: has the relay been slipping, commit by commit?
 
 Looks for change points in the floor gate's history of one machine: in ln(egress of relay 1 / control), each
 entry's medians, oldest first. A slow leak that no single comparison can prove is one here, once it adds up.
-Prints a table, and appends each change point that was not reported before to
-HISTORY-FOLDER/PROFILE-ID/drift/alerts.ndjson (not with --no-alerts). Exits with 0 when nothing new has become slower,
-3 when something has, 4 when the history is too short to say, 5 when a line of it is damaged. Advisory: what one commit did
-is `bench compare`'s to prove.
+Prints a table, and appends what it told to HISTORY-FOLDER/MACHINE/drift/alerts.ndjson (not with --no-alerts): alerts.py.
+Exits with 0 when nothing new has become slower, 3 when something has, 4 when the history is too short to say, 5 when it
+cannot be read. A damaged line is named and left out. Advisory: what one commit did is `bench compare`'s to prove.
 
 The method is E-divisive (Matteson and James 2014): the split that makes both sides most different, by the energy
 distance, is a change point when fewer than one in a thousand random orders of the same entries have a split that good;
 then both sides are looked at in the same way. No shape of the noise is assumed. A side has at least 5
 entries; change points smaller than 3 % are taken back, the smallest first, so that small steps that add up are one.
 
-Such a split says that there is a change, and not exactly where: a side may have fewer entries than five. So each is placed
-anew among all entries from the change point before it to the one behind it, with the places that fit nearly as well. Told
-are the last commit before all these places and the first one behind them: the change came after the one, with the other at
-the latest.
+Such a split says that there is a change, and not exactly where: of a large one it is sure when it has seen two entries
+behind it, and puts it five from the end. So each is placed anew among all entries from the change point before it to the
+one behind it, with the places that fit nearly as well. The change came after the last commit before all these places, with
+the first one behind them at the latest. Nobody is told before there are five entries on either side of all of them.
 """
 
 import argparse
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from math import expm1, isfinite, log
 from pathlib import Path
@@ -29,7 +28,8 @@ from statistics import median
 
 import numpy as np
 
-from harness.history import history
+from harness.history import alerts, history
+from harness.history.alerts import ChangePoint, News
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
@@ -39,19 +39,16 @@ P_MAX = 0.001
 ORDERS = 1999         # random ones: the smallest p-value is 1 / 2000
 MAGNITUDE_MIN = 0.03
 NEWEST = 200          # entries that are looked at
+SETTLED = 100         # entries after which an alert stays: of what was before it, less and less is looked at
 AS_LIKELY = 0.01      # a place that is less likely than the best one by this factor is not where it changed
 COMMIT = re.compile(r"[0-9a-f]{7,40}")  # what git was not asked for, or did not tell, is called "unknown"
 
 
 @dataclass(frozen=True)
-class ChangePoint:
-    scenario: str
-    good: str          # the last commit that is before it for sure
-    bad: str           # the first one that is not
-    utc: str           # of the likeliest first entry after it
-    change: float      # of the median: -0.05 is 5 % slower
-    p_value: float
-    conditions: tuple[str, ...]  # of the machine, that are not the same on both sides
+class Found:
+    point: ChangePoint
+    certain: bool  # SEGMENT_MIN entries on either side of all places where it may be
+    place: int     # of the likeliest first entry after it
 
 
 @lru_cache(maxsize=4)
@@ -116,16 +113,17 @@ def without_small(values: np.ndarray, points: list[tuple[int, float]]) -> list[t
     return []
 
 
-def places(values: np.ndarray, split: int) -> tuple[int, int, int]:
+def places(values: np.ndarray, split: int, newest: bool) -> tuple[int, int, int]:
     """Of values with one change, split there at the best: the likeliest first one after it, the first and the last that may be
-    it. A side has fewer than SEGMENT_MIN only where the split could not go further. The noise is taken for Laplace's,
-    whose likelihood is in the sum of the distances to the median: outliers weigh little."""
+    it. Less than SEGMENT_MIN from an end only where a split could not go, and among the newest, of which a large change is
+    only the last few: at the other ends it would be an outlier. The noise is taken for Laplace's, whose likelihood is in the
+    sum of the distances to the median: outliers weigh little."""
     def distances(side: np.ndarray) -> float:
         return float(np.abs(side - np.median(side)).sum())
 
     n = len(values)
     allowed = np.arange(1 if split <= SEGMENT_MIN else SEGMENT_MIN,
-                        n if split >= n - SEGMENT_MIN else n - SEGMENT_MIN + 1)
+                        n if newest or split >= n - SEGMENT_MIN else n - SEGMENT_MIN + 1)
     costs = np.array([distances(values[:k]) + distances(values[k:]) for k in allowed])
     as_good = allowed[costs - costs.min() <= -log(AS_LIKELY) * costs.min() / n]
     return int(allowed[costs.argmin()]), int(as_good[0]), int(as_good[-1])
@@ -159,41 +157,45 @@ def conditions(before: dict, after: dict) -> tuple[str, ...]:
     return tuple(key for key in after["profile"] if before["profile"].get(key) != after["profile"][key])
 
 
-def find(scenario: str, entries: list[dict]) -> list[ChangePoint]:
+def find(scenario: str, entries: list[dict]) -> list[Found]:
     """Usable entries, oldest first. The same history always has the same change points."""
     values = series(entries)
     points = without_small(values, change_points(values, np.random.default_rng(1)))
     start, found = 0, []
     for (split, p_value, change), end in zip(points, [*(at for at, _, _ in points[1:]), len(values)]):
-        at, first, last = (start + place for place in places(values[start:end], split - start))
+        at, first, last = (start + place for place in places(values[start:end], split - start, end == len(values)))
         before, after = entries[first - 1], entries[last]
-        found.append(ChangePoint(scenario, before["commit"], after["commit"], entries[at]["utc"], change, p_value,
-                                 conditions(before, after)))
+        point = ChangePoint(scenario, before["commit"], after["commit"], entries[first]["utc"], entries[at]["utc"],
+                            after["utc"], change, p_value, conditions(before, after))
+        found.append(Found(point, first - start >= SEGMENT_MIN and end - last >= SEGMENT_MIN, at))
         start = at
     return found
 
 
-def is_known(point: ChangePoint, alerts: list[dict], entries: list[dict]) -> bool:
-    """More entries move a change point by one or two: the same direction less than a segment away is the same one."""
+def news(scenario: str, entries: list[dict], found: list[Found], told: list[ChangePoint]) -> list[News]:
+    """What each change point is to those who were told before; and of what they were told, what was none."""
     place = {entry["utc"]: i for i, entry in enumerate(entries)}
-    return any(alert["scenario"] == point.scenario and (alert["change"] < 0) == (point.change < 0)
-               and alert["utc"] in place and abs(place[alert["utc"]] - place[point.utc]) < SEGMENT_MIN
-               for alert in alerts)
+    left = [point for point in told if point.scenario == scenario and point.utc in place]
+    said = []
+    for one in found:
+        point = one.point
+        same = [old for old in left if (old.change < 0) == (point.change < 0)
+                and abs(place[old.utc] - one.place) < SEGMENT_MIN]
+        left = [old for old in left if old not in same]
+        right = [old for old in same if old.first_utc <= point.utc <= old.last_utc]
+        if right or (same and not one.certain):
+            said.append(News(alerts.KNOWN, (right or same)[0]))
+        elif same:
+            said.append(News(alerts.CORRECTED, point, same[0]))
+        else:
+            said.append(News(alerts.NEW if one.certain else alerts.EARLY, point))
+    return said + [News(alerts.WITHDRAWN, old) for old in left if place[old.utc] >= len(entries) - SETTLED]
 
 
-def read_alerts(path: Path) -> list[dict]:
-    alerts = []
-    for where, alert in history.read_lines(path) if path.exists() else []:
-        try:
-            alerts.append({"scenario": str(alert["scenario"]), "utc": alert["utc"], "change": float(alert["change"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise Faulty(f"{where}: not an alert: {error!r}; mend it or remove it") from error
-    return alerts
-
-
-def by_scenario(lines: list[tuple[str, dict]]) -> dict[str, list[dict]]:
-    """The usable entries of each."""
+def by_scenario(lines: list[tuple[str, dict]]) -> tuple[dict[str, list[dict]], list[str]]:
+    """(the usable entries of each, those that are none: a line each)"""
     found: dict[str, list[dict]] = {}
+    damaged = []
     for where, entry in lines:
         try:
             if is_usable(entry):
@@ -201,26 +203,35 @@ def by_scenario(lines: list[tuple[str, dict]]) -> dict[str, list[dict]]:
                     raise TypeError("'scenario' is a name, 'profile' an object")
                 found.setdefault(entry["scenario"], []).append(entry)
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise Faulty(f"{where}: the entry lacks what drift needs: {error!r}; mend it or remove it") from error
-    return {scenario: entries[-NEWEST:] for scenario, entries in found.items()}
+            damaged.append(f"{where}: left out, the entry lacks what drift needs: {error!r}; mend it or remove it")
+    return {scenario: entries[-NEWEST:] for scenario, entries in found.items()}, damaged
 
 
-def show(lines: dict[str, list[dict]], found: list[tuple[ChangePoint, bool]]) -> str:
-    """found: [(change point, is it new)]"""
+def show(lines: dict[str, list[dict]], said: list[News]) -> str:
     parts = [f"{scenario}: {len(entries)} entries, {entries[0]['utc'][:10]} to {entries[-1]['utc'][:10]}"
              for scenario, entries in sorted(lines.items())]
-    if found:
+    if said:
         parts.append("\n" + table(
             ["scenario", "after commit", "with commit, at the latest", "since", "change", "p", "also changed", ""],
-            [[point.scenario, point.good, point.bad, point.utc[:10], f"{point.change:+.1%}", f"{point.p_value:.4f}",
-              ", ".join(point.conditions) or "nothing", "new" if new else "known"] for point, new in found], False))
+            [[one.point.scenario, one.point.good, one.point.bad, one.point.utc[:10], f"{one.point.change:+.1%}",
+              f"{one.point.p_value:.4f}", ", ".join(one.point.conditions) or "nothing", one.state] for one in said], False))
     return "\n".join(parts) + "\n"
 
 
-def advice(found: list[tuple[ChangePoint, bool]]) -> list[str]:
-    return [f"which commit: sudo harness/bench bisect {point.good} {point.bad}" if point.good != point.bad else
-            f"no commit: {point.good} was measured before and after it; what else has changed on this machine?"
-            for point, new in found if new and point.change < 0]
+def advice(said: list[News]) -> list[str]:
+    found = []
+    for state, point, of in ((one.state, one.point, one.of) for one in said):
+        if state == alerts.CORRECTED:
+            found.append(f"corrected: the change that was told as {of.good} to {of.bad} is {point.good} to {point.bad}")
+        if state == alerts.WITHDRAWN:
+            found.append(f"withdrawn: {point.change:+.1%}, told as {point.good} to {point.bad}; with more entries there is no "
+                         f"change there")
+        if state == alerts.EARLY:
+            found.append(f"early: {point.change:+.1%} after {point.good}; it is told with {SEGMENT_MIN} entries on either side")
+        if state in (alerts.NEW, alerts.CORRECTED) and point.change < 0:
+            found.append(f"which commit: sudo harness/bench bisect {point.good} {point.bad}" if point.good != point.bad else
+                         f"no commit: {point.good} was measured before and after it; what else has changed on this machine?")
+    return found
 
 
 def others(folder: Path, profile: str) -> str:
@@ -232,35 +243,36 @@ def others(folder: Path, profile: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("history", type=Path)
-    parser.add_argument("profile")
+    parser.add_argument("machine")
     parser.add_argument("--no-alerts", action="store_true")
     args = parser.parse_args()
-    path = args.history / args.profile / "drift" / "alerts.ndjson"
+    path = args.history / args.machine / "drift" / "alerts.ndjson"
     try:
-        lines = by_scenario(history.read(args.history, args.profile))
-        alerts = read_alerts(path)
-        found = [(point, not is_known(point, alerts, entries)) for scenario, entries in sorted(lines.items())
-                 for point in find(scenario, entries)]
+        entries, damaged = history.read(args.history, args.machine)
+        lines, unusable = by_scenario(entries)
+        told, unreadable = alerts.read(path)
     except (OSError, Faulty) as error:
         print(f"drift.py: {error}", file=sys.stderr)
         return STATUS[INVALID]
+    said = [one for scenario, found in sorted(lines.items()) for one in news(scenario, found, find(scenario, found), told)]
     longest = max(map(len, lines.values()), default=0)
-    print(f"history of {args.profile}")
+    print(f"history of {args.machine}")
+    history.warn([*damaged, *unusable, *unreadable])
     if lines:
-        print(show(lines, found))
+        print(show(lines, said))
     if longest < 2 * SEGMENT_MIN:
         print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
-              f"needed. Every bench gate of a clean tree adds one{'' if lines else others(args.history, args.profile)}")
+              f"needed. Every bench gate of a clean tree adds one{'' if lines else others(args.history, args.machine)}")
         return STATUS[INCONCLUSIVE]
-    slower = [point for point, new in found if new and point.change < 0]
+    slower = [one for one in said if one.state in (alerts.NEW, alerts.CORRECTED) and one.point.change < 0]
     word = REGRESSION if slower else PASS
     print(f"{paint(word, word)}: " + (f"{len(slower)} change{'s' * (len(slower) > 1)} to slower that nobody was told of yet"
                                       if slower else "nothing new has become slower"))
-    print("\n".join(advice(found)), end="\n" if advice(found) else "", flush=True)
-    for point, new in found:  # known is what was printed: whoever could not be told is told again
-        if new and not args.no_alerts:
+    print("\n".join(advice(said)), end="\n" if advice(said) else "", flush=True)
+    for one in said:  # known is what was printed: whoever could not be told is told again
+        if one.is_told and not args.no_alerts:
             try:
-                history.append_line(path, asdict(point))
+                alerts.append(path, one)
             except OSError as error:
                 print(f"drift.py: that this was told could not be noted, and it will be told again: {error}", file=sys.stderr)
     return STATUS[word]

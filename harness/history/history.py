@@ -3,7 +3,8 @@ history.py list HISTORY-FOLDER [--profile ID]: prints all its lines, oldest firs
 
 The history is append-only: HISTORY-FOLDER/PROFILE/YYYY-MM.ndjson, one verdict a line. Branches append to it side by side and
 are merged: git keeps the lines of both (.gitattributes), in whatever order. So lines are sorted by their time, and one that
-stands twice counts once. Exits with 5 when a line is damaged, which is named; 1 when a file cannot be read or written.
+stands twice counts once: a run is known by its time, its commit, its program and its scenario. A damaged line is named as
+FILE:LINE on stderr, and left out. Exits with 4 when a file cannot be written, with 5 when one cannot be read or is no verdict.
 """
 
 import argparse
@@ -15,8 +16,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from harness.result.documents import Faulty, parse as parse_json, require_file
-from harness.verdict.outcome import INVALID, STATUS
+from harness.result.documents import Faulty, parse as parse_json, read_json, require_file
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, STATUS
 
 SCHEMA = 1  # the version of verdict.schema.json
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -68,27 +69,45 @@ def parse(line: bytes) -> dict:
     return entry
 
 
-def read_lines(path: Path) -> list[tuple[str, dict]]:
-    """[(FILE:LINE, entry)] of one file. A damaged line is an error that names it; an empty one is none."""
+def read_lines(path: Path) -> tuple[list[tuple[str, dict]], list[str]]:
+    """([(FILE:LINE, entry)] of one file, what is wrong with its other lines). An empty line is none."""
     require_file(path)
-    found = []
+    found, damaged = [], []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         try:
             if line.strip():
                 found.append((f"{path}:{number}", parse(line)))
         except ValueError as error:
-            raise Faulty(f"{path}:{number}: damaged line: {error}; mend it or remove it") from error
-    return found
+            damaged.append(f"{path}:{number}: damaged line, left out: {error}; mend it or remove it")
+    return found, damaged
 
 
-def read(folder: Path, profile: str | None = None) -> list[tuple[str, dict]]:
-    """[(FILE:LINE, entry)] of all months, oldest first, each entry once."""
-    places = [folder / profile] if profile else sorted(folder.glob("*"))
-    found: dict[tuple[str, str], tuple[str, dict]] = {}
+def run_of(entry: dict) -> tuple[str, ...]:
+    """Which run an entry is of; sorts by time."""
+    profile, sut = (found if isinstance(found, dict) else {} for found in (entry.get("profile"), entry.get("sut")))
+    return tuple(str(one) for one in (entry["utc"], entry.get("scenario"), entry.get("commit"), entry.get("gate"),
+                                      profile.get("id"), sut.get("sha256")))
+
+
+def read(folder: Path, machine: str | None = None) -> tuple[list[tuple[str, dict]], list[str]]:
+    """([(FILE:LINE, entry)] of all months, oldest first, each run once; what is wrong, a line each)"""
+    places = [folder / machine] if machine else sorted(folder.glob("*"))
+    found: dict[tuple[str, ...], tuple[str, dict]] = {}
+    warnings = []
     for path in [path for place in places for path in sorted(place.glob("*.ndjson"))]:
-        for where, entry in read_lines(path):
-            found.setdefault((entry["utc"], json.dumps(entry, sort_keys=True)), (where, entry))
-    return [found[key] for key in sorted(found)]
+        lines, damaged = read_lines(path)
+        warnings += damaged
+        for where, entry in lines:
+            first, kept = found.setdefault(run_of(entry), (where, entry))
+            if kept != entry:
+                warnings.append(f"{where}: left out, it says something else of the run in {first}; remove one of them")
+    return [found[key] for key in sorted(found)], warnings
+
+
+def warn(warnings: list[str]) -> None:
+    """Whatever is left out is told, on stderr."""
+    for one in warnings:
+        print(f"warning: {one}", file=sys.stderr)
 
 
 def main() -> int:
@@ -101,23 +120,36 @@ def main() -> int:
     command.add_argument("folder", type=Path)
     command.add_argument("--profile")
     options = parser.parse_args()
+    return append_verdict(options.verdict, options.folder) if options.command == "append" else \
+        list_entries(options.folder, options.profile)
+
+
+def append_verdict(path: Path, folder: Path) -> int:
     try:
-        if options.command == "append":
-            print(append(json.loads(options.verdict.read_text()), options.folder))
-        else:
-            for _, entry in read(options.folder, options.profile):
-                print(json.dumps(entry))
+        verdict = read_json(path)
+        print(append(verdict, folder))
     except Faulty as fault:
         print(f"history.py: {fault}", file=sys.stderr)
         return STATUS[INVALID]
-    except (OSError, ValueError) as error:
+    except OSError as error:
         print(f"history.py: {error}", file=sys.stderr)
-        return 1
+        return STATUS[INCONCLUSIVE]
     except (KeyError, TypeError) as error:
-        print(f"history.py: {options.verdict}: not a verdict with a machine profile: {error!r}",
-              file=sys.stderr)
-        return 1
-    return 0
+        print(f"history.py: {path}: not a verdict with a machine profile: {error!r}", file=sys.stderr)
+        return STATUS[INVALID]
+    return STATUS[PASS]
+
+
+def list_entries(folder: Path, machine: str | None) -> int:
+    try:
+        entries, warnings = read(folder, machine)
+    except (OSError, Faulty) as fault:
+        print(f"history.py: {fault}", file=sys.stderr)
+        return STATUS[INVALID]
+    for _, entry in entries:
+        print(json.dumps(entry))
+    warn(warnings)
+    return STATUS[PASS]
 
 
 if __name__ == "__main__":

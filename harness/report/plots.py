@@ -1,59 +1,79 @@
 """plots.py HISTORY-FOLDER PLOT-FOLDER: draws the floor gate's history with gnuplot.
 
-One picture per machine profile and scenario, PLOT-FOLDER/PROFILE-SCENARIO.{svg,png}: relay 1's egress
-rate (every round as a dot, the median with its 99 % bounds as a bar) and its buffer exhaustion over the
-runs, with PHASE4's figures and the tiers as lines and the commits on the axis.
+One picture per machine profile and scenario, PLOT-FOLDER/PROFILE-SCENARIO.{svg,png}, a panel for each figure: relay 1's egress
+rate and its buffer exhaustion, and what a forwarded packet costs the whole machine, over the
+runs (every round as a dot, the median with its 99 % bounds as a bar), with PHASE4's figures and the tiers as lines and the
+commits on the axis. What cannot be drawn is named on stderr and left out. Exits with 4 when there is nothing to draw, or
+nothing to draw with, with 5 when something is broken.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import ROOT
 from harness.history import history
-from harness.result.documents import Faulty
-from harness.verdict.outcome import INVALID, STATUS
+from harness.result.documents import Faulty, read
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, STATUS
 
 SHOWN = 60  # the newest runs; older ones stay in the history
 BASELINES = ROOT / "baselines"
 
-SCRIPT = """
+
+@dataclass(frozen=True)
+class Panel:
+    label: str
+    format: str  # of the numbers on its axis
+    scale: float
+    colours: tuple[str, str]  # of medians and of rounds
+    summary: Callable[[dict], dict | None]  # of an entry: {median, lower, upper, samples}; None: it has none
+    levels: Callable[[dict], dict[str, float]]  # of a baseline
+    most: float | None = None  # that its axis shows
+
+
+def cost_of(entry: dict) -> dict | None:
+    return (entry.get("machine") or {}).get("cost_ns_per_forwarded_packet")
+
+
+PANELS = (
+    Panel("relay 1 egress (packets/s)", "%.0fk", 1e-3, ("#1f6fb4", "#9ec5e8"), lambda entry: entry["hops"][0]["egress_pps"],
+          lambda baseline: {"PHASE4": baseline["figures"]["relay1_egress_pps"]}
+          | {name: tier["egress_pps_min"] for name, tier in baseline["tiers"].items()}),
+    Panel("relay 1 buffer exhaustion", "%.0f %%", 100, ("#b03a2e", "#e6b0aa"),
+          lambda entry: entry["hops"][0]["buffer_exhaustion_ratio"],
+          lambda baseline: {"PHASE4": baseline["figures"]["relay1_exhaustion_ratio"]}
+          | {name: tier["exhaustion_ratio_max"] for name, tier in baseline["tiers"].items()}, 100.0),
+    Panel("machine, per packet (us)", "%.1f", 1e-3, ("#2e7d4f", "#a9d5bb"), cost_of, lambda _: {}),
+)
+
+HEAD = """
 set terminal {terminal}
 set output '{output}'
-set multiplot layout 2,1 margins 0.11,0.88,0.15,0.90 spacing 0.03 title \\
+set multiplot layout {panels},1 margins 0.11,0.88,{bottom},{top} spacing 0.03 title \\
   '{title}' font ',15' noenhanced
-set style line 1 lc rgb '#1f6fb4' pt 7 ps 0.9 lw 1.6
-set style line 2 lc rgb '#9ec5e8' pt 7 ps 0.35
-set style line 3 lc rgb '#b03a2e' pt 7 ps 0.9 lw 1.6
-set style line 4 lc rgb '#e6b0aa' pt 7 ps 0.35
 set grid ytics lc rgb '#dddddd' lw 1
 set border 3 lc rgb '#888888'
 set tics nomirror textcolor rgb '#333333'
 set xrange [0.4:{last}.6]
 unset key
 set format x ''
-set ytics format '%.0fk'
-set ylabel "relay 1 egress (packets/s)" offset -1
-set yrange [0:{egress_top}]
-{egress_lines}
-plot '{rounds}' using 1:($2/1000) with points ls 2, \\
-     '{runs}' using 1:($2/1000):($3/1000):($4/1000) with yerrorbars ls 1, \\
-     '{runs}' using 1:($2/1000) with lines ls 1
+"""
+PANEL = """
+set ytics format '{format}'
+set ylabel "{label}" offset -1
+set yrange [0:{most}]
 unset arrow
 unset label
-set ytics format '%.0f %%'
-set ylabel "relay 1 buffer exhaustion" offset -1
-set yrange [0:{exhaustion_top}]
-set xtics rotate by 60 right font ',9' noenhanced ({xtics})
-{exhaustion_lines}
-plot '{rounds}' using 1:($3*100) with points ls 4, \\
-     '{runs}' using 1:($5*100):($6*100):($7*100) with yerrorbars ls 3, \\
-     '{runs}' using 1:($5*100) with lines ls 3
-unset multiplot
+{levels}
+plot '{rounds}' using 1:2 with points lc rgb '{faint}' pt 7 ps 0.35, \\
+     '{runs}' using 1:2:3:4 with yerrorbars lc rgb '{full}' pt 7 ps 0.9 lw 1.6, \\
+     '{runs}' using 1:2 with lines lc rgb '{full}' lw 1.6
 """
+PANEL_PIXELS, FRAME_PIXELS = 250, 180
 
 
 def level_lines(levels: list[tuple[str, float]], top: float) -> str:
@@ -73,52 +93,71 @@ def quote(text: str) -> str:
     return text.replace("'", "''")
 
 
+def run_row(summary: dict) -> list[float]:
+    """Median and bounds; where the rounds were too few for bounds, the least and the most of them."""
+    samples = [float(one) for one in summary["samples"]]
+    return [float(summary["median"]), float(min(samples) if summary["lower"] is None else summary["lower"]),
+            float(max(samples) if summary["upper"] is None else summary["upper"])]
+
+
+def drawable(entry: dict) -> bool:
+    """INVALID has no figures to draw. What else is missing is an exception that says what."""
+    if "hops" not in entry:
+        return False
+    for panel in PANELS:
+        summary = panel.summary(entry)
+        if summary is not None:
+            run_row(summary)
+    for key in ("commit", "utc", "baseline", "scenario"):
+        if not isinstance(entry[key], str):
+            raise TypeError(f"{key!r} is {entry[key]!r}")
+    return isinstance(entry["profile"]["id"], str) and isinstance(entry["dirty"], bool)
+
+
+def panel_script(panel: Panel, shown: list[dict], baseline: dict, scratch: Path) -> str:
+    """Writes what gnuplot reads of one panel, and returns what it is told."""
+    runs, rounds = (scratch / f"{panel.label.split('(')[0].strip()} {what}" for what in ("runs", "rounds"))
+    levels = [(name, level * panel.scale) for name, level in panel.levels(baseline).items()]
+    run_lines, round_lines, top = [], [], max((level for _, level in levels), default=0.0)
+    for x, entry in enumerate(shown, 1):
+        summary = panel.summary(entry)
+        if summary is None:
+            run_lines.append("")  # a gap in the line
+            continue
+        run_lines.append(" ".join(map(str, [x, *(value * panel.scale for value in run_row(summary))])))
+        round_lines += [f"{x} {sample * panel.scale}" for sample in summary["samples"]]
+        top = max([top, *(sample * panel.scale for sample in summary["samples"])])
+    runs.write_text("\n".join(run_lines) + "\n", encoding="utf-8")
+    rounds.write_text("\n".join(round_lines) + "\n", encoding="utf-8")
+    most = min(1.12 * top or 1.0, panel.most or 1.12 * top or 1.0)
+    return PANEL.format(format=panel.format, label=panel.label, most=most, levels=level_lines(levels, most),
+                        rounds=quote(str(rounds)), runs=quote(str(runs)), full=panel.colours[0], faint=panel.colours[1])
+
+
 def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list[Path]:
     """The pictures of one profile and scenario; returns their paths."""
     shown = entries[-SHOWN:]
-    baseline = json.loads((BASELINES / f"{shown[-1]['baseline']}.json").read_text())
-    first = [entry["hops"][0] for entry in shown]
-    egress_levels = [("PHASE4", baseline["figures"]["relay1_egress_pps"] / 1000)] + [
-        (name, tier["egress_pps_min"] / 1000) for name, tier in baseline["tiers"].items()]
-    exhaustion_levels = [("PHASE4", baseline["figures"]["relay1_exhaustion_ratio"] * 100)] + [
-        (name, tier["exhaustion_ratio_max"] * 100) for name, tier in baseline["tiers"].items()]
-    egress_top = 1.12 * max([level for _, level in egress_levels] + [
-        sample / 1000 for hop in first for sample in hop["egress_pps"]["samples"]])
-    exhaustion_top = min(100.0, 1.12 * max([level for _, level in exhaustion_levels] + [
-        sample * 100 for hop in first for sample in hop["buffer_exhaustion_ratio"]["samples"]]))
-
-    def bounds(summary: dict) -> str:
-        lower = summary["lower"] if summary["lower"] is not None else min(summary["samples"])
-        upper = summary["upper"] if summary["upper"] is not None else max(summary["samples"])
-        return f"{summary['median']} {lower} {upper}"
-
+    baseline = read(BASELINES / f"{shown[-1]['baseline']}.json", "floor")
+    panels = [panel for panel in PANELS if any(panel.summary(entry) for entry in shown)]
+    height = FRAME_PIXELS + PANEL_PIXELS * len(panels)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     with tempfile.TemporaryDirectory() as scratch:
-        runs, rounds = Path(scratch) / "runs", Path(scratch) / "rounds"
-        runs.write_text("\n".join(
-            f"{x} {bounds(hop['egress_pps'])} {bounds(hop['buffer_exhaustion_ratio'])}"
-            for x, hop in enumerate(first, 1)) + "\n")
-        rounds.write_text("\n".join(
-            f"{x} {egress} {exhaustion}" for x, hop in enumerate(first, 1)
-            for egress, exhaustion in zip(hop["egress_pps"]["samples"],
-                                          hop["buffer_exhaustion_ratio"]["samples"])) + "\n")
         xtics = ", ".join(
             f"'{quote(entry['commit'][:8])}{'+' if entry['dirty'] else ''} {entry['utc'][5:10]}' {x}"
             for x, entry in enumerate(shown, 1))
+        told = [panel_script(panel, shown, baseline, Path(scratch)) for panel in panels]
+        told[-1] = f"set xtics rotate by 60 right font ',9' noenhanced ({xtics})" + told[-1]
         for suffix, terminal in (
-                ("svg", "svg size 1100,680 dynamic background 'white' font 'sans,12'"),
-                ("png", "pngcairo size 1100,680 background 'white' font 'sans,12'")):
+                ("svg", f"svg size 1100,{height} dynamic background 'white' font 'sans,12'"),
+                ("png", f"pngcairo size 1100,{height} background 'white' font 'sans,12'")):
             path = folder / f"{profile}-{scenario}.{suffix}"
             temporary = folder / f".{path.stem}.tmp.{suffix}"
-            script = SCRIPT.format(
-                terminal=terminal, output=quote(str(temporary)), title=quote(f"{scenario} on {profile}"),
-                last=len(shown), egress_top=egress_top, exhaustion_top=exhaustion_top,
-                egress_lines=level_lines(egress_levels, egress_top),
-                exhaustion_lines=level_lines(exhaustion_levels, exhaustion_top),
-                rounds=quote(str(rounds)), runs=quote(str(runs)), xtics=xtics)
+            script = HEAD.format(
+                terminal=terminal, output=quote(str(temporary)), title=quote(f"{scenario} on {profile}"), last=len(shown),
+                panels=len(panels), bottom=f"{102 / height:.3f}", top=f"{1 - 68 / height:.3f}") + "".join(told)
             try:
-                subprocess.run(["gnuplot"], input=script, text=True, check=True, capture_output=True)
+                subprocess.run(["gnuplot"], input=script + "unset multiplot\n", text=True, check=True, capture_output=True)
                 temporary.rename(path)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -126,43 +165,42 @@ def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list
     return paths
 
 
+def by_machine(folder: Path) -> tuple[dict[tuple[str, str], list[dict]], list[str]]:
+    """({(profile, scenario): entries, oldest first}, what is left out: a line each)"""
+    entries, warnings = history.read(folder)
+    groups = defaultdict(list)
+    for where, entry in entries:
+        try:
+            if drawable(entry):
+                groups[entry["profile"]["id"], entry["scenario"]].append(entry)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            warnings.append(f"{where}: left out, the entry lacks what a plot needs: {error!r}; mend it or remove it")
+    return groups, warnings
+
+
 def main() -> int:
     if len(sys.argv) != 3:
         print("usage: plots.py HISTORY-FOLDER PLOT-FOLDER", file=sys.stderr)
         return 64
+    word, said = INVALID, ""
     try:
-        groups = defaultdict(list)
-        for where, entry in history.read(Path(sys.argv[1])):
-            try:
-                if "hops" in entry:  # INVALID has no figures to draw
-                    groups[entry["profile"]["id"], entry["scenario"]].append(entry)
-            except (KeyError, TypeError) as error:
-                raise Faulty(f"{where}: the entry lacks what a plot needs: {error!r}; mend it or remove it") from error
-        if not groups:
-            print(f"plots.py: no history in {sys.argv[1]}; run: sudo harness/bench gate",
-                  file=sys.stderr)
-            return 1
+        groups, warnings = by_machine(Path(sys.argv[1]))
+        history.warn(warnings)
         for (profile, scenario), entries in sorted(groups.items()):
             for path in draw(profile, scenario, entries, Path(sys.argv[2])):
                 print(path)
+        if groups:
+            return STATUS[PASS]
+        word, said = INCONCLUSIVE, f"no history in {sys.argv[1]}; run: sudo harness/bench gate"
     except subprocess.CalledProcessError as error:
-        print(f"plots.py: gnuplot: {error.stderr.strip()}", file=sys.stderr)
-        return 1
+        said = f"gnuplot: {error.stderr.strip()}"
     except FileNotFoundError as error:
-        print("plots.py: gnuplot is not installed; on Debian: apt install gnuplot-nox"
-              if error.filename == "gnuplot" else f"plots.py: {error}", file=sys.stderr)
-        return 1
-    except Faulty as fault:
-        print(f"plots.py: {fault}", file=sys.stderr)
-        return STATUS[INVALID]
-    except (OSError, ValueError) as error:
-        print(f"plots.py: {error}", file=sys.stderr)
-        return 1
-    except (KeyError, TypeError) as error:
-        print(f"plots.py: an entry of the history lacks what a plot needs: {error!r}",
-              file=sys.stderr)
-        return STATUS[INVALID]
-    return 0
+        missing = error.filename == "gnuplot"
+        word, said = INCONCLUSIVE, "gnuplot is not installed; on Debian: apt install gnuplot-nox" if missing else str(error)
+    except (OSError, Faulty) as error:
+        said = str(error)
+    print(f"plots.py: {said}", file=sys.stderr)
+    return STATUS[word]
 
 
 if __name__ == "__main__":

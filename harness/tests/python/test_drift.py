@@ -1,4 +1,4 @@
-"""drift.py: change points where there are some and nowhere else, and each told once."""
+"""drift.py: change points where there are some and nowhere else; each told once, when it is sure, and corrected."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import HARNESS
-from harness.history import drift
+from harness.history import alerts, drift
 from harness.tests.python.support import program
 
 
@@ -39,6 +39,13 @@ def found(values) -> list[tuple[int, float]]:
     """[(place, change)]"""
     points = drift.change_points(np.asarray(values), np.random.default_rng(1))
     return [(at, change) for at, _, change in drift.without_small(np.asarray(values), points)]
+
+
+def entries_of(values) -> list[dict]:
+    """An entry a day of each commit 0, 1, 2..."""
+    return [{"commit": f"{i:012}", "utc": f"2026-{1 + i // 28:02}-{1 + i % 28:02}T00:00:00Z", "profile": {},
+             "control_pps": {"median": 700_000.0}, "hops": [{"egress_pps": {"median": 700_000.0 * exp(value)}}]}
+            for i, value in enumerate(values)]
 
 
 class ChangePoints(unittest.TestCase):
@@ -100,7 +107,7 @@ class ChangePoints(unittest.TestCase):
             for size, after, share in ((0.3, 2, 0.02), (0.1, 6, 0.02), (0.05, 12, 0.02)):
                 values = noise(30, 3 * seed + after, share)
                 values[30 - after:] += log(1 - size)
-                at, first, last = drift.places(values, min(30 - after, 25))
+                at, first, last = drift.places(values, min(30 - after, 25), True)
                 self.assertTrue(first <= at <= last)
                 told.append(first <= 30 - after <= last)
                 widths.append((size, last - first))
@@ -109,13 +116,13 @@ class ChangePoints(unittest.TestCase):
         self.assertLess(np.mean([width for size, width in widths if size == 0.05]), 6)
 
     def test_without_noise_the_place_is_certain(self):
-        self.assertEqual(drift.places(np.array([0.0] * 7 + [-0.1] * 2), 4), (7, 7, 7))
+        self.assertEqual(drift.places(np.array([0.0] * 7 + [-0.1] * 2), 4, True), (7, 7, 7))
 
     def test_an_outlier_far_away_is_not_the_place(self):
         values = noise(30, 6)
         values[24:] += log(0.96)
         values[0] = -0.5
-        at, first, last = drift.places(values, 24)
+        at, first, last = drift.places(values, 24, True)
         self.assertTrue(15 < first <= 24 <= last, (at, first, last))
 
     def test_too_few_entries_for_a_split(self):
@@ -166,19 +173,85 @@ class History(unittest.TestCase):
         self.assertIn("bench bisect", self.drift(3))
         self.assertEqual(len(self.alerts.read_text().splitlines()), 2)
 
-    def test_the_range_has_the_commit_however_few_came_after_it(self):
-        for seed in range(2):
-            self.folder = Path(tempfile.mkdtemp(dir=self.folder))
-            self.written = 0
-            self.add(noise(30, seed))
-            text = ""
-            for after in range(2, 11):
-                self.add(noise(1 if after > 2 else 2, 100 * seed + after) + log(0.7))
-                text = program("history.drift", self.folder, "machine").stdout
-                if "bench bisect" in text:
-                    break
-            with self.subTest(seed):
-                self.assertIn("bench bisect 000000000030 000000000031", text)
+    def test_what_is_told_has_the_commit_and_five_entries_on_either_side(self):
+        """Though a large change is significant with two entries behind it."""
+        for seed in range(6):
+            for size, share in ((0.3, 0.01), (0.05, 0.01)):
+                values = noise(40, seed, share)
+                values[30:] += log(1 - size)
+                with self.subTest((seed, size)):
+                    told = []
+                    for count in range(33, 39):
+                        for one in drift.find("s", entries_of(values[:count])):
+                            if one.certain and one.point.change < 0:
+                                told.append((count - 30, int(one.point.good) < 30 <= int(one.point.bad)))
+                    self.assertTrue(told and told[0][0] >= drift.SEGMENT_MIN, told)
+                    self.assertTrue(all(right for _, right in told), told)
+
+    def test_a_change_too_new_to_have_a_place_is_shown_and_not_told(self):
+        self.add(noise(30, 0))
+        self.add(noise(4, 2) + log(0.7))
+        text = self.drift(0)
+        self.assertIn("early: ", text)
+        self.assertNotIn("bisect", text)
+        self.assertFalse(self.alerts.exists())
+        self.add(noise(1, 3) + log(0.7))
+        self.assertIn("bench bisect 000000000030 000000000031", self.drift(3))
+
+    def tell(self, place: int, **changes) -> None:
+        """That the PLACEth entry was the first slower one, was told before."""
+        utc = f"2026-{1 + place // 28:02}-{1 + place % 28:02}T00:00:00Z"
+        self.alerts.parent.mkdir(exist_ok=True)
+        with open(self.alerts, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"scenario": "pipeline-phase4", "good": f"{place - 1:012}", "bad": f"{place:012}", "utc": utc,
+                                   "change": -0.1, "p_value": 0.0005, "conditions": []} | changes) + "\n")
+
+    def states(self) -> list[str]:
+        return [json.loads(line).get("state") for line in self.alerts.read_text().splitlines()]
+
+    def test_what_was_told_in_the_wrong_place_is_corrected_once(self):
+        self.add(noise(20))
+        self.add(noise(10, 2) + log(0.9))
+        self.tell(18)
+        text = self.drift(3)
+        self.assertIn("corrected: the change that was told as 000000000017 to 000000000018 is 000000000020 to 000000000021", text)
+        self.assertIn("bench bisect 000000000020 000000000021", text)
+        self.assertEqual(self.states(), [None, "corrected"])
+        self.assertIn("known", self.drift(0))
+        self.assertEqual(self.states(), [None, "corrected"])
+
+    def test_what_was_none_is_withdrawn_once_and_can_come_back(self):
+        self.add(noise(20))
+        self.tell(12)
+        self.assertIn("withdrawn: -10.0%, told as 000000000011 to 000000000012", self.drift(0))
+        self.assertNotIn("withdrawn", self.drift(0))
+        self.assertEqual(self.states(), [None, "withdrawn"])
+        (self.folder / "machine/2026-11.ndjson").unlink()
+        self.written = 0
+        self.add(noise(11))
+        self.add(noise(9, 2) + log(0.9))
+        self.drift(3)
+        self.assertEqual(self.states(), [None, "withdrawn", "new"])
+
+    def test_branches_that_told_of_the_same_told_it_once(self):
+        self.add(noise(20))
+        self.add(noise(10, 2) + log(0.9))
+        for place in (20, 21, 22):
+            self.tell(place, told_utc="2026-11-28T00:00:00Z", state="new")
+        text = self.drift(0)
+        self.assertEqual((text.count("known"), text.count("withdrawn"), text.count("corrected")), (1, 0, 0))
+
+    def test_the_order_of_alerts_does_not_matter(self):
+        self.add(noise(20))
+        for state, day in (("withdrawn", 29), ("new", 28)):
+            self.tell(12, state=state, told_utc=f"2026-11-{day}T00:00:00Z")
+        self.assertNotIn("withdrawn", self.drift(0))
+
+    def test_an_alert_that_is_long_ago_stays(self):
+        entries = entries_of(noise(150))
+        old, new = (alerts.ChangePoint("s", "1" * 12, "2" * 12, *[entries[place]["utc"]] * 3, -0.1, 0.0005, ())
+                    for place in (49, 50))
+        self.assertEqual([one.point for one in drift.news("s", entries, [], [old, new])], [new])
 
     def test_one_commit_on_both_sides_is_not_to_blame(self):
         self.add(noise(10))
@@ -227,24 +300,30 @@ class History(unittest.TestCase):
         self.add(noise(9))
         self.assertIn("9 entries", self.drift(4))
 
-    def test_damaged_files_are_named(self):
-        self.add(noise(20))
-        self.alerts.parent.mkdir()
-        self.alerts.write_text('{"utc": "2026-11-01T00:00:00Z"}\n')
-        answer = program("history.drift", self.folder, "machine")
-        self.assertEqual(answer.returncode, 5)
-        self.assertIn(f"{self.alerts}:1: not an alert", answer.stderr)
-        self.alerts.write_text("<<<<<<< HEAD\n")
-        answer = program("history.drift", self.folder, "machine")
-        self.assertEqual(answer.returncode, 5)
-        self.assertIn(f"{self.alerts}:1: damaged line: a merge was left unfinished", answer.stderr)
-        self.alerts.unlink()
-        self.add([0.0], hops=[{}])
-        answer = program("history.drift", self.folder, "machine")
-        self.assertEqual((answer.returncode, answer.stdout), (5, ""))
-        self.assertIn("machine/2026-11.ndjson:21: the entry lacks what drift needs: KeyError('egress_pps')", answer.stderr)
+    def warned(self, status: int, *said: str) -> str:
+        """What drift finds although it has to leave something out, of which it says so."""
+        answer = program("history.drift", self.folder, "machine", "--no-alerts")
+        self.assertEqual((answer.returncode, answer.stderr.count("\n")), (status, len(said)), answer.stderr)
+        for one in said:
+            self.assertIn(f"warning: {one}", answer.stderr)
+        return answer.stdout
 
-    def test_an_entry_that_is_none_is_named(self):
+    def test_damaged_lines_are_named_and_left_out(self):
+        self.add(noise(20))
+        self.add(noise(7, 2) + log(0.9))
+        self.alerts.parent.mkdir()
+        self.alerts.write_text('{"utc": "2026-11-01T00:00:00Z"}\n<<<<<<< HEAD\n')
+        self.add([0.0], hops=[{}])
+        with open(self.folder / "machine/2026-11.ndjson", "a", encoding="utf-8") as file:
+            file.write('{"utc": ')
+        text = self.warned(3, f"{self.folder / 'machine/2026-11.ndjson'}:29: damaged line, left out: ",
+                           f"{self.folder / 'machine/2026-11.ndjson'}:28: left out, the entry lacks what drift needs: "
+                           f"KeyError('egress_pps')",
+                           f"{self.alerts}:2: damaged line, left out: a merge was left unfinished",
+                           f"{self.alerts}:1: not an alert, left out: ")
+        self.assertIn("27 entries", text)
+
+    def test_an_entry_that_is_none_is_named_and_left_out(self):
         for what in ({"hops": [{"egress_pps": {"median": 1e999}}]}, {"hops": [{"egress_pps": {"median": True}}]},
                      {"control_pps": {"median": "many"}}, {"control_pps": {"median": 10 ** 400}}, {"scenario": 5},
                      {"scenario": ["s"]}, {"profile": "machine"}, {"profile": None}, {"commit": 5}):
@@ -253,9 +332,7 @@ class History(unittest.TestCase):
                 self.add([0.0], **what)
                 path = self.folder / "machine/2026-11.ndjson"
                 path.write_text(path.read_text().replace("Infinity", "1e999"))
-                answer = program("history.drift", self.folder, "machine")
-                self.assertEqual((answer.returncode, answer.stdout), (5, ""))
-                self.assertIn(f"{path}:21: the entry lacks what drift needs", answer.stderr)
+                self.assertIn("20 entries", self.warned(0, f"{path}:21: left out, the entry lacks what drift needs"))
                 path.unlink()
 
     def test_what_nobody_was_told_is_told_again(self):

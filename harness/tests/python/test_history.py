@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness.history import history
+from harness.report import plots
 from harness.tests.python.support import ROOT, baseline, command, control_run, process, program, relay_run, schema
 from harness.verdict.floor import floor
 
@@ -34,13 +35,13 @@ class Scratch(unittest.TestCase):
 
 class History(Scratch):
     def entries(self, *profile: str) -> list[dict]:
-        return [entry for _, entry in history.read(self.history, *profile)]
+        return [entry for _, entry in history.read(self.history, *profile)[0]]
 
     def test_what_goes_in_comes_out(self):
         entry = verdict()
         path = history.append(entry, self.history)
         self.assertEqual(path, self.history / entry["profile"]["id"] / "2026-11.ndjson")
-        self.assertEqual(history.read(self.history), [(f"{path}:1", entry)])
+        self.assertEqual(history.read(self.history), ([(f"{path}:1", entry)], []))
         schema("verdict").validate(self.entries()[0])
 
     def test_read_sorts_by_time_over_months_and_profiles(self):
@@ -62,7 +63,7 @@ class History(Scratch):
         self.assertEqual([process.wait() for process in appending], [0] * 4)
         self.assertEqual([entry["utc"][-3:] for entry in self.entries()], ["00Z", "01Z", "02Z", "03Z"])
 
-    def test_damaged_line_is_named(self):
+    def test_a_damaged_line_is_named_and_left_out(self):
         for line, said in ((b'{"utc": ', "Expecting value"), (b"<<<<<<< HEAD", "a merge was left unfinished here"),
                            (b"=======", "a merge was left"), (b">>>>>>> branch", "a merge was left"), (b"[]", "no entry"),
                            (b'"utc"', "no entry"), (b"{}", "no entry"), (b'{"utc": "yesterday"}', "no entry"),
@@ -74,10 +75,11 @@ class History(Scratch):
                 path = history.append(verdict(), self.history)
                 path.write_bytes(path.read_bytes() + line + b"\n")
                 history.append(verdict("2026-11-21T14:00:00Z"), self.history)
-                for done in (program("history.history", "list", self.history),
-                             program("report.plots", self.history, self.folder / "plots")):
-                    self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1), done.stderr)
-                    self.assertIn(f"{path}:2: damaged line: {said}", done.stderr)
+                done = program("history.history", "list", self.history)
+                self.assertEqual((done.returncode, done.stdout.count("\n"), done.stderr.count("\n")), (0, 2, 1), done.stderr)
+                self.assertIn(f"warning: {path}:2: damaged line, left out: {said}", done.stderr)
+                groups, warnings = plots.by_machine(self.history)
+                self.assertEqual((len(next(iter(groups.values()))), len(warnings)), (2, 1))
                 path.unlink()
 
     def test_what_is_no_file_is_named_and_not_waited_for(self):
@@ -100,6 +102,17 @@ class History(Scratch):
         (path.parent / "2026-11-merged.ndjson").write_text(
             "\r\n" + json.dumps(dict(reversed(verdict().items()))) + "\r\n\n" + json.dumps(other))
         self.assertEqual(sorted(entry["commit"] for entry in self.entries()), sorted([verdict()["commit"], "0" * 12]))
+
+    def test_the_same_run_in_other_words_counts_once_and_is_told(self):
+        """Numbers may be written otherwise; a line that says something else of the run is told, whichever counts."""
+        path = history.append(verdict(), self.history)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(verdict()).replace('"rounds": 10,', '"rounds": 10.0,') + "\n")
+        self.assertEqual((len(self.entries()), history.read(self.history)[1]), (1, []))
+        history.append({**verdict(), "verdict": "REGRESSION"}, self.history)
+        entries, [warning] = history.read(self.history)
+        self.assertEqual([entry["verdict"] for _, entry in entries], ["PASS"])
+        self.assertIn(f"{path}:3: left out, it says something else of the run in {path}:1", warning)
 
     def test_the_order_of_lines_does_not_matter(self):
         entries = [verdict(f"2026-11-{day:02}T14:00:00Z") for day in (3, 1, 2)]
@@ -136,8 +149,8 @@ class History(Scratch):
         git("checkout", "--quiet", "other")
         add(3)
         git("merge", "--no-edit", "main")
-        self.assertEqual([entry["utc"][8:10] for _, entry in history.read(place)], ["01", "02", "03", "04"])
-        self.assertEqual(len(history.read_lines(alerts)), 4)
+        self.assertEqual([entry["utc"][8:10] for _, entry in history.read(place)[0]], ["01", "02", "03", "04"])
+        self.assertEqual(len(history.read_lines(alerts)[0]), 4)
 
     def test_a_line_cut_short_spoils_no_second_one(self):
         path = history.append(verdict(), self.history)
@@ -156,13 +169,14 @@ class History(Scratch):
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100,) * 2)
 
         done = process("history.history", "append", self.verdict, self.history, preexec_fn=nearly_full)
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1), done.stderr)
         self.assertEqual(path.read_bytes(), before)
 
     def test_invalid_verdict_has_no_place_in_it(self):
-        self.verdict.write_text('{"verdict": "INVALID", "exit": 5}')
-        done = program("history.history", "append", self.verdict, self.history)
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        for text in ('{"verdict": "INVALID", "exit": 5}', "[]", "{", ""):
+            self.verdict.write_text(text)
+            done = program("history.history", "append", self.verdict, self.history)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (5, 1), text)
         self.assertFalse(self.history.exists())
 
 
@@ -257,9 +271,22 @@ class Plot(Scratch):
         for text in ("PHASE4", "stretch", entries[0]["commit"][:8]):
             self.assertIn(text, svg)
 
+    def test_what_cannot_be_drawn_is_named_and_left_out(self):
+        for entry in self.entries()[:3]:
+            history.append(entry, self.history)
+        whole = verdict("2026-11-28T14:00:00Z")
+        for i, change in enumerate(({"hops": []}, {"hops": [{}]}, {"baseline": None}, {"commit": 5},
+                                    {"hops": [{**whole["hops"][0], "egress_pps": {"median": "many"}}]})):
+            path = history.append({**whole, **change, "utc": f"2026-11-2{i}T14:00:00Z"}, self.history)
+        history.append({key: value for key, value in whole.items() if key != "hops"}, self.history)  # INVALID
+        groups, warnings = plots.by_machine(self.history)
+        self.assertEqual([len(entries) for entries in groups.values()], [3])
+        self.assertEqual(len(warnings), 5, warnings)
+        self.assertIn(f"{path.parent}", warnings[0])
+
     def test_no_history(self):
         done = program("report.plots", self.history, self.folder / "plots")
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 4)
         self.assertIn("no history in", done.stderr)
         self.assertFalse((self.folder / "plots").exists())
 
@@ -267,7 +294,7 @@ class Plot(Scratch):
         history.append(verdict(), self.history)
         with mock.patch.dict(os.environ, PATH=str(self.folder)):
             done = program("report.plots", self.history, self.folder / "plots")
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1))
         self.assertIn("gnuplot is not installed", done.stderr)
 
     def test_gnuplot_that_fails_leaves_nothing(self):
@@ -278,7 +305,7 @@ class Plot(Scratch):
         fake.chmod(0o755)
         with mock.patch.dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}"):
             done = program("report.plots", self.history, self.folder / "plots")
-        self.assertEqual((done.returncode, done.stderr), (1, "plots.py: gnuplot: no font\n"))
+        self.assertEqual((done.returncode, done.stderr), (5, "plots.py: gnuplot: no font\n"))
         self.assertEqual(list((self.folder / "plots").iterdir()), [])
 
 
