@@ -2,8 +2,8 @@
 # The paired verdict as bats tests, one per scenario that says what to compare, for runners that want TAP or JUnit:
 #   sudo BENCH_COMPARE_OPTIONS="--budget 15" bats --report-formatter junit --output results harness/gates/paired.bats
 # One sitting measures all of them before the first test: they share its error, and none is measured in vain.
-# Verdicts that are inconclusive or unfit are neither pass nor failure: they are reported as skipped, with the reason. No
-# verdict is a failure.
+# What is not proven has not passed: a verdict that is inconclusive or unfit fails, or is skipped with the reason where
+# BENCH_ALLOW_SKIP=1 says so. No verdict is a failure.
 
 setup_file() {
 	local options
@@ -24,7 +24,11 @@ paired() {
 	reasons=$(gojq -r --arg name "$1" '.scenarios[$name].reasons // [] | join("; ")' "$compare")
 	case $word in
 	PASS | WAIVED) ;;
-	INCONCLUSIVE | UNFIT) skip "${word,,}: $reasons" ;;
+	INCONCLUSIVE | UNFIT)
+		[[ ${BENCH_ALLOW_SKIP:-} != 1 ]] || skip "${word,,}: $reasons"
+		echo "${word,,}: $reasons"
+		return 1
+		;;
 	null)
 		[[ ${BENCH_COMPARE_OPTIONS:-} != *--scenario* ]] || skip "not among the scenarios that were asked for"
 		echo "$1 was not compared"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from harness.report.tables import load_line, machine_line, number, paint, percent, pps, table
+from harness.verdict.floor.limits import LOSS_BEHIND
 from harness.verdict.outcome import INVALID
 
 PHASE4_KEYS = {  # our row -> key among the baseline's figures
@@ -54,8 +55,23 @@ def verdict_rows(verdict: dict, baseline: dict) -> list[list[str]]:
                         limits["exhaustion_ratio_max"] if first else None))
         if "loss_ratio" in hop:
             rows.append(row(f"{hop['name']} loss", f"{name} loss, all causes", hop["loss_ratio"],
-                            percent, False))
+                            percent, False, None if first else LOSS_BEHIND))
     return rows
+
+
+def margin_line(verdict: dict) -> str:
+    tier = verdict["tier_asked"]
+    if "egress_needed_pps" not in verdict:
+        return f"relay 1 egress {verdict['margin']:+.1%} against tier {tier}"
+    return f"relay 1 egress {verdict['margin']:+.1%} against the {pps(verdict['egress_needed_pps'])} that tier {tier} needs"
+
+
+def tightest_line(verdict: dict) -> str:
+    tightest = verdict["tightest"]
+    memory = tightest["autocorrelation"]
+    return (f"tightest limit: {tightest['limit']} {tightest['found']}, {tightest['asked']} asked for, margin "
+            f"{tightest['margin']:+.1%}; bounds are of the minute that was measured"
+            + (f" (autocorrelation of its rounds {memory:+.2f})" if memory is not None else ""))
 
 
 def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
@@ -72,9 +88,11 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
         print(table(header, verdict_rows(verdict, baseline), markdown) + "\n")
         reached = verdict["tier_reached"] or "none"
         print(paint(f"{word}", word) + f": tier {reached} reached, {verdict['tier_asked']} asked; "
-              f"relay 1 egress {verdict['margin']:+.1%} against tier {verdict['tier_asked']}; "
+              f"{margin_line(verdict)}; "
               f"{verdict['rounds']} rounds, every ledger closed "
               f"(largest residual {verdict['ledger_residual_ratio_max']:.4%})")
+        if "tightest" in verdict:
+            print(tightest_line(verdict))
         beyond = baseline["tiers"].get(reached, {}).get("not_judged_by_the_gate")
         if beyond:
             print(f"note: tier {reached} also asks for '{beyond}', which this gate does not judge")

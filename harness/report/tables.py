@@ -4,7 +4,8 @@ text or as Markdown, verdicts in colour on a terminal."""
 import os
 import sys
 
-COLOURS = {"PASS": "32", "REGRESSION": "31", "WAIVED": "33", "INCONCLUSIVE": "33", "INVALID": "35", "VALID": "32"}
+COLOURS = {"PASS": "32", "REGRESSION": "31", "WAIVED": "33", "INCONCLUSIVE": "33", "UNFIT": "33",
+           "INVALID": "35", "VALID": "32"}
 
 
 def pps(value: float | None) -> str:

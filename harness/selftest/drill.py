@@ -209,7 +209,7 @@ def ask_floor(drill: Drill, delay: int, results: str) -> tuple[int, str]:
     document = only(results, "verdict.json")
     if document is None or not document.get("hops"):
         return status, words
-    return status, f"{document['hops'][0]['egress_pps']['median'] / 1000:,.0f}k pps, {document['margin']:+.0%} of the floor"
+    return status, f"{document['hops'][0]['egress_pps']['median'] / 1000:,.0f}k pps, {document['margin']:+.0%} of what the tier needs"
 
 
 ASK = {"budget": ask_budget, "paired": ask_paired, "floor": ask_floor}

@@ -1,7 +1,7 @@
 """Statistics of the floor gate and of the paired gate. Pure functions, checked against scipy, against
 published examples and against simulated coverage in tests/python/test_stats.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, inf, sqrt
@@ -56,6 +56,16 @@ def drift(samples: list[float]) -> float:
     if third == 0:
         return 0.0
     return relative(abs(median(samples[-third:]) - median(samples[:third])), median(samples))
+
+
+def autocorrelation(samples: Sequence[float]) -> float | None:
+    """Of neighbours (lag 1): 0 when each sample is independent of the one before. None: too few to tell, or all the same.
+    The bias of few samples, -(1 + 3 r) / n, is put right (Kendall 1954)."""
+    away = np.asarray(samples, dtype=float) - np.mean(samples)
+    if len(away) < 4 or not (square := float(away @ away)):
+        return None
+    found = float(away[1:] @ away[:-1]) / square
+    return min(max(found + (1.0 + 3.0 * found) / len(away), -1.0), 1.0)
 
 
 # The centre of paired differences. Each of these takes samples along the last axis of an array, so that

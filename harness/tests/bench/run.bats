@@ -194,7 +194,7 @@ load ../lib/bench
 		gso_segments=32
 	measure gate --rounds 1
 	assert_equal "$status" 4
-	assert_output --partial 'INCONCLUSIVE: tier none reached, target asked'
+	assert_output --regexp '(INCONCLUSIVE|UNFIT): tier none reached, target asked'
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json "$RESULTS"/history/*/*.ndjson
 	assert_schema result "$RESULTS"/pipeline-phase4/*/rounds/01/{relay,control}/result.json
 	assert_equal "$(cat "$RESULTS"/history/*/*.ndjson | wc -l)" 1

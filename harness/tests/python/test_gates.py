@@ -53,15 +53,24 @@ class Gates(unittest.TestCase):
 
     def test_a_regression_shows_the_table_and_the_other_scenario_its_own_verdict(self):
         self.compared(3, fanout_3_flood="UNFIT", single_hop="REGRESSION")
-        code, lines = self.run_gate("paired.bats")
+        code, lines = self.run_gate("paired.bats", BENCH_ALLOW_SKIP="1")
         self.assertEqual(code, 1)
         self.assertIn("ok 1 fanout-3-flood is not slower than base # skip unfit: why UNFIT", lines)
         self.assertIn("not ok 2 single-hop is not slower than base", lines)
         self.assertIn("# the table", lines)
 
-    def test_inconclusive_is_skipped_and_invalid_fails(self):
+    def test_what_is_not_proven_fails(self):
+        for word in ("INCONCLUSIVE", "UNFIT"):
+            self.compared(4, fanout_3_flood=word, single_hop="PASS")
+            for allowed in ({}, {"BENCH_ALLOW_SKIP": ""}, {"BENCH_ALLOW_SKIP": "0"}):
+                code, lines = self.run_gate("paired.bats", **allowed)
+                self.assertEqual(code, 1)
+                self.assertIn("not ok 1 fanout-3-flood is not slower than base", lines)
+                self.assertIn(f"# {word.lower()}: why {word}", lines)
+
+    def test_where_it_may_inconclusive_is_skipped_and_invalid_fails(self):
         self.compared(5, fanout_3_flood="INCONCLUSIVE", single_hop="INVALID")
-        lines = self.said("paired.bats")
+        lines = self.said("paired.bats", BENCH_ALLOW_SKIP="1")
         self.assertTrue(lines[0].endswith("# skip inconclusive: why INCONCLUSIVE"))
         self.assertTrue(lines[1].startswith("not ok 2"))
 
@@ -91,12 +100,15 @@ class Gates(unittest.TestCase):
             self.assertIn(expected, self.said("budget.bats")[0])
 
     def test_floor(self):
-        for status, said, expected in ((0, "PASS", "ok 1"), (3, "REGRESSION", "not ok 1"), (5, "INVALID", "not ok 1"),
-                                       (4, "INCONCLUSIVE\n  - noise", "ok 1 pipeline-phase4 keeps tier target of PHASE4 # "
-                                                                      "skip inconclusive:   - noise"),
-                                       (4, "bench: making network namespaces needs root", "not ok 1")):
+        title = "ok 1 pipeline-phase4 keeps tier target of PHASE4"
+        for status, said, may_skip, expected in (
+                (0, "PASS", "", title), (3, "REGRESSION", "1", f"not {title}"), (5, "INVALID", "1", f"not {title}"),
+                (4, "INCONCLUSIVE\n  - noise", "", f"not {title}"), (4, "UNFIT\n  - noise", "", f"not {title}"),
+                (4, "INCONCLUSIVE\n  - noise", "1", f"{title} # skip INCONCLUSIVE:   - noise"),
+                (4, "UNFIT: tier\n  - noise", "1", f"{title} # skip UNFIT:   - noise"),
+                (4, "bench: making network namespaces needs root", "1", f"not {title}")):
             self.bench(status, said + "\n")
-            self.assertTrue(self.said("floor.bats")[0].startswith(expected))
+            self.assertEqual(self.said("floor.bats", BENCH_ALLOW_SKIP=may_skip)[0], expected)
 
 
 if __name__ == "__main__":

@@ -258,5 +258,25 @@ class CentreCoverage(unittest.TestCase):
         self.check(lambda noise, shape: -noise.exponential(0.05, shape))
 
 
+
+class Autocorrelation(unittest.TestCase):
+    def test_of_what_remembers_and_what_does_not(self):
+        random = np.random.default_rng(2)
+        for memory in (0.0, 0.6):
+            level, samples = 0.0, []
+            for _ in range(5000):
+                level = memory * level + random.standard_normal()
+                samples.append(level)
+            self.assertAlmostEqual(stats.autocorrelation(samples), memory, delta=0.04)
+
+    def test_a_change_at_each_step_and_a_slope(self):
+        self.assertLess(stats.autocorrelation([1.0, 2.0] * 7), -0.8)
+        self.assertGreater(stats.autocorrelation([float(i) for i in range(14)]), 0.8)
+
+    def test_too_few_samples_and_samples_that_are_all_the_same(self):
+        self.assertIsNone(stats.autocorrelation([1.0, 2.0, 3.0]))
+        self.assertIsNone(stats.autocorrelation([5.0] * 10))
+
+
 if __name__ == "__main__":
     unittest.main()
