@@ -177,7 +177,8 @@ static int allocate(struct generator *generator)
 
 	generator->sources = aligned_alloc(CACHE_LINE, sources);
 	generator->senders = aligned_alloc(CACHE_LINE, senders);
-	if (!generator->sources || !generator->senders)
+	if (!generator->sources || !generator->senders ||
+	    cpu_times_init(&generator->cpu_times, "/proc/stat") < 0)
 		return -ENOMEM;
 	memset(generator->sources, 0, sources);
 	memset(generator->senders, 0, senders);
@@ -220,6 +221,7 @@ static void send_close(struct run *run)
 		sender_exit(&generator->senders[i]);
 	free(generator->sources);
 	free(generator->senders);
+	cpu_times_exit(&generator->cpu_times);
 }
 
 /* ---- the main thread while the senders work -------------------------------------------------- */
@@ -251,7 +253,8 @@ static void watch(struct generator *generator)
 		uint64_t now = now_ns(), sent = sent_so_far(generator);
 		struct timespec next;
 
-		run_observe(run, now, sent);
+		if (run_observe(run, now, sent))
+			cpu_times_take(&generator->cpu_times, now);
 		if (run_progress_due(run, now))
 			show_progress(generator, now, sent);
 		next.tv_sec = (time_t)(run->samples.next_ns / NS_PER_SECOND);
@@ -296,6 +299,7 @@ static int run_senders(struct generator *generator)
 		watch(generator);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(generator->senders[i].thread, NULL);
+	cpu_times_take(&generator->cpu_times, now_ns());
 	sem_destroy(&generator->finished);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #define SEND_H
 
 #include "batch.h"
+#include "cpu_times.h"
 #include "pacer.h"
 #include "run.h"
 #include "sizes.h"
@@ -65,6 +66,7 @@ struct generator {
 	struct run run; /* first: what the job's functions are given */
 	struct send_settings settings;
 	struct sizes sizes;
+	struct cpu_times cpu_times; /* beside the run's samples */
 	struct source *sources;
 	struct sender *senders;
 	/* of the longest message, as far as is known before the kernel is asked */

@@ -110,7 +110,7 @@ static unsigned segments_in_force(const struct generator *generator)
 static json_t *figures_to_json(const struct generator *generator)
 {
 	/* clang-format off */
-	return json_pack(
+	json_t *figures = json_pack(
 		"{s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:o, s:{s:I, s:I, s:b}, s:f}",
 		"elapsed_s", elapsed_s(generator),
 		"packets_sent", (json_int_t)generator->sent,
@@ -126,6 +126,9 @@ static json_t *figures_to_json(const struct generator *generator)
 			"fallback", (int)atomic_load(&generator->fallback),
 		"schedule_slip_ms", (double)generator->slip_ns / 1e6);
 	/* clang-format on */
+
+	cpu_times_report(&generator->cpu_times, figures);
+	return figures;
 }
 
 static void print_summary(const struct generator *generator)

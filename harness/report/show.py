@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from harness.report.tables import load_line, machine_line, number, paint, percent, pps, table
+from harness.report.tables import load_line, machine_line, ns, number, paint, percent, pps, table
+from harness.verdict import cost
 from harness.verdict.floor.limits import LOSS_BEHIND
 from harness.verdict.outcome import INVALID
 
@@ -56,7 +57,8 @@ def verdict_rows(verdict: dict, baseline: dict) -> list[list[str]]:
         if "loss_ratio" in hop:
             rows.append(row(f"{hop['name']} loss", f"{name} loss, all causes", hop["loss_ratio"],
                             percent, False, None if first else LOSS_BEHIND))
-    return rows
+    whole = (verdict.get("machine") or {}).get("cost_ns_per_forwarded_packet")
+    return rows + ([row("machine", "whole machine, per packet sent on", whole, ns, False)] if whole else [])
 
 
 def margin_line(verdict: dict) -> str:
@@ -99,6 +101,8 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
         if verdict["generator_bound"]:
             print("note: relay 1 passes on at least 90 % of what the generator can offer: generator "
                   "or link is the limit")
+        for note in cost.notes(verdict.get("machine")):
+            print(f"note: {note}")
     for reason in verdict["reasons"]:
         print(f"  - {reason}")
 
@@ -127,6 +131,17 @@ def ledger_rows(result: dict) -> list[list[str]]:
     return rows
 
 
+def machine_said(machine: dict) -> str:
+    """What all CPUs did, whatever ran on them."""
+    if machine["cores_busy"] is None:
+        return f"  whole machine: {machine['reason']}"
+    shares = ", ".join(f"{name} {percent(machine[f'{name}_ratio'])}"
+                       for name in ("user", "system", "irq", "softirq", "nice", "steal"))
+    each = machine["busy_ns_per_packet_offered"]
+    return (f"  whole machine: {machine['cores_busy']:.2f} cores busy"
+            + (f", {ns(each)} per packet offered" if each is not None else f" ({machine['reason']})") + f"; {shares}")
+
+
 def sink_line(sink: dict) -> str:
     """Who counted what at the end of the way; what nobody there could know is left out."""
     parts = [f"received {sink['received']:,} of {sink['expected']:,}"]
@@ -151,6 +166,10 @@ def print_result(result: dict, markdown: bool) -> None:
     print(table(["ledger, whole run", "offered", "delivered", "drops", "residual", "closed"],
                 ledger_rows(result), markdown) + "\n")
     print(sink_line(result["sink"]) + "\n")
+    if "machine" in result:
+        print(machine_said(result["machine"]) + "\n")
+        for note in cost.notes(result["machine"]):
+            print(f"  note: {note}")
     word = "VALID" if result["valid"] else "INVALID"
     print(paint(word, word) + (": every packet accounted for" if result["valid"] else ""))
     for problem in result["problems"]:

@@ -41,6 +41,10 @@ def number(value: float | None, unit: str = "") -> str:
     return "" if value is None else f"{value:,.0f}{unit}"
 
 
+def ns(value: float | None) -> str:
+    return number(value, " ns")
+
+
 def machine_line(document: dict) -> str:
     profile = document["profile"]
     placement = ", ".join(f"{name} on CPU {cpu}" if cpu is not None else f"{name} unpinned"

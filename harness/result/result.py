@@ -20,6 +20,7 @@ from harness.result import ledger
 from harness.result.accounts import Accounts
 from harness.result.documents import Faulty, write_json
 from harness.result.hops import SAMPLE_COLUMNS, hop_result, kernel_hop_result, measured_window, rate
+from harness.result.machine import machine
 from harness.result.problems import hop_problems, offload_problems
 from harness.result.raw import read_json, read_series
 from harness.result.sink import sink
@@ -78,6 +79,7 @@ def build(raw: Path) -> dict:
             passed_on = sum(accounts.change(f"{hop['name']}:{out}")[0]["packets"]
                             for out in hop["outputs"])
             results.append(kernel_hop_result(hop, series, arrived, passed_on, window))
+    offered_pps = rate(generator["samples"], window)
     return {
         "schema": SCHEMA,
         "scenario": scenario["name"],
@@ -93,7 +95,8 @@ def build(raw: Path) -> dict:
         "profile": run["profile"],
         "declared": scenario,
         "placement": run["placement"],
-        "offered_pps": rate(generator["samples"], window),
+        "offered_pps": offered_pps,
+        "machine": machine(generator, window, offered_pps, run.get("twin", False)),
         "window_ns": list(window),
         "generator": {key: generator[key] for key in (
             "packets_sent", "send_errors", "packet_rate_pps", "gso", "schedule_slip_ms", "samples")},

@@ -57,12 +57,12 @@ measure_describe() {
 		--argjson placement "$(placement_json)" --argjson sut "$(sut_json)" \
 		--argjson hops "$(measure_hops)" --argjson overrides "$(scenario_overrides_json)" \
 		--argjson aggregating "$(profile_aggregating | gojq -Rn '[inputs]')" \
-		--argjson mtu_bytes "$topology_mtu" \
+		--argjson mtu_bytes "$topology_mtu" --argjson twin "$([[ -n $COMPANION ]] && echo true || echo false)" \
 		--argjson sinks "$(gojq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
 		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
 		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
 		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,
-		  aggregating: $aggregating, mtu_bytes: $mtu_bytes}'
+		  aggregating: $aggregating, mtu_bytes: $mtu_bytes, twin: $twin}'
 }
 
 # SITTING-NAME, in a sitting of several runs SITTING-NAME/rounds/NN/KIND.

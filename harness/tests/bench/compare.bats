@@ -481,6 +481,10 @@ budgets() {
 	assert_output true
 	run gojq -r '.valid, (.ledger | length > 0)' "$RESULTS"/paired/*/runs/0002/relay/result.json
 	assert_output $'true\ntrue'
+	# what the machine did meanwhile was for both
+	run gojq '.machine | .busy_ns_per_packet_offered == null and (.reason | test("two runs at the same time"))' \
+		"$RESULTS"/paired/*/runs/000[12]/relay/result.json
+	assert_output $'true\ntrue'
 	run gojq -r '.twins, (.runs | length), .runs[0].utc == .runs[1].utc' "$RESULTS"/paired/*/noise.json
 	assert_output $'true\n4\ntrue'
 	assert_no_namespace

@@ -208,6 +208,6 @@ bad_scenario() {
 
 @test "plot without a history" {
 	run --separate-stderr "$BENCH" plot history "$WORK/nothing" --results "$RESULTS"
-	assert_failure 1
+	assert_failure 4
 	assert_said 'no history in'
 }

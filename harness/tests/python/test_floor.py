@@ -39,6 +39,17 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((verdict["tier_asked"], verdict["tier_reached"]), ("target", "stretch"))
         self.assertFalse(verdict["generator_bound"])
 
+    def test_the_whole_machine_s_cost_stands_beside_it(self):
+        relays, controls = rounds(10)
+        self.assertIsNone(judge(relays, controls)["machine"]["cost_ns_per_forwarded_packet"])  # recorded before it was measured
+        for run, cores in [(run, 1.9) for run in relays] + [(run, 0.8) for run in controls]:
+            run["machine"] = {"cores_busy": cores, "busy_ns_per_packet_offered": cores * 1e9 / run["offered_pps"],
+                              "nice_ratio": 0.0, "steal_ratio": 0.02}
+        found = judge(relays, controls)["machine"]
+        forwarded = sum(hop["egress_pps"] for hop in relays[5]["hops"])
+        self.assertAlmostEqual(found["cost_ns_per_forwarded_packet"]["median"], 1.1e9 / forwarded, delta=1)
+        self.assertEqual((len(found["cost_ns_per_forwarded_packet"]["samples"]), found["steal_ratio"]), (10, 0.02))
+
     def test_highest_tier_reached(self):
         for egress, exhaustion, reached in ((450_000, 0.2, "stretch"), (450_000, 0.35, "target"),
                                             (260_000, 0.45, "minimum"), (200_000, 0.2, None)):

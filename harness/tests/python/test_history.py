@@ -200,6 +200,18 @@ class Report(Scratch):
                 self.assertIn("307,000 pps", text)  # PHASE4's
                 self.assertIn(">= 300,000 pps", text)  # the tier's
 
+    def test_the_whole_machine(self):
+        self.assertNotIn("whole machine", self.report(verdict()))
+        known = {"cost_ns_per_forwarded_packet": {"median": 2345.0, "lower": 2300.0, "upper": 2400.0, "samples": [2345.0]},
+                 "control_busy_ns_per_packet": 500.0, "cores_busy": 1.9, "nice_ratio": 0.0, "steal_ratio": 0.034}
+        text = self.report({**verdict(), "machine": known})
+        self.assertRegex(text, "whole machine, per packet sent on +2,345 ns +<= 2,400 ns")
+        self.assertIn("note: other machines on this host took 3.4% of its time (steal)", text)
+        run = {"seconds": 2.0, "cores_busy": 1.9, "busy_ns_per_packet_offered": 2592.0, "reason": None, "user_ratio": 0.1,
+               "system_ratio": 0.5, "irq_ratio": 0.0, "softirq_ratio": 0.3, "nice_ratio": 0.0, "steal_ratio": 0.034}
+        self.assertIn("whole machine: 1.90 cores busy, 2,592 ns per packet offered; user 10.0%", self.report(relay_run(machine=run)))
+        self.assertIn("whole machine: why not", self.report(relay_run(machine={"cores_busy": None, "reason": "why not"})))
+
     def test_invalid(self):
         found = floor.judge([relay_run(problems=["the ledger is open"])], [control_run()],
                             baseline(), "target")
@@ -258,6 +270,9 @@ class Plot(Scratch):
         for summary in (few["hops"][0]["egress_pps"], few["hops"][0]["buffer_exhaustion_ratio"]):
             summary.update(lower=None, upper=None)
         history.append({**few, "utc": "2026-11-30T14:00:00Z"}, self.history)
+        # the cost is known in some of the runs
+        history.append({**entries[0], "utc": "2026-11-30T15:00:00Z", "machine": {"cost_ns_per_forwarded_packet": {
+            "median": 2345.0, "lower": None, "upper": None, "samples": [2345.0, 2400.0]}}}, self.history)
         plots = self.folder / "the plots' folder"
         done = program("report.plots", self.history, plots)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -265,10 +280,10 @@ class Plot(Scratch):
         self.assertEqual(sorted(path.name for path in plots.iterdir()), [f"{stem}.png", f"{stem}.svg"])
         png = (plots / f"{stem}.png").read_bytes()
         self.assertEqual(png[:8], b"\x89PNG\r\n\x1a\n")
-        self.assertEqual(struct.unpack(">II", png[16:24]), (1100, 680))
+        self.assertEqual(struct.unpack(">II", png[16:24]), (1100, 930))
         svg = (plots / f"{stem}.svg").read_text()
         self.assertIn("</svg>", svg)
-        for text in ("PHASE4", "stretch", entries[0]["commit"][:8]):
+        for text in ("PHASE4", "stretch", "machine, per packet", entries[0]["commit"][:8]):
             self.assertIn(text, svg)
 
     def test_what_cannot_be_drawn_is_named_and_left_out(self):

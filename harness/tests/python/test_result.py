@@ -95,6 +95,19 @@ class Whole(Recorded):
         start, end = self.build()["window_ns"]
         self.assertEqual(end - start, 300_000_000)
 
+    def test_the_whole_machine_is_what_the_generator_read(self):
+        self.assertIn("did not read /proc/stat", self.build()["machine"]["reason"])  # an older one
+        start, end = self.build()["window_ns"]
+
+        def read(generator):
+            generator.update(cpu_ticks_per_s=100, cpu_samples=[[start, *[0] * 8], [end, 10, 0, 20, 40, 0, 5, 15, 10]])
+        self.change("gen.json", read)
+        found = self.build()
+        self.assertAlmostEqual(found["machine"]["cores_busy"], 0.5 / 0.5)
+        self.assertAlmostEqual(found["machine"]["busy_ns_per_packet_offered"], 1e9 / found["offered_pps"])
+        self.change("run.json", lambda run: run.update(twin=True))
+        self.assertIsNone(self.build()["machine"]["busy_ns_per_packet_offered"])
+
     def test_program_writes_the_same(self):
         done = program("result.result", self.raw, self.folder / "result.json")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))

@@ -64,6 +64,13 @@ assert_report() {
 	done
 }
 
+@test "what the whole machine did stands beside the packets, at the same times" {
+	send --size 100 --count 200 --rate 2000 --sample-ms 20
+	assert_report '[.samples[:-1][][0]] == [.cpu_samples[:-1][][0]]=true' '.cpu_samples[-1][0] >= .end_ns=true' \
+		'[.cpu_samples[] | length] | unique=[9]' '.cpu_samples | map(.[1]) | . == sort=true' \
+		".cpu_ticks_per_s=$(getconf CLK_TCK)"
+}
+
 @test "as fast as possible still stops at the count" {
 	send --size 100 --count 5000 --rate 0
 	assert_report .packets_sent=5000 .interrupted=false

@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.result import documents, ledger, runs, validity
-from harness.verdict import control, stats
+from harness.verdict import control, cost, stats
 from harness.verdict.floor import limits
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT
 
@@ -162,6 +162,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
 
     egress = [run["hops"][0]["egress_pps"] for run in relays]
     offered = [run["offered_pps"] for run in controls]
+    costs = cost.costs(relays, controls)
     needed = egress_needed(baseline["tiers"][tier], relays)
     reached = [name for name in TIERS if judged[name].side == 1]
     return {
@@ -183,6 +184,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
         "bound_confidence": confidence,
         "control_pps": summary(offered, confidence),
         "offered_pps": summary([run["offered_pps"] for run in relays], confidence),
+        "machine": cost.summary(relays, controls, summary(costs, confidence) if costs else None),
         "generator_bound": control.link_bound(egress, offered) is not None,
         "hops": [{
             "name": relays[0]["hops"][i]["name"],

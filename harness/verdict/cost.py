@@ -1,0 +1,61 @@
+"""What forwarding costs the whole machine: (its busy time - the busy time per packet of a control x the packets offered) / the
+packets forwarded. The control, the same traffic over the same links without a relay, has what sending takes and what the
+links do. A packet counts as forwarded each time that a relay sends it on, to whichever output."""
+
+from collections.abc import Sequence
+from statistics import median
+
+TOLD = 0.01  # of the machine's time: what others took of it, that much or more, is said
+
+
+def part(run: dict, name: str) -> float | None:
+    """Of what machine.py knows of a run; None: runs from before it was known, and what it could not tell."""
+    return (run.get("machine") or {}).get(name)
+
+
+def known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def middle(values: Sequence[float | None]) -> float | None:
+    found = known(values)
+    return median(found) if found else None
+
+
+def control_ns(controls: Sequence[dict]) -> float | None:
+    """Busy time of the whole machine per packet offered when there is no relay, ns."""
+    return middle([part(run, "busy_ns_per_packet_offered") for run in controls])
+
+
+def forwarded_pps(run: dict) -> float:
+    return sum(hop["egress_pps"] or 0.0 for hop in run["hops"])
+
+
+def per_forwarded_packet(runs: Sequence[dict], per_offered: float | None) -> float | None:
+    """ns, of one run; of two runs at the same time, both together, since what the machine did was for both.
+    `per_offered`: control_ns()."""
+    busy, forwarded = part(runs[0], "cores_busy"), sum(map(forwarded_pps, runs))
+    if busy is None or per_offered is None or forwarded <= 0:
+        return None
+    return (busy * 1e9 - per_offered * sum(run["offered_pps"] for run in runs)) / forwarded
+
+
+def costs(relays: Sequence[dict], controls: Sequence[dict]) -> list[float]:
+    """Of each run that has one."""
+    per_offered = control_ns(controls)
+    return known([per_forwarded_packet([run], per_offered) for run in relays])
+
+
+def summary(relays: Sequence[dict], controls: Sequence[dict], cost: dict | None) -> dict:
+    """Of a sitting; `cost`: its costs(), summed up as its other figures are."""
+    return {"cost_ns_per_forwarded_packet": cost,
+            "control_busy_ns_per_packet": control_ns(controls),
+            **{name: middle([part(run, name) for run in relays]) for name in ("cores_busy", "nice_ratio", "steal_ratio")}}
+
+
+def notes(machine: dict | None) -> list[str]:
+    """What others took of the machine, where it is worth a remark."""
+    words = {"steal_ratio": "other machines on this host took {} of its time (steal)",
+             "nice_ratio": "programs that stand back took {} of its time (nice), which is not part of the cost"}
+    return [text.format(f"{machine[name]:.1%}") for name, text in words.items()
+            if machine and machine.get(name) is not None and machine[name] > TOLD]
