@@ -17,6 +17,8 @@ usage() {
 	Options:
 	  --relay FILE      the relay to measure (default $BUILD/mcrelay)
 	  --results FOLDER  where results go (default $RESULTS)
+	  --base COMMIT     whose expectations count: tiers, budgets, waivers, scenarios; a change does not set its own
+	                    (gate, compare, budget, fastpath, baseline diff; default: where this branch left main)
 	  --markdown FILE   append the table in Markdown to FILE (run, gate, fastpath, compare,
 	                    baseline diff)
 
@@ -41,6 +43,7 @@ usage() {
 	  BENCH_FAULT       breaks a run on purpose, as bench drill does (run): dead-relay, offload, lossy-link
 	  BENCH_SCENARIOS   folder with the scenarios and fastpath.json (default $HARNESS/scenario)
 	  BENCH_BASELINES   folder with the baselines, budgets and waivers (default $ROOT/baselines)
+	                    With either one a verdict is unofficial: it is not of what the commit has.
 
 	Exit status: 0 pass, 3 regression or a target missed, 4 inconclusive or machine unfit, 5 invalid measurement, 64 usage.
 	EOF
@@ -55,7 +58,7 @@ refuse() {
 parse_options() {
 	local own=" $1 --relay --results --markdown "
 	shift
-	ARGUMENTS=() MARKDOWN='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' BUILDS=() ACCEPT='' REASON=''
+	ARGUMENTS=() MARKDOWN='' BASE_ASKED='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' BUILDS=() ACCEPT='' REASON=''
 	BUILD_OPTIONS=([base]='' [head]='')
 	while (($#)); do
 		[[ $1 != -* || $own == *" $1 "* ]] || refuse_option "$1"
@@ -68,6 +71,7 @@ parse_options() {
 			--relay) RELAY=$(readlink -f "$2") || refuse "--relay: no file '$2'" ;;
 			--results) RESULTS=$(readlink -m "$2") ;;
 			--markdown) MARKDOWN=$2 ;;
+			--base) BASE_ASKED=$2 ;;
 			--tier) TIER=$2 ;;
 			--rounds) ROUNDS=$2 ;;
 			--only) ONLY+=(--only "$2") ;;
@@ -102,7 +106,7 @@ parse_options() {
 }
 
 refuse_option() {
-	[[ " --control --accept --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
+	[[ " --control --accept --base --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
 		refuse "this command does not take '$1'"
 	refuse "unknown option '$1'"
 }

@@ -13,6 +13,7 @@ from harness.report.tables import load_line, machine_line, ns, number, paint, pe
 from harness.verdict import cost
 from harness.verdict.floor.limits import LOSS_BEHIND
 from harness.verdict.outcome import INVALID
+from harness.verdict.terms import terms
 
 PHASE4_KEYS = {  # our row -> key among the baseline's figures
     "generator": "generator_pps", "r1 ingress_pps": "relay1_ingress_pps",
@@ -103,7 +104,7 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
                   "or link is the limit")
         for note in cost.notes(verdict.get("machine")):
             print(f"note: {note}")
-    for reason in verdict["reasons"]:
+    for reason in [*verdict["reasons"], *(terms.lines(verdict["terms"]) if "terms" in verdict else [])]:
         print(f"  - {reason}")
 
 

@@ -12,22 +12,29 @@ sitting_begin() {
 
 # sitting_open NAME ARGUMENTS...: the same for a sitting of several scenarios.
 sitting_open() {
-	host_require_root "${@:2}"
-	host_lock
-	stop_at locked
+	sitting_lock "${@:2}"
 	[[ $COMMAND != compare ]] || compare_make_generator
 	programs_check
-	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
-	stop_at journal
 	COMMIT=$(host_commit)
 	DIRTY=false
 	! host_dirty || DIRTY=true
 	PROFILE=$(host_profile)
 	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
 	sitting_open_results "$1"
+	terms_save
 	stop_at results
 	host_tune
 	stop_at tuned
+}
+
+# sitting_lock ARGUMENTS...: this machine is ours, and what is done to it is undone. Once is enough.
+sitting_lock() {
+	[[ -z ${STATE:-} ]] || return 0
+	host_require_root "$@"
+	host_lock
+	stop_at locked
+	undo_open "$RUN_ID" "$RUN_ID" # the guard plays it
+	stop_at journal
 }
 
 programs_check() {
@@ -68,7 +75,7 @@ sitting_open_results() {
 # raw data, for whoever looks for the reason.
 sitting_discard() {
 	[[ -d $1 ]] || return 0
-	if ((exit_status > 128)) || ! find "$1" -type f -size +0 | grep -q .; then
+	if ((exit_status > 128)) || ! find "$1" -type f -size +0 ! -name terms.json | grep -q .; then
 		rm -rf "$1"
 		rmdir --ignore-fail-on-non-empty "${1%/*}"
 	else

@@ -12,5 +12,9 @@ def names(folder: Path) -> list[str]:
 
 
 def values(folder: Path, name: str) -> dict[str, str]:
-    text = (folder / f"{name}.conf").read_text(encoding="utf-8", errors="replace")
+    return read((folder / f"{name}.conf").read_text(encoding="utf-8", errors="replace"))
+
+
+def read(text: str) -> dict[str, str]:
+    """What the text of a scenario says, key by key."""
     return {found[1]: found[2] for line in text.split("\n") if (found := LINE.fullmatch(line))}

@@ -179,39 +179,87 @@ load ../lib/bench
 		"$raw"/{gen,links.after,links.before}.json)" true
 }
 
-@test "gate: a load that is not the baseline's is invalid after one round" {
+@test "gate: a load that is not the baseline's is invalid after one round; as committed, it is in the history" {
 	need_root
 	scenario pipeline-phase4 topology=pipeline3 baseline=phase4
+	committed pipeline-phase4.conf
+	commit_copy() { git -C "$COPY" -c user.name=test -c user.email=test@localhost commit -qm "$1" --allow-empty; }
+	commit_copy two # whose base is the first one
 	measure gate
 	assert_equal "$status" 5
 	assert_output --partial 'INVALID: the measurement itself is broken'
 	assert_output --partial "is not the baseline's"
+	assert_schema terms "$RESULTS"/pipeline-phase4/*/terms.json
+	assert_equal "$(gojq -c '[.official, .expectations.base, .expectations.changed]' "$RESULTS"/pipeline-phase4/*/terms.json)" \
+		"[true,\"$(git -C "$COPY" rev-parse HEAD~1)\",[]]"
 	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
 	assert_equal "$(gojq -s "map(.verdict) | join(\" \")" -r "$RESULTS"/history/*/*.ndjson)" INVALID
 	assert_schema verdict "$RESULTS"/history/*/*.ndjson
+	# a history that cannot be written changes no verdict, and is said
+	rm -r "$RESULTS"
+	mkdir "$RESULTS"
+	touch "$RESULTS/history"
+	measure gate
+	assert_equal "$status" 5
+	assert_among_said 'this verdict is missing in the history'
+	assert_output --partial 'verdict: '
 }
 
-@test "gate: one round is too few for a verdict; it is remembered and drawn" {
+@test "gate: a change does not set the limits that it is judged by, and takes none away" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4
+	committed pipeline-phase4.conf
+	# what is judged by the floor as it stands here would not be invalid
+	gojq '.load = {payload_bytes: 200, offered_pps: 20000} | .tiers.target.egress_pps_min = 1' "$COPY/baselines/phase4.json" >"$WORK/floor"
+	cp "$WORK/floor" "$COPY/baselines/phase4.json"
+	measure gate
+	assert_equal "$status" 5
+	assert_output --partial "is not the baseline's (1400, 733000)"
+	assert_output --partial 'expectations changed here, judged as they were: baselines/phase4.json'
+	assert_output --partial 'unofficial: the files have changes that are in no commit'
+	[[ ! -e $RESULTS/history ]]
+	# of two commits, the first one is the base
+	commit_copy two
+	gojq 'del(.tiers.stretch.ingress_pps_min)' "$WORK/floor" >"$COPY/baselines/phase4.json"
+	rm "$COPY/harness/scenario/pipeline-phase4.conf"
+	measure gate
+	assert_equal "$status" 5
+	assert_among_said 'INVALID: baselines/phase4.json: tiers.stretch.ingress_pps_min is expected at '
+	assert_among_said 'INVALID: harness/scenario/pipeline-phase4.conf is expected at '
+	measure gate --base HEAD~2
+	assert_equal "$status" 64
+	assert_said "--base: no commit 'HEAD~2'"
+	rm -r "$RESULTS"
+	assert_nothing_left
+}
+
+@test "gate: expectations that no base proves are no pass" {
+	need_root
+	scenario pipeline-phase4 topology=pipeline3 baseline=phase4
+	committed pipeline-phase4.conf
+	measure gate # of a first commit
+	assert_equal "$status" 5
+	assert_output --partial 'expectations unproven: there is no commit before HEAD; name a BASE'
+	rm -rf "$COPY/.git" "$RESULTS"
+	measure gate
+	assert_equal "$status" 5
+	assert_output --partial 'expectations unproven: '
+	assert_output --partial 'unofficial: the files are of no commit'
+}
+
+@test "gate: one round is too few for a verdict" {
 	need_root
 	scenario pipeline-phase4 topology=pipeline3 baseline=phase4 payload_bytes=1400 rate_pps=733000 \
 		gso_segments=32
 	measure gate --rounds 1
 	assert_equal "$status" 4
 	assert_output --regexp '(INCONCLUSIVE|UNFIT): tier none reached, target asked'
-	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json "$RESULTS"/history/*/*.ndjson
+	assert_schema verdict "$RESULTS"/pipeline-phase4/*/verdict.json
 	assert_schema result "$RESULTS"/pipeline-phase4/*/rounds/01/{relay,control}/result.json
-	assert_equal "$(cat "$RESULTS"/history/*/*.ndjson | wc -l)" 1
-	run "$BENCH" plot history --results "$RESULTS"
-	assert_success
-	[[ -s "$(sed -n 's/^\(.*\.png\)$/\1/p' <<<"$output")" ]]
-	# a history that cannot be written changes no verdict, and is said
-	rm -r "$RESULTS"
-	mkdir "$RESULTS"
-	touch "$RESULTS/history"
-	measure gate --rounds 1
-	assert_equal "$status" 4
-	assert_among_said 'this verdict is missing in the history'
-	assert_output --partial 'verdict: '
+	assert_output --partial 'unofficial: the programs of '
+	assert_output --partial '; --rounds 1 instead of 14'
+	assert_among_said 'not in the history'
+	[[ ! -e $RESULTS/history ]]
 }
 
 # cpus_of PID: where it may run.

@@ -19,7 +19,20 @@ def load(path: Path):
 
 
 def baseline() -> dict:
-    return load(ROOT / "baselines/phase4.json")
+    """PHASE4's, for runs that were recorded under other conditions."""
+    found = load(ROOT / "baselines/phase4.json")
+    del found["conditions"]
+    return found
+
+
+def agreed(unproven: str | None = None, unofficial: tuple = (), **more) -> dict:
+    """Terms of a sitting; more: of its expectations."""
+    return {"schema": 1, "official": not unofficial, "unofficial": list(unofficial), "expectations": {
+        "base": None if unproven else "a" * 40, "unproven": unproven, "sha256": "b" * 64, "changed": [], "new": [], "retired": []} | more}
+
+
+def agree(sitting: Path, *arguments, **more) -> None:
+    (sitting / "terms.json").write_text(json.dumps(agreed(*arguments, **more)))
 
 
 def program(name: str, *arguments) -> subprocess.CompletedProcess:
@@ -73,6 +86,7 @@ def control_run(offered: float = 733_000, **changes) -> dict:
 
 
 def write_sitting(folder: Path, relays: list[dict], controls: list[dict]) -> None:
+    agree(folder)
     for kind, runs in (("relay", relays), ("control", controls)):
         for number, run in enumerate(runs, 1):
             place = folder / "rounds" / f"{number:02}" / kind

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import HARNESS, load, program, relay_run, schema
+from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema
 from harness.verdict.budget import budget
 
 
@@ -31,6 +31,7 @@ class Scratch(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name)
         self.baseline = self.sitting / "budgets.json"
+        agree(self.sitting)
 
     def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, loss=0.0, **changes):
         raw = self.sitting / f"rounds/{number:02}/relay/raw"

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import control_run, load, program, relay_run, schema
+from harness.tests.python.support import agree, control_run, load, program, relay_run, schema
 from harness.verdict.paired import compare
 
 BASE, HEAD = "b" * 64, "e" * 64
@@ -26,6 +26,7 @@ class Scratch(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name)
+        agree(self.sitting)
         self.folder = self.sitting / "flood"
         self.folder.mkdir()
 

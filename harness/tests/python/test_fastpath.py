@@ -4,7 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import HARNESS, load, program, relay_run, schema
+from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema
 from harness.verdict.fastpath import fastpath
 
 TARGETS = load(HARNESS / "scenario" / "fastpath.json")
@@ -133,6 +133,8 @@ class Table(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             targets, sitting = Path(folder) / "targets.json", Path(folder) / "sitting"
             targets.write_text(json.dumps(SMALL))
+            sitting.mkdir()
+            agree(sitting)
             for name, found in runs(lost=20).items():
                 for number, run in enumerate(found, 1):
                     place = sitting / "rounds" / f"{number:02}" / name

@@ -342,6 +342,34 @@ class Invalid(unittest.TestCase):
         self.invalid([], [], "no round has been measured")
 
 
+class Bound(unittest.TestCase):
+    """The scenario is the baseline's whole."""
+
+    def judge(self, change=None, **override):
+        relays, controls = rounds(10)
+        conditions = {key: value for key, value in relays[0]["declared"].items() if key not in ("name", "description", "baseline")}
+        for run in relays:
+            run["declared"] |= override
+            run["overrides"] |= change or {}
+        return floor.judge(relays, controls, baseline() | {"conditions": conditions}, "target")
+
+    def test_each_condition_that_differs(self):
+        self.assertEqual(self.judge()["verdict"], "PASS")
+        for key, value in (("topology", "single"), ("profile", "gro"), ("offload_generic-receive-offload", "on"),
+                           ("relay_options", "--send-batch 1"), ("relay_options_wire", "--ring-slots 9"), ("window_ms", "100"),
+                           ("sink", "receive")):
+            with self.subTest(key):
+                found = self.judge(**{key: value})
+                self.assertEqual(found["verdict"], "INVALID")
+                self.assertIn(f"is for {key} = ", found["reasons"][0])
+
+    def test_what_was_asked_for_on_purpose(self):
+        self.assertEqual(self.judge({"profile": "gro"}, profile="gro")["verdict"], "PASS")
+
+    def test_what_a_comparison_changes_is_no_condition(self):
+        self.assertEqual(self.judge(compare_rate_pps="1")["verdict"], "PASS")
+
+
 class Program(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from harness.result.documents import Faulty
-from harness.tests.python.support import HARNESS, load, program, schema
+from harness.tests.python.support import HARNESS, agree, load, program, schema
 from harness.verdict import waivers
 
 DAY = date(2026, 11, 20)
@@ -116,6 +116,7 @@ class Verdicts(Scratch):
 
     def finish(self, verdicts: dict[str, dict], *found: dict) -> tuple[int, dict, str]:
         self.put(*found)
+        agree(self.folder)
         for name, one in verdicts.items():
             (self.folder / name).mkdir()
             (self.folder / name / "verdict.json").write_text(json.dumps(one | {"scenario": name}))

@@ -2,11 +2,10 @@
 # baseline: what this machine did when somebody looked and accepted it, in BASELINES/PROFILE-ID/SCENARIO.json. What
 # is right and complete there is a matter of stored.py; what a capture is worth, of captures.py.
 
-# baseline_check [--incomplete]: before anything that is judged. Whoever removes a scenario, or a baseline, has not
-# passed: that is invalid, until a reviewed commit has removed both.
+# baseline_check: before anything that is judged. A baseline that is not sound, or whose scenario is gone, is invalid.
 baseline_check() {
 	local faults fault
-	faults=$(baseline_faults "$@") && return
+	faults=$(baseline_faults) && return
 	while IFS= read -r fault; do
 		note "$fault"
 	done <<<"$faults"
@@ -41,7 +40,7 @@ baseline_capture() {
 	parse_options '--rounds' "$@"
 	ROUNDS=${ROUNDS:-6}
 	baseline_names
-	baseline_check --incomplete
+	baseline_check
 	FREE_MB=200
 	sitting_open baseline baseline capture "$@"
 	for ((round = 1; round <= ROUNDS; round++)); do
@@ -71,34 +70,34 @@ baseline_show() {
 }
 
 baseline_diff() {
-	local captured=()
-	parse_options '' "$@"
+	local captured=() folder
+	parse_options --base "$@"
 	((${#ARGUMENTS[@]})) || captured=(--captured)
+	folder=$(mktemp -d)
+	# shellcheck disable=SC2064 # as it is now
+	trap "rm -rf ${folder@Q}" EXIT
+	terms_take_into "$folder"
 	baseline_names
-	baseline_check --incomplete
+	baseline_check
 	[[ -z $MARKDOWN ]] || python harness.verdict.baseline.baseline diff "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" \
-		"${captured[@]}" --markdown >>"$MARKDOWN" 2>/dev/null || true # the same is said below
-	baseline_print diff "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" "${captured[@]}"
+		"${captured[@]}" --expectations "$EXPECTATIONS" --markdown >>"$MARKDOWN" 2>/dev/null || true # the same is said below
+	baseline_print diff "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" "${captured[@]}" --expectations "$EXPECTATIONS"
 }
 
 baseline_accept() {
-	local fault captured=()
+	local captured=()
 	parse_options '--reason' "$@"
 	[[ $REASON =~ [^[:space:]] ]] ||
 		refuse "baseline accept needs --reason TEXT: why is this what we expect from now on?"
 	((${#ARGUMENTS[@]})) || captured=(--captured)
 	baseline_names
-	baseline_check --incomplete
+	baseline_check
 	baseline_print accept "$BASELINES" "$RESULTS/baseline" "${CHOSEN[@]}" "${captured[@]}" \
 		--reason="$REASON" --by="$(baseline_person)"
-	# one scenario alone leaves a machine incomplete, and the gate invalid
-	{ baseline_faults || true; } | while IFS= read -r fault; do
-		note "still to do: $fault"
-	done
 }
 
 baseline_faults() {
-	python harness.verdict.baseline.baseline check "$BASELINES" "$SCENARIOS" "$@" 2>&1
+	python harness.verdict.baseline.baseline check "$BASELINES" "$SCENARIOS" 2>&1
 }
 
 # baseline_print ARGUMENT...: baseline.py, whose exit status is ours unless it is 0; what it refuses is said as bench

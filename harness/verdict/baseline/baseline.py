@@ -1,10 +1,9 @@
-"""baseline.py check BASELINES SCENARIOS [--incomplete]: is the folder of baselines complete and sound? A line on
-stderr for each fault. --incomplete: scenarios without a baseline are none.
+"""baseline.py check BASELINES SCENARIOS: is the folder of baselines sound? A line on stderr for each fault.
 baseline.py capture SITTING CAPTURES: sums a sitting up in SITTING/captures.json; says what is still missing to a
 proposal, with the sittings in CAPTURES.
 baseline.py show BASELINES PROFILE [SCENARIO]...: the baselines and waivers in force for the machine PROFILE (JSON).
-baseline.py diff BASELINES CAPTURES SCENARIO... [--captured] [--markdown]: what the captures propose against what is
-in force. --captured: of these scenarios, those that were captured.
+baseline.py diff BASELINES CAPTURES SCENARIO... [--captured] [--markdown] [--expectations JSON]: what the captures propose
+against what is in force. --captured: of these scenarios, those that were captured.
 baseline.py accept BASELINES CAPTURES SCENARIO... [--captured] --reason TEXT --by NAME: writes the proposals into
 BASELINES/PROFILE-ID/SCENARIO.json, to be reviewed and committed: nothing else does.
 
@@ -27,6 +26,7 @@ from harness.verdict import waivers
 from harness.verdict.baseline import captures, stored
 from harness.verdict.baseline.captures import COUNTED, Proposal
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, WAIVED
+from harness.verdict.terms import terms
 
 TOLERANCE = 0.05
 BETTER = {"egress_pps": 1, "cpu_ns_per_packet": -1}  # the metrics that are judged: 1, more is better; -1, less is
@@ -101,7 +101,7 @@ def find_baseline(baselines: Path, name: str, capture: dict) -> dict | None:
 
 
 def check(args: argparse.Namespace) -> int:
-    faults = stored.faults(args.baselines, args.scenarios, args.incomplete)
+    faults = stored.faults(args.baselines, args.scenarios)
     for fault in faults:
         print(fault, file=sys.stderr)
     return STATUS[INVALID if faults else PASS]
@@ -290,6 +290,10 @@ def diff(args: argparse.Namespace) -> int:
         say(table(["scenario", "figure", "in force", "proposed", "change", "beyond both spreads", ""], rows,
                   args.markdown) + "\n")
     worst = next(word for word in WORST_FIRST if word in words)
+    if args.expectations:
+        agreed = {"unofficial": [], "expectations": args.expectations}
+        lines += terms.lines(agreed)
+        worst = terms.under({"verdict": worst}, agreed, (NEW, PASS, WAIVED), REFUSED)["verdict"]
     say(f"**{worst}**" if args.markdown else paint(worst, VERDICT.get(worst, worst)))
     say("\n".join(f"{'- ' if args.markdown else '  '}{line}" for line in lines))
     return STATUS[VERDICT.get(worst, worst)]
@@ -368,7 +372,7 @@ def parse() -> argparse.Namespace:
         one.set_defaults(run=run)
         return one
 
-    command(check, "baselines", "scenarios").add_argument("--incomplete", action="store_true")
+    command(check, "baselines", "scenarios")
     command(capture, "sitting", "captures")
     one = command(show, "baselines")
     one.add_argument("profile")
@@ -379,6 +383,7 @@ def parse() -> argparse.Namespace:
         one.add_argument("--captured", action="store_true")
         if run is diff:
             one.add_argument("--markdown", action="store_true")
+            one.add_argument("--expectations", type=lambda text: json.loads(text or "null"), help="JSON of harness.verdict.terms.expectations")
         else:
             one.add_argument("--reason", required=True)
             one.add_argument("--by", required=True)

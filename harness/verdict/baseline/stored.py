@@ -1,5 +1,5 @@
 """The folder of baselines as it is in git: PROFILE-ID/SCENARIO.json, what the scenarios' key `baseline` names, and
-waivers.json. Reads them, and finds what is missing, superfluous or not what it was when it was accepted."""
+waivers.json. Reads them, and finds what is superfluous or not what it was when it was accepted."""
 
 from math import isclose
 from pathlib import Path
@@ -65,7 +65,8 @@ def load(path: Path, baselines: Path) -> dict:
     return baseline
 
 
-def profile_faults(folder: Path, baselines: Path, scenarios: Path, incomplete: bool) -> list[str]:
+def profile_faults(folder: Path, baselines: Path, scenarios: Path) -> list[str]:
+    """What is there is sound. What is not there has never been, or has been retired: harness/verdict/terms sees to that."""
     names, faults = scenario.names(scenarios), []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
@@ -80,10 +81,6 @@ def profile_faults(folder: Path, baselines: Path, scenarios: Path, incomplete: b
                 load(path, baselines)
             except Faulty as fault:
                 faults.append(str(fault))
-    if not incomplete:
-        faults += [f"{label(folder, baselines)} has no baseline of scenario {name}; restore {name}.json, or capture "
-                   f"and accept one: bench baseline capture {name}"
-                   for name in names if not (folder / f"{name}.json").is_file()]
     return faults
 
 
@@ -115,12 +112,12 @@ def key_faults(baselines: Path, scenarios: Path) -> list[str]:
     return found
 
 
-def faults(baselines: Path, scenarios: Path, incomplete: bool = False) -> list[str]:
-    """All that is wrong, a line each. `incomplete`: a scenario may still be without a baseline."""
+def faults(baselines: Path, scenarios: Path) -> list[str]:
+    """All that is wrong, a line each."""
     for folder, variable in ((baselines, "BENCH_BASELINES"), (scenarios, "BENCH_SCENARIOS")):
         if not folder.is_dir():
             return [f"no folder {folder}; restore it, or set {variable}"]
     found = key_faults(baselines, scenarios) + waiver_faults(baselines, scenarios)
     for folder in profile_folders(baselines):
-        found += profile_faults(folder, baselines, scenarios, incomplete)
+        found += profile_faults(folder, baselines, scenarios)
     return found

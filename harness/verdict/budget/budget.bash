@@ -44,11 +44,17 @@ budget_end() {
 
 command_budget() {
 	local round status=0
-	parse_options '--rounds --accept --relay-options' "$@"
+	parse_options '--rounds --accept --base --relay-options' "$@"
 	ROUNDS=${ROUNDS:-3}
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
 	[[ -z $ACCEPT || -z ${OVERRIDES[relay_options]:-} ]] || refuse "--accept is for the relay as it is, without --relay-options"
 	perf_require
+	terms_default --rounds "$ROUNDS" 3
+	if [[ -n $ACCEPT ]]; then
+		UNOFFICIAL+=("--accept: the budget is what was measured")
+	else
+		terms_take budget "$@"
+	fi
 	sitting_begin budget budget "$@"
 	budget_probes
 	WATCHED=budget

@@ -19,6 +19,7 @@ from harness.result.documents import Faulty, write_json
 from harness.result.runs import load
 from harness.verdict import outcome
 from harness.verdict.outcome import INVALID, PASS, REGRESSION, STATUS
+from harness.verdict.terms import terms
 
 TOLERANCE, ABSOLUTE = 0.05, 1.0  # a ratio of the budget, and calls per 1,000 packets; the larger counts
 LOSS_MAX = 0.001
@@ -162,6 +163,7 @@ def main() -> int:
     parser.add_argument("--accept", action="store_true")
     args = parser.parse_args()
     try:
+        agreed = terms.of(args.sitting)
         runs, rounds = measurement(args.sitting)
         measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
         if args.accept:
@@ -173,16 +175,17 @@ def main() -> int:
         print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")
         return STATUS[INVALID]
     judged = judge(measured, budgets)
-    verdict = outcome.worst(item["verdict"] for item in judged.values())
-    write_json(args.sitting / "budget.json", {
-        "schema": 1, "verdict": verdict, "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
-        "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds})
+    document = terms.under({
+        "schema": 1, "verdict": outcome.worst(item["verdict"] for item in judged.values()), "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
+        "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds}, agreed)
+    verdict = document["verdict"]
+    write_json(args.sitting / "budget.json", document)
     print(load_line(runs[0]))
     print(machine_line(runs[0]) + "\n")
     print(table(["work per 1,000 packets", "median", f"least of {len(rounds)}", "most", "budget", "limit", "verdict"],
                 [[name, text(item["value"]), *spread(rounds, name), text(item["budget"]), text(item["limit"]),
                   item["verdict"]] for name, item in judged.items()], False) + "\n")
-    print(paint(verdict, verdict))
+    print("\n  - ".join([paint(verdict, verdict), *terms.lines(agreed)]))
     return STATUS[verdict]
 
 

@@ -3,10 +3,14 @@
 
 # Each row's variants in turn, round by round; see fastpath.py.
 command_fastpath() {
-	local targets=$SCENARIOS/fastpath.json plan status=0
-	parse_options '--rounds --only' "$@"
+	local targets plan status=0
+	parse_options '--rounds --only --base' "$@"
 	ROUNDS=${ROUNDS:-7}
+	terms_default --rounds "$ROUNDS" 7
+	((${#ONLY[@]} == 0)) || UNOFFICIAL+=("${ONLY[*]}")
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
+	terms_take fastpath "$@"
+	targets=$SCENARIOS/fastpath.json
 	plan=$(python harness.verdict.fastpath.fastpath plan "$targets" --rounds "$ROUNDS" "${ONLY[@]}" 2>&1) ||
 		refuse "${plan#fastpath.py: }"
 	variants_check "$plan"

@@ -21,6 +21,7 @@ from harness.result.documents import read_json, write_json
 from harness.result.runs import by_name
 from harness.verdict import control, outcome
 from harness.verdict.outcome import STATUS
+from harness.verdict.terms import terms
 
 MET, MISSED, UNFIT, INVALID = "met", "missed", "unfit", "invalid"
 VERDICT = {MET: outcome.PASS, MISSED: outcome.REGRESSION, UNFIT: outcome.UNFIT, INVALID: outcome.INVALID}
@@ -181,6 +182,7 @@ def render(document: dict, markdown: bool) -> str:
     text = "" if "utc" not in document else heading(document) + "\n\n"
     text += table(["", "measured", "ratio", "required", "verdict"], table_rows(document), markdown)
     reasons = [f"  - {row['name']}: {reason}" for row in document["rows"] for reason in row["reasons"]]
+    reasons += [f"  - {line}" for line in (terms.lines(document["terms"]) if "terms" in document else [])]
     return "\n".join([text, *([""] if reasons else []), *reasons])
 
 
@@ -203,6 +205,7 @@ def main() -> int:
             print("\n".join(plan(targets, options.rounds, options.only)))
             return 0
         document = judge(targets, load_runs(targets, options.sitting), options.rounds, options.only)
+        document = terms.under(document, terms.of(options.sitting), (MET,), UNFIT)
         write_json(options.sitting / "fastpath.json", document)
         (options.sitting / "fastpath.md").write_text(render(document, True) + "\n")
         print(render(document, False) + "\n")

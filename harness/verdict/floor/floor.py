@@ -30,6 +30,7 @@ from harness.result import documents, ledger, runs, validity
 from harness.verdict import control, cost, stats
 from harness.verdict.floor import limits
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT
+from harness.verdict.terms import terms
 
 TIERS = ("minimum", "target", "stretch")
 
@@ -40,6 +41,18 @@ LOOKS = (10, 14)  # rounds; the last one is also the limit, unless --rounds says
 def look_confidence(looks: tuple[int, ...], figures: int) -> float:
     """Confidence of one bound of one figure at one look."""
     return 1.0 - (1.0 - CONFIDENCE) / (len(looks) * figures)
+
+
+def other_conditions(run: dict, baseline: dict) -> list[str]:
+    """Where a run was of another scenario than the one that the baseline is for, key by key. What was asked for instead on purpose
+    is none: that is among the terms of the sitting."""
+    wanted = baseline.get("conditions")
+    if wanted is None:
+        return []
+    free = {"name", "description", "baseline", *run["overrides"]}
+    found = {key: value for key, value in run["declared"].items() if key not in free and not key.startswith("compare")}
+    return [f"the baseline '{baseline['name']}' is for {key} = {wanted.get(key, 'nothing')}, the runs have {found.get(key, 'nothing')}"
+            for key in sorted(found.keys() | wanted.keys() - free) if found.get(key) != wanted.get(key)]
 
 
 def invalid_reasons(relays: list[dict], controls: list[dict], baseline: dict) -> list[str]:
@@ -65,6 +78,7 @@ def invalid_reasons(relays: list[dict], controls: list[dict], baseline: dict) ->
     declared = {(int(run["declared"]["payload_bytes"]), int(run["declared"]["rate_pps"]))
                 for run in relays}
     wanted = (baseline["load"]["payload_bytes"], baseline["load"]["offered_pps"])
+    reasons += other_conditions(relays[0], baseline) if relays else []
     if declared != {wanted}:
         reasons.append(f"the scenario's load {sorted(declared)} is not the baseline's {wanted}")
     return reasons
@@ -212,6 +226,7 @@ def main() -> int:
         verdict = judge(runs.of_kind(options.sitting, "relay"), runs.of_kind(options.sitting, "control"),
                         baseline, options.tier, options.rounds)
         if verdict["verdict"] != MORE:
+            verdict = terms.under(verdict, terms.of(options.sitting))
             documents.write_json(options.sitting / "verdict.json", verdict)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"floor.py: cannot judge {options.sitting}: {error!r}", file=sys.stderr)

@@ -3,9 +3,12 @@
 
 command_gate() {
 	local round=0 status=$EXIT_MORE dir baseline history=
-	parse_options '--tier --rounds --profile --relay-options' "$@"
+	parse_options '--tier --rounds --base --profile --relay-options' "$@"
 	ROUNDS=${ROUNDS:-14}
+	terms_default --rounds "$ROUNDS" 14
+	terms_default --tier "$TIER" target
 	((${#ARGUMENTS[@]} == 0)) || refuse "unexpected argument '${ARGUMENTS[0]}'"
+	terms_take gate "$@"
 	baseline_check
 	sitting_begin pipeline-phase4 gate "$@"
 	[[ -n ${SCENARIO[baseline]:-} ]] ||
@@ -25,8 +28,8 @@ command_gate() {
 	[[ -s $SITTING.partial/verdict.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	# a sitting without a single run is of no machine and no time
-	if ((${#OVERRIDES[@]})); then
-		note "not in the history, which is of the scenario as its file has it"
+	if [[ $(gojq .official "$SITTING/terms.json") != true ]]; then
+		note "not in the history, which is of the scenario as committed, with the build of its commit"
 	elif gojq -e .profile "$SITTING/verdict.json" >/dev/null; then
 		history=$(python harness.history.history append "$SITTING/verdict.json" "$RESULTS/history") ||
 			note "this verdict is missing in the history $RESULTS/history"

@@ -6,19 +6,14 @@ declare -A SOURCE=()   # base, head -> what it was built from
 declare -A SHA256=()   # base, head -> of the program
 declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenario
 
-# The commit that a change is compared with unless another one is named, in BASE: where its branch left the main
-# one, as others have it, if a remote is known: commits that were not pushed are one change. On the main branch
-# itself, the commit before, or the last one while there are changes on top.
+# The commit that a change is compared with unless another one is named, in BASE.
 compare_default_base() {
-	local branch
-	for branch in origin/main origin/master main master HEAD; do
-		! host_git rev-parse -q --verify "$branch^{commit}" >/dev/null 2>&1 || break
-	done
-	compare_commit BASE fork "$branch"
-	if [[ $BASE == "$(host_git rev-parse HEAD)" ]] && ! host_dirty; then
-		compare_commit BASE parent
-		[[ $branch != HEAD ]] || COMPARE_NOTES+=("this clone has no main branch to tell where the change began: base is the commit before the last one; git fetch the main branch, or name a BASE")
-	fi
+	local found dirty=()
+	! host_dirty || dirty=(--dirty)
+	compare_commit found default "${dirty[@]}"
+	BASE=${found%%$'\n'*}
+	found=${found:${#BASE}}
+	[[ -z $found ]] || COMPARE_NOTES+=("${found#$'\n'}")
 }
 
 # compare_commit VARIABLE HOW...: a commit, as commits.py finds it; it says why there is none, and with which exit status.

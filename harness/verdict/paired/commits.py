@@ -1,6 +1,6 @@
 """commits.py commit NAME: prints the commit that NAME is.
-commits.py fork BRANCH: prints the commit where HEAD left BRANCH.
-commits.py parent: prints the commit before HEAD.
+commits.py default [--dirty]: prints the commit that a change is held against unless another one is named, and, on a second
+line, what there is to say of it. --dirty: the files have been changed since HEAD.
 
 Where there is none, says why, and what to do about it, and exits with 4 when it is the clone that lacks it, 64 when it is a
 mistake of whoever asks. A clone may lack what there is elsewhere: a shallow one has no history; a branch that was rewritten
@@ -17,6 +17,7 @@ from harness.verdict.outcome import INCONCLUSIVE, STATUS, USAGE
 
 LACKING = STATUS[INCONCLUSIVE]
 HASH = re.compile(r"[0-9a-fA-F]{7,40}")
+MAIN_BRANCHES = ("origin/main", "origin/master", "main", "master")
 WHOLE_HASH = 40  # digits; git fetches by no shorter one
 
 
@@ -112,6 +113,18 @@ def parent(root: Path = ROOT) -> str:
     return found
 
 
+def default_base(dirty: bool, root: Path = ROOT) -> tuple[str, str]:
+    """Where the branch of a change left the main one, as others have it, if a remote is known: commits that were not pushed are
+    one change. On the main branch itself, the commit before, or the last one while there are changes on top. And a note, or ""."""
+    branch = next((branch for branch in MAIN_BRANCHES if git(root, "rev-parse", "-q", "--verify", f"{branch}^{{commit}}")), "HEAD")
+    base = fork(branch, root)
+    if dirty or base != git(root, "rev-parse", "HEAD"):
+        return base, ""
+    return parent(root), "" if branch != "HEAD" else (
+        "this clone has no main branch to tell where the change began: base is the commit before the last one; git fetch the "
+        "main branch, or name a BASE")
+
+
 def require_ancestor(good: str, bad: str, root: Path = ROOT) -> None:
     answer, way = run(root, "merge-base", "--is-ancestor", good, bad), f"the way from {good[:12]} to {bad[:12]}"
     if answer.returncode and answer.stderr:  # git ends with 1, as for "no"
@@ -121,9 +134,11 @@ def require_ancestor(good: str, bad: str, root: Path = ROOT) -> None:
 
 
 def main() -> int:
-    ask = {"commit": commit, "fork": fork, "parent": parent}[sys.argv[1]]
     try:
-        print(ask(*sys.argv[2:]))
+        if sys.argv[1] == "commit":
+            print(commit(sys.argv[2]))
+        else:
+            print("\n".join(default_base("--dirty" in sys.argv[2:])))
     except Absent as absent:
         print(f"bench: {absent}", file=sys.stderr)
         return absent.status

@@ -82,10 +82,16 @@ compare_progress() {
 
 command_compare() {
 	local status=0 name asked=()
-	parse_options '--scenario --budget --builds --base-options --head-options' "$@"
+	parse_options '--scenario --budget --builds --base --base-options --head-options' "$@"
+	asked=("${CHOSEN[@]}")
 	baseline_check
-	compare_choose_scenarios
+	compare_choose_scenarios # what is wrong with the command line is said first
 	compare_find_commits
+	compare_differences "${asked[@]}"
+	terms_take compare "$@"
+	CHOSEN=("${asked[@]}")
+	compare_choose_scenarios
+	asked=()
 	FREE_MB=200
 	sitting_open compare compare "$@"
 	compare_programs
@@ -108,6 +114,16 @@ command_compare() {
 	compare_summarize "$SITTING/compare.md"
 	say $'\n'"results: $SITTING"
 	exit "$status"
+}
+
+# compare_differences [SCENARIO]...: what is otherwise than in the comparison that a commit is asked for; those that were named.
+compare_differences() {
+	local who
+	((${#BUILDS[@]} == 0)) || UNOFFICIAL+=("--builds ${BUILDS[*]}")
+	for who in base head; do
+		[[ -z ${BUILD_OPTIONS[$who]} ]] || UNOFFICIAL+=("--$who-options ${BUILD_OPTIONS[$who]}")
+	done
+	(($# == 0)) || UNOFFICIAL+=("only scenario $*")
 }
 
 # compare_summarize FILE: to --markdown and to the job's summary, once should both be the same file.

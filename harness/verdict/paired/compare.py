@@ -27,6 +27,7 @@ from harness.verdict import control, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS, UNFIT, WAIVED
 from harness.verdict.paired import paired
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
+from harness.verdict.terms import terms
 
 TIME = "the time that --budget gave is over"
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
@@ -174,6 +175,7 @@ def show(document: dict, markdown: bool) -> str:
     lines.append(f"**{word}**" if markdown else paint(word, word))
     lines += [f"{'- ' if markdown else '  '}{name}: {reason}" for name, verdict in decided.items()
               for reason in verdict["reasons"]]
+    lines += [f"{'- ' if markdown else '  '}{line}" for line in (terms.lines(document["terms"]) if "terms" in document else [])]
     return "\n".join(lines) + "\n"
 
 
@@ -208,8 +210,12 @@ def finish(args: argparse.Namespace) -> int:
     verdicts = {name: verdict_of(sitting / name) for name in names}
     decided = {name: verdict | {"reasons": [*verdict["reasons"], *args.note]}
                for name, verdict in waive(final(verdicts), found, waivers.today()).items()}
-    document = {"schema": 1, "base": args.base, "head": args.head,
-                "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()), "scenarios": decided}
+    try:
+        document = terms.under({"schema": 1, "base": args.base, "head": args.head, "verdict": outcome.worst(
+            verdict["verdict"] for verdict in decided.values()), "scenarios": decided}, terms.of(sitting))
+    except Faulty as fault:
+        print(f"compare.py: {fault}", file=sys.stderr)
+        return STATUS[INVALID]
     write_json(sitting / "compare.json", document)
     (sitting / "compare.md").write_text(show(document, True), encoding="utf-8")
     print(show(document, False), end="")

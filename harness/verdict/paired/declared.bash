@@ -25,10 +25,10 @@ readonly COMPARE_SCENARIO_PLACES=(harness/scenario/ harness/scenarios/)
 # the verdict says that they were not held against BASE.
 compare_check_scenarios() {
 	local file files text name scenarios root
-	scenarios=$(realpath -m "$SCENARIOS") || die "$EXIT_INVALID" "cannot tell where $SCENARIOS is"
+	scenarios=$(realpath -m "$OWN_SCENARIOS") || die "$EXIT_INVALID" "cannot tell where $OWN_SCENARIOS is"
 	root=$(realpath "$ROOT") || die "$EXIT_INVALID" "cannot tell where $ROOT is"
 	if [[ $scenarios/ != "$root"/* ]]; then
-		COMPARE_NOTES+=("the scenarios of $SCENARIOS are not those of the source tree: whether all that is compared at ${BASE:0:12} still is was not checked")
+		COMPARE_NOTES+=("the scenarios of $OWN_SCENARIOS are not those of the source tree: whether all that is compared at ${BASE:0:12} still is was not checked")
 		note "${COMPARE_NOTES[-1]}"
 		return
 	fi
@@ -41,10 +41,8 @@ compare_check_scenarios() {
 		text=$(host_git show "$BASE:$file") || die "$EXIT_INCONCLUSIVE" \
 			"git cannot read $file at ${BASE:0:12}; is the clone complete? Try: git fsck, git fetch"
 		scenario_value compare <<<"$text" >/dev/null || continue
-		{ scenario_value compare <"$SCENARIOS/$name.conf" >/dev/null; } 2>/dev/null || die "$EXIT_INVALID" \
+		{ scenario_value compare <"$OWN_SCENARIOS/$name.conf" >/dev/null; } 2>/dev/null || die "$EXIT_INVALID" \
 			"INVALID: scenario $name is compared at ${BASE:0:12} and gone here; restore $(compare_scenario_path "$name")"
-		[[ $text == "$(<"$SCENARIOS/$name.conf")" ]] ||
-			note "scenario $name is another one than at ${BASE:0:12}; both builds are measured as it is now"
 	done
 }
 
@@ -57,5 +55,5 @@ compare_base_scenarios() {
 
 # compare_scenario_path NAME: of a scenario's file, as seen from the root of the tree.
 compare_scenario_path() {
-	realpath -m --relative-to="$ROOT" "$SCENARIOS/$1.conf"
+	realpath -m --relative-to="$ROOT" "$OWN_SCENARIOS/$1.conf"
 }
