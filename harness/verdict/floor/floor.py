@@ -157,7 +157,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     """The verdict over the rounds so far: a dict with at least `exit` and `reasons`. exit is MORE
     when another round is needed."""
     looks = tuple(n for n in LOOKS if n < limit) + (limit,)
-    confidence = look_confidence(looks, max(len(figures_of(run)) for run in relays) if relays else 1)
+    confidence = look_confidence(looks, max([1, *(len(figures_of(run)) for run in relays)]))
     reasons = invalid_reasons(relays, controls, baseline)
     if not relays or not controls:
         reasons.append("no round has been measured")

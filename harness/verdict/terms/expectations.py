@@ -31,7 +31,7 @@ KINDS = (".conf", ".json")
 RETIRED = "baselines/retired.json"
 WAIVERS = "baselines/waivers.json"  # which never is new: who needs a waiver does not write it
 SAID = ("compare", "baseline")      # keys of a scenario that say what is asked of it
-ASKED = ("tiers", "budgets", "targets", "questions")  # the parts of a JSON file each entry of which is asked
+ASKED = ("tiers", "budgets", "rows", "questions")  # the parts of a JSON file each entry of which is asked
 
 
 @dataclass
@@ -68,8 +68,8 @@ def wanted(path: str) -> str | None:
 def files_at(base: str, root: Path) -> dict[str, bytes]:
     """What the commit `base` expects. An incomplete clone is an error."""
     def git(*arguments: str) -> bytes:
-        answer = subprocess.run(["git", "--no-optional-locks", "-c", f"safe.directory={root}", f"--git-dir={root / '.git'}", *arguments],
-                                capture_output=True, check=False)
+        answer = subprocess.run(["git", "--no-optional-locks", "-c", f"safe.directory={root}", f"--git-dir={root / '.git'}",
+                                 *arguments], capture_output=True, check=False)
         if answer.returncode:
             said = answer.stderr.decode(errors="replace").strip().splitlines()
             raise Faulty(f"git cannot read what {base[:12]} expects: {said[-1] if said else arguments[0]}; is the clone "
@@ -117,12 +117,14 @@ def asked(files: dict[str, bytes]) -> set[str]:
 
 
 def names_in(value) -> set[str]:
-    """The leaves of an object, or the names in a list of objects that have one."""
-    if isinstance(value, dict):
-        return {f"{key}.{name}" if name else key for key, item in value.items() for name in (names_in(item) if isinstance(item, dict) else {""})}
+    """The leaves of an object, a path each; or the names in a list of objects that have one."""
     if isinstance(value, list):
         return {item["name"] for item in value if isinstance(item, dict) and isinstance(item.get("name"), str)}
-    return set()
+    found = set()
+    for key, item in value.items() if isinstance(value, dict) else ():
+        below = names_in(item) if isinstance(item, dict) else set()
+        found |= {f"{key}.{name}" for name in below} or {key}
+    return found
 
 
 def retirements(root: Path) -> list[dict]:
@@ -189,8 +191,8 @@ def main() -> int:
         found = find(args.base, args.dirty)
         if found.gone:
             for thing in found.gone:
-                print(f"bench: INVALID: {thing} is expected at {found.base[:12]} and gone here; restore it, or say in {RETIRED} why "
-                      f"it is not asked any more", file=sys.stderr)
+                print(f"bench: INVALID: {thing} is expected at {found.base[:12]} and gone here; restore it, or say in "
+                      f"{RETIRED} why it is not asked any more", file=sys.stderr)
             return STATUS[INVALID]
         take(found, args.folder)
     except commits.Absent as absent:
