@@ -169,6 +169,12 @@ def find(base: str | None, dirty: bool, root: Path = ROOT) -> Expectations:
     return compare(there, here, retirements(root), base)
 
 
+def complaints(found: Expectations) -> list[str]:
+    """A line for each thing that is gone."""
+    return [f"bench: INVALID: {thing} is expected at {found.base[:12]} and gone here; restore it, or say in {RETIRED} why it is not "
+            f"asked any more" for thing in found.gone]
+
+
 def take(found: Expectations, folder: Path) -> None:
     """Writes the files that hold into FOLDER."""
     for place in set(PLACES.values()):
@@ -190,9 +196,7 @@ def main() -> int:
     try:
         found = find(args.base, args.dirty)
         if found.gone:
-            for thing in found.gone:
-                print(f"bench: INVALID: {thing} is expected at {found.base[:12]} and gone here; restore it, or say in "
-                      f"{RETIRED} why it is not asked any more", file=sys.stderr)
+            print("\n".join(complaints(found)), file=sys.stderr)
             return STATUS[INVALID]
         take(found, args.folder)
     except commits.Absent as absent:

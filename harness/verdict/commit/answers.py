@@ -1,0 +1,55 @@
+"""What the documents of the gates say, in short: for the table of all that a commit is asked."""
+
+import json
+from pathlib import Path
+
+from harness.report.tables import pps
+
+# In the folder of a sitting, the document that has its verdict.
+DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json")
+
+
+def document(folder: Path) -> dict | None:
+    """The verdict that a sitting left, whatever its gate; None: none, or one that cannot be read."""
+    for name in DOCUMENTS:
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def reasons(found: dict) -> list[str]:
+    said = [str(reason) for reason in found.get("reasons", [])]
+    for name, verdict in found.get("scenarios", {}).items():
+        if verdict["verdict"] != "PASS":
+            said += [f"{name}: {reason}" for reason in verdict["reasons"]]
+    said += [f"{row['name']}: {reason}" for row in found.get("rows", []) for reason in row["reasons"]]
+    said += [f"{name}: {item['value']} of {item['limit']}" for name, item in found.get("figures", {}).items()
+             if item["verdict"] != "PASS"]
+    return said
+
+
+def figures(found: dict) -> list[str]:
+    """One for each thing that was judged, for people."""
+    if "scenarios" in found:
+        return [f"{name} {signed(verdict['estimate'])} ({signed(verdict['lower'])} to {signed(verdict['upper'])}, "
+                f"{verdict['pairs']} pairs)"
+                for name, verdict in found["scenarios"].items() if verdict.get("estimate") is not None]
+    if "hops" in found:
+        return [f"relay 1 {pps(found['hops'][0]['egress_pps']['median'])}, tier {found['tier_reached'] or 'none'}"]
+    if "rows" in found:
+        return [f"{sum(row['verdict'] == 'met' for row in found['rows'])} of {len(found['rows'])} rows met"]
+    if "drills" in found:
+        answers = [gate["right"] for drill in found["drills"] for gate in drill["gates"].values()]
+        answers += [fault["right"] for fault in found["faults"]]
+        return [f"{answers.count(True)} of {len(answers)} answers right"]
+    calls = found.get("figures", {}).get("system calls")
+    return [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
+
+
+def signed(ratio: float | None) -> str:
+    return "unbounded" if ratio is None else f"{ratio:+.1%}"
