@@ -121,13 +121,19 @@ class Sitting(Scratch):
 
     def test_packets_that_are_lost_do_no_work(self):
         self.accepted()
-        for loss, expected, said in ((0.0009, 0, "PASS"), (0.0011, 5, "the relay lost 0.11% of the packets"),
-                                     (None, 5, "not known whether")):
+        for loss, expected, said in ((0.0009, 0, "PASS"), (0.0011, 3, "packets lost"), (None, 5, "not known whether")):
             with self.subTest(loss):
                 self.put(2, loss=loss)
+                self.put(1, loss=loss)
                 code, _, text = self.judge()
                 self.assertEqual(code, expected)
                 self.assertIn(said, text)
+
+    def test_the_work_of_a_relay_that_loses_packets_is_not_accepted(self):
+        self.put(1, loss=0.01)
+        code, document, text = self.judge("--accept")
+        self.assertEqual((code, document["verdict"], self.baseline.exists()), (5, "INVALID", False))
+        self.assertIn("is not accepted", text)
 
     def test_budgets_that_would_allow_anything_are_invalid(self):
         self.accepted()
