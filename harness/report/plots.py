@@ -1,9 +1,11 @@
-"""plots.py HISTORY-FOLDER PLOT-FOLDER: draws the floor gate's history with gnuplot.
+"""plots.py HISTORY-FOLDER PLOT-FOLDER: draws the history with gnuplot.
 
-One picture per machine profile and scenario, PLOT-FOLDER/PROFILE-SCENARIO.{svg,png}, a panel for each figure: relay 1's egress
-rate and its buffer exhaustion, and what a forwarded packet costs the whole machine, over the
-runs (every round as a dot, the median with its 99 % bounds as a bar), with PHASE4's figures and the tiers as lines and the
-commits on the axis. What cannot be drawn is named on stderr and left out. Exits with 4 when there is nothing to draw, or
+PLOT-FOLDER/reference-SCENARIO.{svg,png}: how fast each commit was beside the pinned reference, on whichever machine, with the
+bounds of the comparison as a bar; beside the first reference there was, when it has moved since.
+PLOT-FOLDER/PROFILE-SCENARIO.{svg,png}: of the floor gate, one picture per machine profile, a panel for each figure: relay 1's
+egress rate and its buffer exhaustion, and what a forwarded packet costs the whole machine, over the
+runs (every round as a dot, the median with its 99 % bounds as a bar), with PHASE4's figures and the tiers as lines. The commits are
+on the axis. What cannot be drawn is named on stderr and left out. Exits with 4 when there is nothing to draw, or
 nothing to draw with, with 5 when something is broken.
 """
 
@@ -33,13 +35,23 @@ class Panel:
     summary: Callable[[dict], dict | None]  # of an entry: {median, lower, upper, samples}; None: it has none
     levels: Callable[[dict], dict[str, float]]  # of a baseline
     most: float | None = None  # that its axis shows
+    near: tuple[float, float] | None = None  # what it shows at least, instead of all from 0 on
 
 
 def cost_of(entry: dict) -> dict | None:
     return (entry.get("machine") or {}).get("cost_ns_per_forwarded_packet")
 
 
-PANELS = (
+def beside_reference(entry: dict) -> dict:
+    """Of head, in terms of the first reference; the comparison was with the one of that day."""
+    speed, then = 1.0 + entry["since_first"], (1.0 + entry["since_first"]) / (1.0 + entry["estimate"])
+    lower, upper = (None if entry[key] is None else then * (1.0 + entry[key]) for key in ("lower", "upper"))
+    return {"median": speed, "lower": lower, "upper": upper, "samples": [speed]}
+
+
+REFERENCE = (Panel("speed beside the reference", "%.0f %%", 100, ("#1f6fb4", "#9ec5e8"), beside_reference,
+                   lambda _: {"first reference": 1.0}, near=(94.0, 106.0)),)
+FLOOR = (
     Panel("relay 1 egress (packets/s)", "%.0fk", 1e-3, ("#1f6fb4", "#9ec5e8"), lambda entry: entry["hops"][0]["egress_pps"],
           lambda baseline: {"PHASE4": baseline["figures"]["relay1_egress_pps"]}
           | {name: tier["egress_pps_min"] for name, tier in baseline["tiers"].items()}),
@@ -65,7 +77,7 @@ set format x ''
 PANEL = """
 set ytics format '{format}'
 set ylabel "{label}" offset -1
-set yrange [0:{most}]
+set yrange [{least}:{most}]
 unset arrow
 unset label
 {levels}
@@ -100,45 +112,59 @@ def run_row(summary: dict) -> list[float]:
             float(max(samples) if summary["upper"] is None else summary["upper"])]
 
 
-def drawable(entry: dict) -> bool:
-    """INVALID has no figures to draw. What else is missing is an exception that says what."""
-    if "hops" not in entry:
-        return False
-    for panel in PANELS:
+def panels_of(entry: dict) -> tuple[Panel, ...]:
+    """None: INVALID has no figures to draw."""
+    if entry.get("gate") == "reference":
+        return REFERENCE
+    return FLOOR if "hops" in entry else ()
+
+
+def name_of(entry: dict) -> str:
+    """Of the picture that an entry belongs to. What it lacks for that is an exception that says what."""
+    for panel in panels_of(entry):
         summary = panel.summary(entry)
         if summary is not None:
             run_row(summary)
-    for key in ("commit", "utc", "baseline", "scenario"):
-        if not isinstance(entry[key], str):
-            raise TypeError(f"{key!r} is {entry[key]!r}")
-    return isinstance(entry["profile"]["id"], str) and isinstance(entry["dirty"], bool)
+    reference = panels_of(entry) == REFERENCE
+    if not isinstance(entry["dirty"], bool):
+        raise TypeError("'dirty' is neither true nor false")
+    words = [entry[key] for key in ("commit", "utc", "scenario", *([] if reference else ["baseline"]))] + [entry["profile"]["id"]]
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{word!r} is no name")
+    return f"{'reference' if reference else entry['profile']['id']}-{entry['scenario']}"
 
 
-def panel_script(panel: Panel, shown: list[dict], baseline: dict, scratch: Path) -> str:
+def panel_script(panel: Panel, shown: list[dict], baseline: dict | None, scratch: Path) -> str:
     """Writes what gnuplot reads of one panel, and returns what it is told."""
     runs, rounds = (scratch / f"{panel.label.split('(')[0].strip()} {what}" for what in ("runs", "rounds"))
     levels = [(name, level * panel.scale) for name, level in panel.levels(baseline).items()]
-    run_lines, round_lines, top = [], [], max((level for _, level in levels), default=0.0)
+    run_lines, round_lines, heights = [], [], [level for _, level in levels]
     for x, entry in enumerate(shown, 1):
         summary = panel.summary(entry)
         if summary is None:
             run_lines.append("")  # a gap in the line
             continue
-        run_lines.append(" ".join(map(str, [x, *(value * panel.scale for value in run_row(summary))])))
+        row = [value * panel.scale for value in run_row(summary)]
+        run_lines.append(" ".join(map(str, [x, *row])))
         round_lines += [f"{x} {sample * panel.scale}" for sample in summary["samples"]]
-        top = max([top, *(sample * panel.scale for sample in summary["samples"])])
+        heights += row if panel.near else [sample * panel.scale for sample in summary["samples"]]
     runs.write_text("\n".join(run_lines) + "\n", encoding="utf-8")
     rounds.write_text("\n".join(round_lines) + "\n", encoding="utf-8")
-    most = min(1.12 * top or 1.0, panel.most or 1.12 * top or 1.0)
-    return PANEL.format(format=panel.format, label=panel.label, most=most, levels=level_lines(levels, most),
+    least, most = 0.0, min(1.12 * max(heights, default=0.0) or 1.0, panel.most or float("inf"))
+    if panel.near:
+        least, most = min(panel.near[0], *heights) - 1.0, max(panel.near[1], *heights) + 1.0
+    return PANEL.format(format=panel.format, label=panel.label, least=least, most=most, levels=level_lines(levels, most - least),
                         rounds=quote(str(rounds)), runs=quote(str(runs)), full=panel.colours[0], faint=panel.colours[1])
 
 
-def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list[Path]:
-    """The pictures of one profile and scenario; returns their paths."""
-    shown = entries[-SHOWN:]
-    baseline = read(BASELINES / f"{shown[-1]['baseline']}.json", "floor")
-    panels = [panel for panel in PANELS if any(panel.summary(entry) for entry in shown)]
+def draw(name: str, entries: list[dict], folder: Path) -> list[Path]:
+    """One picture, in both formats; returns their paths."""
+    shown, last = entries[-SHOWN:], entries[-1]
+    reference = panels_of(last) == REFERENCE
+    title = f"{last['scenario']} {'beside the reference, all machines' if reference else 'on ' + last['profile']['id']}"
+    baseline = None if reference else read(BASELINES / f"{last['baseline']}.json", "floor")
+    panels = [panel for panel in panels_of(last) if any(panel.summary(entry) for entry in shown)]
     height = FRAME_PIXELS + PANEL_PIXELS * len(panels)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -151,10 +177,10 @@ def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list
         for suffix, terminal in (
                 ("svg", f"svg size 1100,{height} dynamic background 'white' font 'sans,12'"),
                 ("png", f"pngcairo size 1100,{height} background 'white' font 'sans,12'")):
-            path = folder / f"{profile}-{scenario}.{suffix}"
+            path = folder / f"{name}.{suffix}"
             temporary = folder / f".{path.stem}.tmp.{suffix}"
             script = HEAD.format(
-                terminal=terminal, output=quote(str(temporary)), title=quote(f"{scenario} on {profile}"), last=len(shown),
+                terminal=terminal, output=quote(str(temporary)), title=quote(title), last=len(shown),
                 panels=len(panels), bottom=f"{102 / height:.3f}", top=f"{1 - 68 / height:.3f}") + "".join(told)
             try:
                 subprocess.run(["gnuplot"], input=script + "unset multiplot\n", text=True, check=True, capture_output=True)
@@ -165,14 +191,14 @@ def draw(profile: str, scenario: str, entries: list[dict], folder: Path) -> list
     return paths
 
 
-def by_machine(folder: Path) -> tuple[dict[tuple[str, str], list[dict]], list[str]]:
-    """({(profile, scenario): entries, oldest first}, what is left out: a line each)"""
+def pictures(folder: Path) -> tuple[dict[str, list[dict]], list[str]]:
+    """({name: entries, oldest first}, what is left out: a line each)"""
     entries, warnings = history.read(folder)
     groups = defaultdict(list)
     for where, entry in entries:
         try:
-            if drawable(entry):
-                groups[entry["profile"]["id"], entry["scenario"]].append(entry)
+            if panels_of(entry):
+                groups[name_of(entry)].append(entry)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             warnings.append(f"{where}: left out, the entry lacks what a plot needs: {error!r}; mend it or remove it")
     return groups, warnings
@@ -184,10 +210,10 @@ def main() -> int:
         return 64
     word, said = INVALID, ""
     try:
-        groups, warnings = by_machine(Path(sys.argv[1]))
+        groups, warnings = pictures(Path(sys.argv[1]))
         history.warn(warnings)
-        for (profile, scenario), entries in sorted(groups.items()):
-            for path in draw(profile, scenario, entries, Path(sys.argv[2])):
+        for name, entries in sorted(groups.items()):
+            for path in draw(name, entries, Path(sys.argv[2])):
                 print(path)
         if groups:
             return STATUS[PASS]

@@ -78,7 +78,7 @@ class History(Scratch):
                 done = program("history.history", "list", self.history)
                 self.assertEqual((done.returncode, done.stdout.count("\n"), done.stderr.count("\n")), (0, 2, 1), done.stderr)
                 self.assertIn(f"warning: {path}:2: damaged line, left out: {said}", done.stderr)
-                groups, warnings = plots.by_machine(self.history)
+                groups, warnings = plots.pictures(self.history)
                 self.assertEqual((len(next(iter(groups.values()))), len(warnings)), (2, 1))
                 path.unlink()
 
@@ -286,6 +286,21 @@ class Plot(Scratch):
         for text in ("PHASE4", "stretch", "machine, per packet", entries[0]["commit"][:8]):
             self.assertIn(text, svg)
 
+    def test_the_reference_is_one_picture_of_all_machines(self):
+        for i, machine in enumerate(("a-2c", "b-4c", "a-2c")):
+            history.append({"schema": 1, "gate": "reference", "utc": f"2026-11-2{i}T14:00:00Z", "commit": f"{i}" * 12, "dirty": False,
+                            "profile": {"id": machine}, "scenario": "single-hop", "reference": "f" * 40, "verdict": "PASS",
+                            "since_first": 0.02 * i, "estimate": 0.01, "lower": None if i == 1 else -0.01, "upper": 0.03}, self.history)
+        summary = plots.beside_reference({"since_first": 0.21, "estimate": 0.1, "lower": 0.0, "upper": None})
+        self.assertEqual((round(summary["median"], 9), round(summary["lower"], 9), summary["upper"]), (1.21, 1.1, None))
+        done = program("report.plots", self.history, self.folder / "plots")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(sorted(path.name for path in (self.folder / "plots").iterdir()),
+                         ["reference-single-hop.png", "reference-single-hop.svg"])
+        svg = (self.folder / "plots/reference-single-hop.svg").read_text()
+        for text in ("beside the reference, all machines", "first reference", "22222222"):
+            self.assertIn(text, svg)
+
     def test_what_cannot_be_drawn_is_named_and_left_out(self):
         for entry in self.entries()[:3]:
             history.append(entry, self.history)
@@ -294,7 +309,7 @@ class Plot(Scratch):
                                     {"hops": [{**whole["hops"][0], "egress_pps": {"median": "many"}}]})):
             path = history.append({**whole, **change, "utc": f"2026-11-2{i}T14:00:00Z"}, self.history)
         history.append({key: value for key, value in whole.items() if key != "hops"}, self.history)  # INVALID
-        groups, warnings = plots.by_machine(self.history)
+        groups, warnings = plots.pictures(self.history)
         self.assertEqual([len(entries) for entries in groups.values()], [3])
         self.assertEqual(len(warnings), 5, warnings)
         self.assertIn(f"{path.parent}", warnings[0])
