@@ -24,8 +24,8 @@ LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 COMMON          := $(wildcard relay/common/*.c)
 RELAY           := $(wildcard $(addprefix relay/,contract/*.c worker/*.c supervisor/*.c control/*.c))
 CTL             := $(wildcard relay/ctl/*.c)
-TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c samples.c cpu_times.c)
-TRAFFICGEN      := $(addprefix trafficgen/,main.c run.c batch.c send.c source.c sender.c send_report.c recv.c port.c receiver.c recv_report.c)
+TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c flows.c samples.c cpu_times.c calibration.c)
+TRAFFICGEN      := $(addprefix trafficgen/,main.c run.c batch.c send.c source.c sender.c send_report.c recv.c port.c receiver.c recv_report.c calibrate.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen
 MANPAGES   := $(BUILD)/mcrelay.8 $(BUILD)/mcrelayctl.8 $(BUILD)/trafficgen.1
@@ -97,8 +97,10 @@ $(BUILD)/trafficgen.1: trafficgen/trafficgen.1.in $(BUILD)/trafficgen
 	$(say) MAN $@
 	$(BUILD)/trafficgen send --man-options >$@.send
 	$(BUILD)/trafficgen recv --man-options >$@.recv
-	sed -e '/^@SEND_OPTIONS@$$/{r $@.send' -e 'd}' -e '/^@RECV_OPTIONS@$$/{r $@.recv' -e 'd}' $< >$@
-	rm $@.send $@.recv
+	$(BUILD)/trafficgen calibrate --man-options >$@.calibrate
+	sed -e '/^@SEND_OPTIONS@$$/{r $@.send' -e 'd}' -e '/^@RECV_OPTIONS@$$/{r $@.recv' -e 'd}' \
+		-e '/^@CALIBRATE_OPTIONS@$$/{r $@.calibrate' -e 'd}' $< >$@
+	rm $@.send $@.recv $@.calibrate
 
 # The tests of what starts threads: TSan has nothing to say of the others.
 THREADED := $(wildcard $(foreach file,$(shell grep -l pthread_create relay/*/*.c), \

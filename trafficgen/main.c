@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * trafficgen: sends numbered multicast packets at an exact rate, and accounts for them where they
- * arrive. The table below is the whole command line; send.c and recv.c are the subcommands, run.c
- * what they share.
+ * arrive. The table below is the whole command line; send.c, recv.c and calibrate.c are the
+ * subcommands, run.c what the first two share.
  */
 #include "common/options.h"
 #include "common/standard_fds.h"
@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
 	{"send", send_main, "send numbered packets to a group at an exact rate"},
 	{"recv", recv_main, "receive them; report loss, duplicates, order, corruption, latency"},
+	{"calibrate", calibrate_main, "measure how fast this machine is at what a relay does most"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -28,7 +29,7 @@ static int help(void)
 {
 	printf("Usage: trafficgen COMMAND [OPTION]...\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		printf("  %-8s%s\n", commands[i].name, commands[i].purpose);
+		printf("  %-11s%s\n", commands[i].name, commands[i].purpose);
 	printf("\n'trafficgen COMMAND --help' lists the options of a command.\n");
 	return EXIT_SUCCESS;
 }

@@ -7,5 +7,6 @@
 
 int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
+int calibrate_main(int argc, char **argv);
 
 #endif

@@ -32,6 +32,7 @@ from harness.history import alerts, history
 from harness.history.alerts import ChangePoint, News
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty
+from harness.result.profile import speeds_apart
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
 
 SEGMENT_MIN = 5       # entries on each side of a change point
@@ -154,7 +155,10 @@ def series(entries: list[dict]) -> np.ndarray:
 
 
 def conditions(before: dict, after: dict) -> tuple[str, ...]:
-    return tuple(key for key in after["profile"] if before["profile"].get(key) != after["profile"][key])
+    """By name; a kernel's patch level may well be what made it slower."""
+    there, here = before["profile"], after["profile"]
+    found = [key for key in here if key != "calibration" and there.get(key) != here[key]]
+    return (*found, *(["calibration"] if speeds_apart(there, here) else []))
 
 
 def find(scenario: str, entries: list[dict]) -> list[Found]:

@@ -44,35 +44,25 @@ host_cpus() {
 	done
 }
 
-host_cpu() {
-	sed -n '/^model name\s*: /{s///p;q}' /proc/cpuinfo
-}
-
-# The name of this machine in baselines and history: amd-epyc-2c-linux6.18.44
+# The name of this machine in baselines and history: amd-epyc-25.1.1-l3.32768k-kvm-2c-linux6.18; see identity.py.
 host_id() {
-	local cpu kernel
-	cpu=$(host_cpu) kernel=$(uname -r)
-	printf '%s-%sc-linux%s' "${cpu:-unknown}" "$(host_cpus | wc -l)" "${kernel%%-*}" |
-		tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-' | tr -s '-'
+	python harness.host.identity id
 }
 
-# host_profile: JSON on stdout. Figures of different profiles are never compared. `id` names the
-# machine; the whole object, the conditions.
+# host_profile [measure]: JSON on stdout. Figures of different profiles are never compared. `id` names the machine; the whole
+# object, the conditions. With "measure", a machine that was not calibrated since its boot is.
 host_profile() {
-	local cpu cores kernel governor compiler generator topology
-	cpu=$(host_cpu)
-	cores=$(host_cpus | wc -l)
-	kernel=$(uname -r)
+	local facts governor compiler generator topology keep=(--keep "$STATE_ROOT/calibration.json")
+	[[ ${1:-} != measure ]] || keep+=(--trafficgen "$BUILD/trafficgen")
+	facts=$(python harness.host.identity facts "${keep[@]}") || die "$EXIT_INCONCLUSIVE" "this machine cannot be described"
 	governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
 	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
 	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
 	topology=$(topology_version)
-	gojq -n --arg id "$(host_id)" --arg cpu "$cpu" --argjson cores "$cores" --arg kernel "$kernel" \
-		--arg governor "$governor" --arg compiler "$compiler" \
+	gojq -n --argjson facts "$facts" --arg governor "$governor" --arg compiler "$compiler" \
 		--arg flags "$(cat "$BUILD/flags" 2>/dev/null)" \
 		--arg generator "$generator" --arg topology "$topology" \
-		'{id: $id, cpu: $cpu, cores: $cores, kernel: $kernel, governor: $governor,
-		  compiler: $compiler, flags: $flags, generator_sha256: $generator,
+		'$facts + {governor: $governor, compiler: $compiler, flags: $flags, generator_sha256: $generator,
 		  topology_sha256: $topology}'
 }
 

@@ -45,11 +45,17 @@ def ns(value: float | None) -> str:
     return number(value, " ns")
 
 
+def cpu_of(profile: dict) -> str:
+    """With what its name hides, where that is known."""
+    found = profile.get("machine")
+    return profile["cpu"] + (f" {found['family']}.{found['model']}.{found['stepping']}, {found['hypervisor']}" if found else "")
+
+
 def machine_line(document: dict) -> str:
     profile = document["profile"]
     placement = ", ".join(f"{name} on CPU {cpu}" if cpu is not None else f"{name} unpinned"
                           for name, cpu in document["placement"].items())
-    return (f"{profile['cpu']}, {profile['cores']} cores, Linux {profile['kernel']}; {placement}; "
+    return (f"{cpu_of(profile)}, {profile['cores']} cores, Linux {profile['kernel']}; {placement}; "
             f"commit {document['commit']}{' with changes' if document['dirty'] else ''}")
 
 

@@ -18,7 +18,7 @@ sitting_open() {
 	COMMIT=$(host_commit)
 	DIRTY=false
 	! host_dirty || DIRTY=true
-	PROFILE=$(host_profile)
+	PROFILE=$(host_profile measure)
 	RELAY_SHA256=$(sha256sum "$RELAY" | cut -d' ' -f1)
 	sitting_open_results "$1"
 	terms_save

@@ -100,7 +100,7 @@ scenario() {
 with_generator() {
 	export REAL_TRAFFICGEN=$PROGRAMS/trafficgen
 	ln -sf "$PROGRAMS/mcrelay" "$BUILD/mcrelay"
-	printf '#!/bin/bash\n[[ $1 == send ]] || exec %q "$@"\nexec /usr/bin/python3 -SE %q "$@"\n' \
+	printf '#!/bin/bash\n[[ $1 != calibrate ]] || set -- "$@" --duration 0.1\n[[ $1 == send ]] || exec %q "$@"\nexec /usr/bin/python3 -SE %q "$@"\n' \
 		"$REAL_TRAFFICGEN" "$1" >"$BUILD/trafficgen"
 	chmod +x "$BUILD/trafficgen"
 }

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
+from harness.result.profile import kernel_line
 from harness.tests.python.support import HARNESS, ROOT, control_run, load, program, relay_run, schema
 from harness.verdict import waivers
 from harness.verdict.baseline import baseline, captures, stored
@@ -252,7 +253,7 @@ class Accepting(World):
         self.assertEqual(changes[0], first["changes"][0])
         self.assertEqual(changes[1]["before"], first["changes"][0]["after"])
         self.assertEqual((len(changes), changes[1]["reason"]), (2, "faster"))
-        self.assertEqual(changes[1]["conditions"], [f"kernel: {PROFILE['kernel']} there, 6.99 here"])
+        self.assertEqual(changes[1]["conditions"], [f"kernel: {kernel_line(PROFILE['kernel'])} there, 6.99 here"])
 
     def test_changes_that_are_in_no_commit(self):
         for change in ({"dirty": True}, {"commit": "unknown"}):
@@ -351,7 +352,7 @@ class Diff(World):
     def test_other_conditions_are_named_and_nothing_is_compared(self):
         code, said = self.later(kernel="6.1")
         self.assertEqual(code, 4)
-        self.assertIn(f"other conditions: kernel: {PROFILE['kernel']} there, 6.1 here", said)
+        self.assertIn(f"other conditions: kernel: {kernel_line(PROFILE['kernel'])} there, 6.1 here", said)
         self.assertNotIn("%", said)
 
     def test_another_load_is_another_condition(self):
@@ -374,6 +375,34 @@ class Diff(World):
         self.assertIn(f"cpu: {PROFILE['cpu']} there, other here", said)
         self.assertEqual(self.accept()[0], 0)
         self.assertEqual(self.diff()[0], 0)
+
+    def test_a_baseline_under_an_older_name_is_another_machine_s(self):
+        """The name said less, and may have been several machines'; its file is as good as it was."""
+        self.accepted()
+        self.forget_captures()
+        machine = {"vendor": "AuthenticAMD", "family": "25", "model": "1", "stepping": "1", "caches": "L3 32768K", "hypervisor": "KVM"}
+        self.twice(profile=PROFILE | {"id": "amd-epyc-25.1.1-l3.32768k-kvm-2c-linux6.18", "machine": machine, "calibration": None})
+        code, said = self.diff()
+        self.assertEqual(code, 4)
+        self.assertIn(f"that of {ID} was measured under other conditions: ", said)
+        self.assertIn("machine: none there", said)
+        self.assertEqual(stored.load(self.baselines / ID / "hop.json", self.baselines)["profile"], PROFILE)
+
+    def test_a_machine_that_is_not_as_fast_as_it_was_is_named_and_nothing_is_compared(self):
+        fast, slow = ({"calibration": {"utc": "2026-11-28T14:00:00Z", "system_call_ns": call, "memory_copy_gb_per_s": 8.0}}
+                      for call in (100.0, 150.0))
+        self.twice(profile=PROFILE | fast)
+        self.assertEqual(self.accept()[0], 0)
+        self.forget_captures()
+        self.twice(profile=PROFILE | slow)
+        code, said = self.diff()
+        self.assertEqual(code, 4)
+        self.assertIn("calibration: 100 ns for a system call there, 150 ns for a system call here", said)
+
+    def test_sittings_on_kernels_of_other_patch_levels_are_put_together(self):
+        for kernel in ("6.18.44", "6.18.45"):
+            self.capture(kernel=kernel)
+        self.assertEqual(self.accept()[0], 0)
 
     def test_a_metric_that_is_gone(self):
         self.accepted()
@@ -422,7 +451,7 @@ class Show(World):
         self.accepted()
         code, said = self.show(kernel="6.1")
         self.assertEqual(code, 0)
-        self.assertIn(f"kernel: {PROFILE['kernel']} there, 6.1 here", said)
+        self.assertIn(f"kernel: {kernel_line(PROFILE['kernel'])} there, 6.1 here", said)
 
     def test_a_machine_without_baselines(self):
         code, said = self.show()

@@ -31,6 +31,9 @@ class Tables(unittest.TestCase):
                     "declared": {"description": "a run", "payload_bytes": "200", "rate_pps": "20000"}}
         self.assertEqual(tables.machine_line(document),
                          "a CPU, 2 cores, Linux 6.1; gen on CPU 0, r1 unpinned; commit abc with changes")
+        machine = {"family": "25", "model": "1", "stepping": "2", "hypervisor": "KVM"}
+        self.assertIn("a CPU 25.1.2, KVM, 2 cores",
+                      tables.machine_line(document | {"profile": document["profile"] | {"machine": machine}}))
         self.assertEqual(tables.load_line(document), "short: a run; 200-byte payloads, 20,000 pps offered, profile wire")
         document["declared"] |= {"payload_bytes": "imix", "flows": "8", "fanout": "3", "profile": "gro"}
         self.assertEqual(tables.load_line(document), "short: a run; IMIX, 8 flows, fan-out 3, 20,000 pps offered, profile gro")

@@ -61,12 +61,14 @@ baseline_capture() {
 }
 
 baseline_show() {
+	local profile
 	parse_options '' "$@"
 	((${#ARGUMENTS[@]} <= 1)) || refuse "baseline show takes the name of one scenario at most"
 	((${#ARGUMENTS[@]} == 0)) || baseline_names
 	programs_check
 	baseline_check
-	baseline_print show "$BASELINES" "$(host_profile)" "${ARGUMENTS[@]}"
+	profile=$(host_profile)
+	baseline_print show "$BASELINES" "$profile" "${ARGUMENTS[@]}"
 }
 
 baseline_diff() {

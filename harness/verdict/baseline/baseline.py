@@ -22,6 +22,7 @@ from pathlib import Path
 
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty, validate, write_json
+from harness.result.profile import different, profiles_apart
 from harness.verdict import waivers
 from harness.verdict.baseline import captures, stored
 from harness.verdict.baseline.captures import COUNTED, Proposal
@@ -68,15 +69,9 @@ def signed(value: float | None) -> str:
 # ------------------------------------------------------------------------------ conditions
 
 
-def different(there: dict, here: dict) -> list[str]:
-    """The conditions in which a baseline ("there") and what is compared with it ("here") differ, by name."""
-    return [f"{key}: {there.get(key, 'none')} there, {here.get(key, 'none')} here"
-            for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-
-
 def conditions_differ(baseline: dict, capture: dict) -> list[str]:
     """Machine and load. The relay is what is compared: its program and options may be others."""
-    return different(baseline["profile"], capture["profile"]) + [
+    return profiles_apart(baseline["profile"], capture["profile"]) + [
         f"scenario, {line}" for line in different(captures.measured(baseline["declared"]),
                                                     captures.measured(capture["declared"]))
         if not line.startswith(("description:", "relay_options"))]
@@ -184,7 +179,7 @@ def show(args: argparse.Namespace) -> int:
               [provenance(name, baseline) for name, baseline in found.items()], False) + "\n")
     say("\n".join(waiver_lines(waivers.load(args.baselines / "waivers.json"))))
     for name, baseline in found.items():
-        differ = different(baseline["profile"], profile)
+        differ = profiles_apart(baseline["profile"], profile)
         if differ:
             say(f"  {name}: measured under other conditions than there are now: {'; '.join(differ)}")
     return STATUS[PASS]

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.result.documents import Faulty, read
+from harness.result.profile import conditions
 from harness.result.runs import load_if_there
 from harness.verdict import control, stats
 from harness.verdict.paired import paired
@@ -131,7 +132,7 @@ def measured(declared: dict) -> dict:
 
 def condition(capture: dict) -> str:
     """What has to be the same of everything that is put together."""
-    return json.dumps([capture["profile"], capture["sut"], measured(capture["declared"])], sort_keys=True)
+    return json.dumps([conditions(capture["profile"]), capture["sut"], measured(capture["declared"])], sort_keys=True)
 
 
 @dataclass(frozen=True)
