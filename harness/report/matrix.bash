@@ -23,6 +23,8 @@ command_matrix() {
 	sitting_begin "${ARGUMENTS[0]:-single-hop-flood}" matrix "$@"
 	common=${SCENARIO[relay_options]:-}
 	for ((round = 1; round <= ROUNDS; round++)); do
+		progress "round $round of $ROUNDS: control"
+		measure control "$SITTING.partial/rounds/$(printf '%02d' "$round")/control"
 		while IFS='|' read -r mode options; do
 			[[ -n $mode ]] || continue
 			progress "round $round of $ROUNDS: $mode"

@@ -1,6 +1,6 @@
 """matrix.py SITTING: the runs of a `bench matrix`, mode by mode, as a table.
 
-SITTING holds rounds/NN/MODE/result.json, one folder NN per interleaved round. Each cell is the median over
+SITTING holds rounds/NN/{control,MODE}/result.json, one folder NN per interleaved round. Each cell is the median over
 the rounds; the rates of the single rounds stand behind it.
 """
 
@@ -8,25 +8,26 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from harness.report.tables import load_line, machine_line, table
+from harness.report.tables import load_line, machine_line, ns, table
 from harness.result.runs import by_name
+from harness.verdict import cost
 from harness.verdict.outcome import INVALID, PASS, STATUS, USAGE
 
 WORK = ("system_calls", "submits", "sqes")
 
 
-def rows(modes: dict[str, list[dict]]) -> list[list[str]]:
+def rows(modes: dict[str, list[dict]], controls: list[dict]) -> list[list[str]]:
     """One row per mode, in the order of their first appearance."""
     lines = []
     for name, runs in modes.items():
         hops = [run["hops"][0] for run in runs]
         egress = [hop["egress_pps"] for hop in hops]
-        cost = [hop["cpu_ns_per_packet"] for hop in hops if hop["cpu_ns_per_packet"]]
+        own = [hop["cpu_ns_per_packet"] for hop in hops if hop["cpu_ns_per_packet"]]
         work = {key: [hop["work_per_1000_packets"][key] for hop in hops
                       if hop["work_per_1000_packets"][key] is not None] for key in WORK}
         lines.append([name, f"{median(egress):,.0f} pps",
                       f"{median(hop['buffer_exhaustion_ratio'] for hop in hops):.1%}",
-                      f"{median(cost):,.0f} ns" if cost else "",
+                      f"{median(own):,.0f} ns" if own else "", ns(cost.middle(cost.costs(runs, controls))),
                       *(f"{median(work[key]):,.0f}" if work[key] else "" for key in WORK),
                       ", ".join(f"{rate / 1000:,.0f}k" for rate in egress)])
     return lines
@@ -38,16 +39,17 @@ def main() -> int:
         return USAGE
     try:
         modes = by_name(Path(sys.argv[1]))
+        controls = modes.pop("control", [])
         if not modes:
             print(f"matrix.py: no results in {sys.argv[1]}", file=sys.stderr)
             return 1
         first = next(iter(modes.values()))[0]
         print(load_line(first))
         print(machine_line(first) + "\n")
-        print(table(["mode", "egress, median", "exhaustion", "CPU per packet",
-                     "system calls", "submits", "entries", "rounds"], rows(modes), False))
-        print("\nsystem calls, submits and io_uring entries per 1,000 packets")
-        problems = [f"{name}: {problem}" for name, runs in modes.items() for run in runs
+        print(table(["mode", "egress, median", "exhaustion", "CPU per packet", "whole machine",
+                     "system calls", "submits", "entries", "rounds"], rows(modes, controls), False))
+        print("\nsystem calls, submits and io_uring entries per 1,000 packets; what each packet sent on costs the whole machine")
+        problems = [f"{name}: {problem}" for name, runs in [*modes.items(), ("control", controls)] for run in runs
                     for problem in run["problems"]]
     except (OSError, ValueError, KeyError) as error:
         print(f"matrix.py: {error!r}", file=sys.stderr)

@@ -12,9 +12,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from harness.report.tables import load_line, machine_line, number, pps, table
+from harness.report.tables import load_line, machine_line, ns, number, pps, table
 from harness.result.documents import write_json
 from harness.result.runs import load
+from harness.verdict import cost
 from harness.verdict.outcome import INVALID, STATUS, USAGE
 
 # stage, functions that make a sample part of it
@@ -94,9 +95,11 @@ def main() -> int:
     stages = {name: {"samples": count, "ns_per_packet": hop["cpu_ns_per_packet"] * count / total}
               for name, count in by_stage.items()}
     offered = control["offered_pps"]
+    whole = cost.middle(cost.costs([relay], [control]))
     write_json(sitting / "profile.json", {
         "schema": 1, "scenario": relay["scenario"], "commit": relay["commit"], "profile": relay["profile"],
-        "cpu_ns_per_packet": hop["cpu_ns_per_packet"], "egress_pps": hop["egress_pps"],
+        "cpu_ns_per_packet": hop["cpu_ns_per_packet"],
+        "machine_cost_ns_per_forwarded_packet": whole, "egress_pps": hop["egress_pps"],
         "control_pps": offered, "stages": stages,
         "functions": dict(by_function.most_common(40))})
     print(load_line(relay))
@@ -110,7 +113,8 @@ def main() -> int:
     outputs = max(1, hop["outputs"])
     print(f"the generator alone: {pps(offered)}; relayed, per output: {pps(hop['egress_pps'] / outputs)}, "
           f"{hop['egress_pps'] / outputs / offered:.0%} of it; "
-          f"the relay's core is busy {hop['cpu_ratio']:.0%}")
+          f"the relay's core is busy {hop['cpu_ratio']:.0%}"
+          + (f"; each packet sent on costs the whole machine {ns(whole)}" if whole is not None else ""))
     return 0
 
 

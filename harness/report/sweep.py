@@ -12,6 +12,7 @@ from statistics import median
 from harness.report.tables import load_line, machine_line, number, percent, pps, table
 from harness.result.documents import write_json
 from harness.result.runs import by_name
+from harness.verdict import cost
 from harness.verdict.outcome import INVALID, PASS, STATUS
 
 PROFILES = ("wire", "gro", "plain")
@@ -35,11 +36,16 @@ def variants(own: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
 
 
 def plan(scenario: str, own: dict[str, str], rounds: int, only: list[str]) -> list[str]:
-    """`only`: variants whose names have one of these in them; all, when there is none."""
-    return ["\t".join([f"rounds/{number:02}/{name}", scenario, "relay",
-                       *(f"{key}={value}" for key, value in changes.items())])
-            for number in range(1, rounds + 1) for name, changes in variants(own)
-            if not only or any(text in name for text in only)]
+    """`only`: variants whose names have one of these in them; all, when there is none. In the first round each has a control."""
+    lines = []
+    for number in range(1, rounds + 1):
+        for name, changes in variants(own):
+            if only and not any(text in name for text in only):
+                continue
+            words = [f"{key}={value}" for key, value in changes.items()]
+            lines += [cost.control_plan(name, [scenario, *words])] if number == 1 else []
+            lines.append("\t".join([f"rounds/{number:02}/{name}", scenario, "relay", *words]))
+    return lines
 
 
 def known_median(values: list) -> float | None:
@@ -47,7 +53,7 @@ def known_median(values: list) -> float | None:
     return median(known) if known else None
 
 
-def summary(name: str, runs: list[dict]) -> dict:
+def summary(name: str, runs: list[dict], controls: list[dict]) -> dict:
     """The medians of a variant's runs; rates of the first hop, losses of the whole way."""
     hops = [run["hops"][0] for run in runs]
     profile, _, change = name.partition(".")
@@ -57,6 +63,7 @@ def summary(name: str, runs: list[dict]) -> dict:
             **{key: known_median([hop[key] for hop in hops]) for key in (
                 "egress_pps", "cpu_ns_per_packet", "packets_per_frame", "segments_per_send",
                 "loss_ratio")},
+            "machine_cost_ns_per_forwarded_packet": cost.middle(cost.costs(runs, controls)),
             "egress_pps_samples": [hop["egress_pps"] for hop in hops],
             "end_to_end_loss_ratio": median(
                 max(run["sink"]["lost"], 0) / max(run["sink"]["expected"], 1) for run in runs),
@@ -65,7 +72,7 @@ def summary(name: str, runs: list[dict]) -> dict:
 
 
 def collect(sitting: Path) -> dict:
-    runs = by_name(sitting)
+    runs, controls = cost.part_controls(by_name(sitting))
     if not runs:
         raise ValueError(f"no results in {sitting}")
     first = next(iter(runs.values()))[0]
@@ -73,7 +80,7 @@ def collect(sitting: Path) -> dict:
             **{key: first[key] for key in ("scenario", "utc", "commit", "dirty", "sut", "profile",
                                            "placement", "declared")},
             "rounds": max(map(len, runs.values())),
-            "variants": [summary(name, found) for name, found in runs.items()]}
+            "variants": [summary(name, found, controls.get(name, [])) for name, found in runs.items()]}
 
 
 def render(document: dict) -> str:
@@ -82,12 +89,13 @@ def render(document: dict) -> str:
 
     rows = [[variant["link_profile"], variant["change"], pps(variant["offered_pps"]),
              pps(variant["egress_pps"]), number(variant["cpu_ns_per_packet"], " ns"),
+             number(variant["machine_cost_ns_per_forwarded_packet"], " ns"),
              fixed(variant["packets_per_frame"]), fixed(variant["segments_per_send"]),
              percent(variant["loss_ratio"]), percent(variant["end_to_end_loss_ratio"])]
             for variant in document["variants"]]
     problems = [f"  - {text}" for variant in document["variants"] for text in variant["problems"]]
     return "\n".join([load_line(document), machine_line(document), "",
-                      table(["profile", "change", "offered", "relay 1 egress", "CPU per packet in",
+                      table(["profile", "change", "offered", "relay 1 egress", "CPU per packet in", "whole machine, per packet out",
                              "packets a frame", "packets a send", "relay 1 loss", "end to end"],
                             rows, False), *problems])
 

@@ -24,7 +24,7 @@ def middle(values: Sequence[float | None]) -> float | None:
 
 def control_ns(controls: Sequence[dict]) -> float | None:
     """Busy time of the whole machine per packet offered when there is no relay, ns."""
-    return middle([part(run, "busy_ns_per_packet_offered") for run in controls])
+    return middle([part(run, "busy_ns_per_packet_offered") for run in controls if not run["problems"]])
 
 
 def forwarded_pps(run: dict) -> float:
@@ -44,6 +44,41 @@ def costs(relays: Sequence[dict], controls: Sequence[dict]) -> list[float]:
     """Of each run that has one."""
     per_offered = control_ns(controls)
     return known([per_forwarded_packet([run], per_offered) for run in relays])
+
+
+def of_pairs(pairs: Sequence[dict], twins: bool) -> dict:
+    """Of a comparison: of both builds together where they ran at the same time, else of each."""
+    per_offered = control_ns([pair["control"] for pair in pairs if pair["control"]])
+    runs = {"both": [[pair["base"], pair["head"]] for pair in pairs]} if twins else \
+        {who: [[pair[who]] for pair in pairs] for who in ("base", "head")}
+    beside = [pair[who] for pair in pairs for who in ("base", "head")]
+    return {"cost_ns_per_forwarded_packet": {who: middle([per_forwarded_packet(found, per_offered) for found in runs.get(who, [])])
+                                             for who in ("both", "base", "head")},
+            "control_busy_ns_per_packet": per_offered,
+            **{name: middle([part(run, name) for run in beside]) for name in ("cores_busy", "nice_ratio", "steal_ratio")}}
+
+
+def said_of_pairs(machine: dict | None) -> list[str]:
+    """of_pairs(), for people."""
+    whose = {"both": "both builds together", "base": "base", "head": "head"}
+    found = [f"{value:,.0f} ns ({whose[who]})" for who, value in (machine or {}).get("cost_ns_per_forwarded_packet", {}).items()
+             if value is not None]
+    return ([f"each packet sent on costs the whole machine {', '.join(found)}"] if found else []) + notes(machine)
+
+
+CONTROL = ".control"  # of a variant: its own traffic without a relay, once in a sitting of many variants
+CONTROL_MS = 2000
+
+
+def control_plan(name: str, words: Sequence[str]) -> str:
+    """A line of a plan (scenario/variants.bash). `words`: scenario, and what the variant changes."""
+    return "\t".join([f"rounds/01/{name}{CONTROL}", words[0], "control", *words[1:], f"control_window_ms={CONTROL_MS}"])
+
+
+def part_controls(runs: dict[str, list[dict]]) -> tuple[dict[str, list[dict]], dict[str, list[dict]]]:
+    """(runs by variant, its controls by variant)"""
+    return ({name: found for name, found in runs.items() if not name.endswith(CONTROL)},
+            {name.removesuffix(CONTROL): found for name, found in runs.items() if name.endswith(CONTROL)})
 
 
 def summary(relays: Sequence[dict], controls: Sequence[dict], cost: dict | None) -> dict:

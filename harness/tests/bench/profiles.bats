@@ -228,7 +228,7 @@ targets() {
 	assert_schema fastpath "$RESULTS"/fastpath/*/fastpath.json
 	assert_schema result "$RESULTS"/fastpath/*/rounds/02/kernel/result.json
 	assert_equal "$(cat "$RESULTS"/fastpath/*/fastpath.md)" "$(cat "$WORK/summary.md")"
-	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 4
+	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 6 # controls included
 	rm -r "$RESULTS"
 	targets 1000000
 	measure fastpath --rounds 1
@@ -237,7 +237,7 @@ targets() {
 	rm -r "$RESULTS"
 	measure fastpath --rounds 1 --only easy
 	assert_equal "$status" 0
-	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 1
+	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 2
 }
 
 @test "fastpath: Ctrl-C leaves nothing" {
@@ -296,7 +296,7 @@ refused_plan() {
 		sitting_open() { variants_measure() { echo "$1"; exit; }; }
 		command_sweep short --rounds 1' - "$ROOT" "$BENCH_SCENARIOS" "$BENCH_BASELINES" "$RESULTS"
 	assert_success
-	assert_equal "${#lines[@]}" 33
+	assert_equal "${#lines[@]}" 66 # and a control each
 	measure sweep short --rounds 1 --only gro.payload-8900 --only plain.flows-64 --only wire.fanout-10
 	assert_equal "$status" 0
 	assert_schema sweep "$RESULTS"/short/*/sweep.json
@@ -317,12 +317,13 @@ refused_sweep() {
 @test "matrix: each mode of the relay has run with its options, and has its row" {
 	need_root
 	local mode
-	scenario short window_ms=200 report_interval_ms=10 rate_pps=5000
+	scenario short rate_pps=5000
 	measure matrix short --rounds 1
 	assert_equal "$status" 0
 	assert_equal "$(find "$RESULTS"/short/*/rounds/01 -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" \
-		"ring ring-deferred ring-eager ring-no-gso ring-sendmmsg split-eventfd split-hybrid uring uring-deferred uring-no-gso"
+		"control ring ring-deferred ring-eager ring-no-gso ring-sendmmsg split-eventfd split-hybrid uring uring-deferred uring-no-gso"
 	for mode in "$RESULTS"/short/*/rounds/01/*; do
+		[[ ${mode##*/} != control ]] || continue
 		[[ $output == *$'\n'"  ${mode##*/} "*" pps "* ]] || fail "no row for ${mode##*/}"
 	done
 	assert_equal "$(gojq -r .sut.options "$RESULTS"/short/*/rounds/01/uring-deferred/result.json)" \

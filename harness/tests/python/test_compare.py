@@ -199,21 +199,33 @@ class Sitting(Scratch):
         self.assertEqual(code, 4)
         self.assertIn("the generator is the limit", document["scenarios"]["flood"]["reasons"][0])
 
-    def twins(self, factor: float, controls: list[float], egress: float = 300_000) -> None:
+    def twins(self, factor: float, controls: list[float], egress: float = 300_000, machine: dict | None = None) -> None:
+        """`machine`: of a run beside its twin."""
         for number in range(1, 7):
             for who, speed in (("base", egress), ("head", egress * factor)):
                 run = run_of(who, speed * (1 + NOISE[number - 1]))
                 run["declared"]["twin"] = "yes"
+                run |= {"machine": machine} if machine else {}
                 self.put("first", number, who, run)
             if number % 2:
                 control = control_run(offered=controls[number // 2])
                 control["declared"]["twin"] = "yes"
+                control |= {"machine": {"busy_ns_per_packet_offered": 500.0}} if machine else {}
                 self.put("first", number, "control", control)
 
     def test_twins_meet_the_same_machine_however_unsteady(self):
         self.twins(1.0, [733_000, 500_000, 900_000])
         self.assertEqual(self.ask(), [])
         self.assertEqual(self.finish()[1]["verdict"], "PASS")
+
+    def test_what_a_packet_of_twins_costs_the_whole_machine_is_of_both(self):
+        self.twins(1.0, [733_000] * 3, machine={"cores_busy": 1.9, "nice_ratio": 0.0, "steal_ratio": 0.02})
+        self.assertEqual(self.ask(), [])
+        _, document, text = self.finish()
+        found = document["scenarios"]["flood"]["machine"]
+        self.assertEqual((found["cost_ns_per_forwarded_packet"]["head"], found["steal_ratio"]), (None, 0.02))
+        self.assertIn(f"costs the whole machine {found['cost_ns_per_forwarded_packet']['both']:,.0f} ns (both builds together)", text)
+        self.assertIn("other machines on this host took 2.0% of its time (steal)", text)
 
     def test_generators_of_twins_that_are_the_limit(self):
         """They share what one generator alone has."""

@@ -4,7 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema
+from harness.tests.python.support import agree, HARNESS, control_run, load, program, relay_run, schema
 from harness.verdict.fastpath import fastpath
 
 TARGETS = load(HARNESS / "scenario" / "fastpath.json")
@@ -29,8 +29,8 @@ def runs(egress_a: float = 500_000, egress_b: float = 250_000, lost: int = 0, ro
             "c": [relay_run(sink=sink)]}
 
 
-def judge(found: dict[str, list[dict]], only: list[str] = (), rounds: int = 7) -> dict:
-    document = json.loads(json.dumps(fastpath.judge(SMALL, found, rounds, list(only))))
+def judge(found: dict[str, list[dict]], only: list[str] = (), rounds: int = 7, controls: dict | None = None) -> dict:
+    document = json.loads(json.dumps(fastpath.judge(SMALL, found, rounds, list(only), controls or {})))
     schema("fastpath").validate(document)
     return document
 
@@ -42,13 +42,16 @@ def row(document: dict, name: str) -> dict:
 class Plan(unittest.TestCase):
     def test_groups_one_after_another_variants_in_turn(self):
         self.assertEqual([line.split("\t")[0] for line in fastpath.plan(SMALL, 2, [])],
-                         ["rounds/01/a", "rounds/01/b", "rounds/02/a", "rounds/02/b", "rounds/01/c"])
-        self.assertEqual(fastpath.plan(SMALL, 1, [])[:2],
-                         ["rounds/01/a\ts\trelay\tprofile=gro", "rounds/01/b\ts\tkernel"])
+                         ["rounds/01/a.control", "rounds/01/a", "rounds/01/b.control", "rounds/01/b", "rounds/02/a", "rounds/02/b",
+                          "rounds/01/c.control", "rounds/01/c"])
+        self.assertEqual(fastpath.plan(SMALL, 1, [])[:4],
+                         ["rounds/01/a.control\ts\tcontrol\tprofile=gro\tcontrol_window_ms=2000",
+                          "rounds/01/a\ts\trelay\tprofile=gro",
+                          "rounds/01/b.control\ts\tcontrol\tcontrol_window_ms=2000", "rounds/01/b\ts\tkernel"])
 
     def test_only_what_the_rows_asked_for_need(self):
         self.assertEqual([line.split("\t")[0] for line in fastpath.plan(SMALL, 1, ["full"])],
-                         ["rounds/01/a"])
+                         ["rounds/01/a.control", "rounds/01/a"])
         with self.assertRaisesRegex(ValueError, "no row 'x'; there are: ratio loss full"):
             fastpath.plan(SMALL, 1, ["x"])
 
@@ -124,10 +127,23 @@ class Table(unittest.TestCase):
         document = judge(runs())
         text = fastpath.render(document, False)
         self.assertRegex(text, r"a to b +500,000 pps : 250,000 pps +2\.00 +>= 2\.00 +met")
+        self.assertIsNone(document["variants"]["a"]["machine_cost_ns_per_forwarded_packet"])
         self.assertRegex(text, r"exhausted +20\.0% +< 30\.0% +met")
-        self.assertIn("| a to b | 500,000 pps : 250,000 pps | 2.00 | >= 2.00 | met |",
+        self.assertIn("| a to b | 500,000 pps : 250,000 pps | 2.00 |  | >= 2.00 | met |",
                       fastpath.render(document, True))
         fastpath.render(judge(dict.fromkeys("abc", [])), True)
+
+    def test_what_a_packet_costs_the_whole_machine_stands_beside_it(self):
+        found = runs()
+        for run in [*found["a"], *found["b"]]:
+            run["machine"] = {"cores_busy": 1.5}
+        controls = {name: [control_run(offered=800_000, machine={"busy_ns_per_packet_offered": 500.0})] for name in "ab"}
+        document = judge(found, controls=controls)
+        for name in "ab":
+            [forwarded] = {sum(hop["egress_pps"] for hop in run["hops"]) for run in found[name][1:]}
+            self.assertAlmostEqual(document["variants"][name]["machine_cost_ns_per_forwarded_packet"],
+                                   (1.5e9 - 500.0 * 733_000) / forwarded)
+        self.assertRegex(fastpath.render(document, False), r"a to b .* 2\.00 +\d\.\d\d us : \d\.\d\d us +>= 2\.00")
 
     def test_program(self):
         with tempfile.TemporaryDirectory() as folder:

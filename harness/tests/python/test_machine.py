@@ -88,6 +88,16 @@ class Cost(unittest.TestCase):
                   for pps in (250_000, 350_000)]
         self.assertAlmostEqual(cost.per_forwarded_packet(halves, 500.0), 1500.0)
 
+    def test_of_a_comparison_both_together_or_each(self):
+        one = self.relay | {"offered_pps": 300_000, "hops": [self.relay["hops"][0] | {"egress_pps": 300_000}]}
+        pairs = [{"base": one, "head": one, "control": control} for control in (*self.controls, None)]
+        found = cost.of_pairs(pairs, twins=True)
+        self.assertAlmostEqual(found["cost_ns_per_forwarded_packet"].pop("both"), 1500.0)
+        self.assertEqual(found["cost_ns_per_forwarded_packet"], {"base": None, "head": None})
+        self.assertEqual((found["control_busy_ns_per_packet"], found["cores_busy"], found["steal_ratio"]), (500.0, 1.2, 0.0))
+        found = cost.of_pairs([pair | {"head": self.relay} for pair in pairs], twins=False)["cost_ns_per_forwarded_packet"]
+        self.assertEqual((found["both"], round(found["base"]), round(found["head"])), (None, 3500, 1500))
+
     def test_runs_that_do_not_know_have_none(self):
         old = {key: value for key, value in self.relay.items() if key != "machine"}
         unknown = self.relay | {"machine": {"cores_busy": None, "reason": "..."}}

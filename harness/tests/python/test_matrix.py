@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import program, relay_run
+from harness.tests.python.support import control_run, program, relay_run
 
 
 class Matrix(unittest.TestCase):
@@ -14,10 +14,10 @@ class Matrix(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name)
 
-    def write(self, mode: str, number: int, **figures) -> None:
+    def write(self, mode: str, number: int, of=relay_run, **figures) -> None:
         place = self.sitting / "rounds" / f"{number:02}" / mode
         place.mkdir(parents=True)
-        (place / "result.json").write_text(json.dumps(relay_run(**figures)))
+        (place / "result.json").write_text(json.dumps(of(**figures)))
 
     def test_a_row_for_each_mode_with_the_median_of_its_rounds(self):
         for number, egress in enumerate((300_000, 500_000, 400_000), 1):
@@ -33,6 +33,18 @@ class Matrix(unittest.TestCase):
         done = program("report.matrix", self.sitting)
         self.assertEqual(done.returncode, 5)
         self.assertIn("  - ring: the generator sent nothing", done.stdout)
+
+    def test_a_control_is_no_mode_and_tells_what_a_packet_costs_the_whole_machine(self):
+        self.write("control", 1, control_run, machine={"busy_ns_per_packet_offered": 500.0})
+        self.write("ring", 1, egress=400_000, machine={"cores_busy": 1.5}, offered=700_000)
+        self.write("uring", 1, egress=200_000)
+        done = program("report.matrix", self.sitting)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        forwarded = sum(hop["egress_pps"] for hop in relay_run(egress=400_000)["hops"])
+        self.assertRegex(done.stdout, rf"(?m)^  ring .* ns +{(1.5e9 - 500 * 700_000) / forwarded:,.0f} ns .* 400k$")
+        self.assertNotIn("  control ", done.stdout)
+        self.write("control", 2, control_run, problems=["the generator sent nothing"])
+        self.assertEqual(program("report.matrix", self.sitting).returncode, 5)
 
     def test_nothing_there_and_no_argument(self):
         done = program("report.matrix", self.sitting)

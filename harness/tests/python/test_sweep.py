@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 
 from harness.report import sweep
-from harness.tests.python.support import load, program, relay_run, schema
+from harness.tests.python.support import control_run, load, program, relay_run, schema
 
 OWN = {"payload": "1400", "flows": "1", "fanout": "1"}
 
@@ -27,8 +27,10 @@ class Plan(unittest.TestCase):
         done = program("report.sweep", "plan", "s", "--payload", "1400", "--flows", "1", "--fanout=-",
                        "--rounds", "2")
         lines = done.stdout.splitlines()
-        self.assertEqual((done.returncode, len(lines)), (0, 2 * 3 * 7))
-        self.assertEqual(lines[0], "rounds/01/wire.as-is\ts\trelay\tprofile=wire")
+        self.assertEqual((done.returncode, len(lines)), (0, 3 * 3 * 7))
+        self.assertEqual(lines[:2], ["rounds/01/wire.as-is.control\ts\tcontrol\tprofile=wire\tcontrol_window_ms=2000",
+                                     "rounds/01/wire.as-is\ts\trelay\tprofile=wire"])
+        self.assertEqual(lines[-1], "rounds/02/plain.flows-64\ts\trelay\tprofile=plain\tflows=64")
 
 
 class Show(unittest.TestCase):
@@ -37,10 +39,10 @@ class Show(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name)
 
-    def write(self, name: str, number: int, **figures) -> None:
+    def write(self, name: str, number: int, of=relay_run, **figures) -> None:
         place = self.sitting / "rounds" / f"{number:02}" / name
         place.mkdir(parents=True)
-        (place / "result.json").write_text(json.dumps(relay_run(**figures)))
+        (place / "result.json").write_text(json.dumps(of(**figures)))
 
     def test_medians(self):
         for number, egress in enumerate((300_000, 400_000, 200_000), 1):
@@ -54,6 +56,18 @@ class Show(unittest.TestCase):
         schema("sweep").validate(document)
         self.assertEqual([variant["egress_pps"] for variant in document["variants"]],
                          [300_000, 600_000])
+
+    def test_a_control_tells_what_a_packet_costs_the_whole_machine(self):
+        self.write("wire.as-is.control", 1, control_run, machine={"busy_ns_per_packet_offered": 500.0})
+        for number in (1, 2):
+            self.write("wire.as-is", number, machine={"cores_busy": 1.5}, offered=700_000)
+            self.write("gro.as-is", number, machine={"cores_busy": 1.5}, offered=700_000)  # has none
+        self.assertEqual(program("report.sweep", "show", self.sitting).returncode, 0)
+        document = load(self.sitting / "sweep.json")
+        schema("sweep").validate(document)
+        forwarded = sum(hop["egress_pps"] for hop in relay_run()["hops"])
+        self.assertEqual([(one["name"], one["machine_cost_ns_per_forwarded_packet"]) for one in document["variants"]],
+                         [("wire.as-is", (1.5e9 - 500 * 700_000) / forwarded), ("gro.as-is", None)])
 
     def test_an_invalid_run_is_named(self):
         self.write("wire.as-is", 1, problems=["the generator sent nothing"])

@@ -19,7 +19,7 @@ from statistics import median
 from harness.report.tables import machine_line, paint, pps, table
 from harness.result.documents import read_json, write_json
 from harness.result.runs import by_name
-from harness.verdict import control, outcome
+from harness.verdict import control, cost, outcome
 from harness.verdict.outcome import STATUS
 from harness.verdict.terms import terms
 
@@ -75,11 +75,17 @@ def plan(targets: dict, rounds: int, only: list[str]) -> list[str]:
     for variant in targets["variants"]:
         if variant["name"] in needed:
             groups.setdefault(variant["group"], []).append(variant)
-    return ["\t".join([f"rounds/{number:02}/{variant['name']}", variant["scenario"],
-                       variant.get("sut", "relay"),
-                       *(f"{key}={value}" for key, value in variant["change"].items())])
-            for group in groups.values() for number in range(1, rounds + 1) for variant in group
-            if number == 1 or not variant.get("once")]
+    lines = []
+    for group in groups.values():
+        for number in range(1, rounds + 1):
+            for variant in group:
+                if number > 1 and variant.get("once"):
+                    continue
+                words = [f"{key}={value}" for key, value in variant["change"].items()]
+                lines += [cost.control_plan(variant["name"], [variant["scenario"], *words])] if number == 1 else []
+                lines.append("\t".join([f"rounds/{number:02}/{variant['name']}", variant["scenario"],
+                                        variant.get("sut", "relay"), *words]))
+    return lines
 
 
 def limit_of(row: dict) -> tuple[str, float]:
@@ -136,8 +142,9 @@ def judge_row(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[str
     return {**judged, "verdict": MET if holds(value, limit) else MISSED}
 
 
-def judge(targets: dict, runs: dict[str, list[dict]], rounds: int, only: list[str]) -> dict:
-    """`runs`: by variant, in the order of the rounds."""
+def judge(targets: dict, runs: dict[str, list[dict]], rounds: int, only: list[str],
+          controls: dict[str, list[dict]]) -> dict:
+    """`runs`, `controls`: by variant, in the order of the rounds."""
     once = {variant["name"] for variant in targets["variants"] if variant.get("once")}
     rows = [judge_row(row, runs, rounds, once) for row in chosen(targets, only)]
     verdict = next(word for word in WORST_FIRST if word in [row["verdict"] for row in rows])
@@ -155,6 +162,7 @@ def judge(targets: dict, runs: dict[str, list[dict]], rounds: int, only: list[st
             "link_profile": found[0]["link_profile"], "declared": found[0]["declared"],
             "placement": found[0]["placement"], "offered_pps": median(
                 run["offered_pps"] for run in found),
+            "machine_cost_ns_per_forwarded_packet": cost.middle(cost.costs(found, controls.get(name, []))),
             "runs": [run["run_id"] for run in found]} for name, found in measured.items()},
     }
 
@@ -166,8 +174,15 @@ def table_rows(document: dict) -> list[list[str]]:
         limit = ratio if row["against"] else show
         rows.append([row["what"], " : ".join(show(value) for value in row["medians"].values()),
                      ratio(row["value"]) if row["against"] and row["value"] is not None else "",
+                     machine_cell(document, row),
                      f"{row['sign']} {limit(row['required'])}", row["verdict"]])
     return rows
+
+
+def machine_cell(document: dict, row: dict) -> str:
+    """What a packet sent on cost the whole machine, of the same variants as the figure."""
+    found = [document["variants"][name]["machine_cost_ns_per_forwarded_packet"] for name in row["medians"]]
+    return "" if None in found else " : ".join(map(micro, found))
 
 
 def heading(document: dict) -> str:
@@ -180,15 +195,16 @@ def heading(document: dict) -> str:
 
 def render(document: dict, markdown: bool) -> str:
     text = "" if "utc" not in document else heading(document) + "\n\n"
-    text += table(["", "measured", "ratio", "required", "verdict"], table_rows(document), markdown)
+    text += table(["", "measured", "ratio", "machine per packet", "required", "verdict"], table_rows(document), markdown)
     reasons = [f"  - {row['name']}: {reason}" for row in document["rows"] for reason in row["reasons"]]
     reasons += [f"  - {line}" for line in (terms.lines(document["terms"]) if "terms" in document else [])]
     return "\n".join([text, *([""] if reasons else []), *reasons])
 
 
-def load_runs(targets: dict, sitting: Path) -> dict[str, list[dict]]:
-    found = by_name(sitting)
-    return {variant["name"]: found.get(variant["name"], []) for variant in targets["variants"]}
+def load_runs(targets: dict, sitting: Path) -> tuple[dict[str, list[dict]], dict[str, list[dict]]]:
+    """(runs, controls), of all variants"""
+    runs, controls = cost.part_controls(by_name(sitting))
+    return {variant["name"]: runs.get(variant["name"], []) for variant in targets["variants"]}, controls
 
 
 def main() -> int:
@@ -204,7 +220,8 @@ def main() -> int:
         if options.what == "plan":
             print("\n".join(plan(targets, options.rounds, options.only)))
             return 0
-        document = judge(targets, load_runs(targets, options.sitting), options.rounds, options.only)
+        runs, controls = load_runs(targets, options.sitting)
+        document = judge(targets, runs, options.rounds, options.only, controls)
         document = terms.under(document, terms.of(options.sitting), (MET,), UNFIT)
         write_json(options.sitting / "fastpath.json", document)
         (options.sitting / "fastpath.md").write_text(render(document, True) + "\n")

@@ -23,7 +23,7 @@ from statistics import median
 
 from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, write_json
-from harness.verdict import control, outcome, waivers
+from harness.verdict import control, cost, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS, UNFIT, WAIVED
 from harness.verdict.paired import paired
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
@@ -119,6 +119,7 @@ def ask(args: argparse.Namespace) -> int:
     write_json(folder / "verdict.json", verdict | {
         "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
         "builds": {"base": args.base, "head": args.head},
+        "machine": cost.of_pairs(everything, are_twins(first)) if everything and verdict["verdict"] != INVALID else None,
         **{key: first.get(key) for key in PROVENANCE}})
     if verdict["verdict"] == MORE:
         have = len(blocks[verdict["block"]])
@@ -174,7 +175,7 @@ def show(document: dict, markdown: bool) -> str:
     word = document["verdict"]
     lines.append(f"**{word}**" if markdown else paint(word, word))
     lines += [f"{'- ' if markdown else '  '}{name}: {reason}" for name, verdict in decided.items()
-              for reason in verdict["reasons"]]
+              for reason in [*verdict["reasons"], *cost.said_of_pairs(verdict.get("machine"))]]
     lines += [f"{'- ' if markdown else '  '}{line}" for line in (terms.lines(document["terms"]) if "terms" in document else [])]
     return "\n".join(lines) + "\n"
 
