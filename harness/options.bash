@@ -40,6 +40,8 @@ usage() {
 
 	Environment:
 	  BUILD             folder with mcrelay and trafficgen (default $ROOT/build)
+	  BENCH_COMPARE_SAME
+	                    not empty: a program is measured against itself, too, which is unofficial (compare)
 	  BENCH_FAULT       breaks a run on purpose, as bench drill does (run): dead-relay, offload, lossy-link
 	  BENCH_SCENARIOS   folder with the scenarios and fastpath.json (default $HARNESS/scenario)
 	  BENCH_BASELINES   folder with the baselines, budgets and waivers (default $ROOT/baselines)

@@ -5,7 +5,6 @@ calibrated: what a packet costs here and now is measured first, and the delay is
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,11 +17,7 @@ from harness.run.child import bench, end_by_signals
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 RELAY, SLOW_RELAY = BUILD / "mcrelay", BUILD / "drill/mcrelay"
 CALIBRATION_RUNS = 8
-
-
-def copy_of_relay(folder: str) -> Path:
-    """The relay against itself is two files, as two builds are: what pages they happen to lie in is part of the noise."""
-    return Path(shutil.copy(RELAY, Path(folder) / "mcrelay"))
+MEASURE_SAME = {"BENCH_COMPARE_SAME": "1"}  # compare: a program against itself, too
 
 
 def cost_ns(scenario: str) -> float:

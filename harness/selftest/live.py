@@ -26,25 +26,30 @@ from harness.run.child import bench, only
 from harness.selftest import drilling
 from harness.verdict.paired import paired
 
+TOLERANCE_BEFORE = 0.05  # of records that do not say it
+
 
 def sitting(scenario: str, delay_ns: int) -> dict:
-    """One verdict; delay_ns 0: of the relay against a copy of itself."""
+    """One verdict; delay_ns 0: of the relay against itself."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mcrelay-live-") as results:
-        options = ["--builds", drilling.RELAY, drilling.SLOW_RELAY if delay_ns else drilling.copy_of_relay(results)]
+        options = ["--builds", drilling.RELAY, drilling.SLOW_RELAY if delay_ns else drilling.RELAY]
         if delay_ns:
             options += ["--head-options", f"--drill-delay-ns {delay_ns}"]
-        status, words = bench("compare", *options, "--scenario", scenario, "--results", results)
+        status, words = bench("compare", *options, "--scenario", scenario, "--results", results,
+                              environment=drilling.MEASURE_SAME)
         document = only(results, "compare.json")
     seconds = round(time.monotonic() - begun, 1)
     if document is None:
         return {"exit": status, "verdict": None, "reasons": [words], "seconds": seconds}
     verdict = document["scenarios"][scenario]
-    keys = ("verdict", "reasons", "estimate", "lower", "upper", "pairs", "smallest_visible_loss", "utc", "commit")
+    keys = ("verdict", "by", "reasons", "estimate", "lower", "upper", "pairs", "smallest_visible_loss", "utc", "commit")
     return {"exit": status, **{key: verdict[key] for key in keys}, "seconds": seconds,
             "metric": verdict["metric"], "profile": (verdict["profile"] or {}).get("id", "unknown"), "builds": verdict["builds"],
             "observed": {block: [[pair["base"], pair["head"], pair["control_pps"]] for pair in pairs]
-                         for block, pairs in verdict["blocks_raw"].items()}}
+                         for block, pairs in verdict["blocks_raw"].items()},
+            "lost": {block: [[pair["base_loss"], pair["head_loss"]] for pair in pairs]
+                     for block, pairs in verdict["blocks_raw"].items()}}
 
 
 def order(same: int, slower: int) -> list[bool]:
@@ -59,7 +64,7 @@ def record(args: argparse.Namespace) -> None:
     for i, slower in enumerate(kinds, 1):
         delay = drilling.calibrate(args.scenario, args.loss) if slower else 0  # what a packet costs may have changed
         found = {"schema": 1, "scenario": args.scenario, "loss": args.loss if slower else 0.0,
-                 "delay_ns": delay} | sitting(args.scenario, delay)
+                 "tolerance": paired.RULE.tolerance, "delay_ns": delay} | sitting(args.scenario, delay)
         with open(args.record, "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
         print(f"{i} of {len(kinds)}: {'slower' if slower else 'same'}: {found['verdict']}, {found['seconds']:.0f} s",
@@ -67,23 +72,24 @@ def record(args: argparse.Namespace) -> None:
 
 
 def report(paths: list[str]) -> str:
-    """Rows of machine, scenario and loss."""
-    groups: dict[tuple[str, str, float], list[dict]] = {}
+    """Rows of machine, scenario, tolerance and loss."""
+    groups: dict[tuple[str, str, float, float], list[dict]] = {}
     for path in paths:
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             found = json.loads(line)
-            groups.setdefault((found.get("profile", "unknown"), found["scenario"], found["loss"]), []).append(found)
+            groups.setdefault((found.get("profile", "unknown"), found["scenario"], found.get("tolerance", TOLERANCE_BEFORE),
+                               found["loss"]), []).append(found)
     rows = []
-    for (machine, scenario, loss), sittings in sorted(groups.items()):
+    for (machine, scenario, tolerance, loss), sittings in sorted(groups.items()):
         words = Counter(str(one["verdict"]) for one in sittings)
         estimates = [one["estimate"] for one in sittings if one.get("estimate") is not None]
-        rows.append([machine, scenario, f"{loss * 100:g}%", str(len(sittings)),
+        rows.append([machine, scenario, f"{tolerance * 100:g}%", f"{loss * 100:g}%", str(len(sittings)),
                      *(str(words.pop(word, 0)) for word in ("PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT")),
                      str(sum(words.values())),
                      f"{median(estimates):+.1%} ({min(estimates):+.1%} to {max(estimates):+.1%})" if estimates else "",
                      f"{median(one['seconds'] for one in sittings) / 60:.1f} min",
                      f"{max(one['seconds'] for one in sittings) / 60:.1f} min"])
-    return table(["machine", "scenario", "true loss", "sittings", "PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT", "other",
+    return table(["machine", "scenario", "tolerance", "true loss", "sittings", "PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT", "other",
                   "estimates: median (range)", "time, median", "longest"], rows, True)
 
 

@@ -25,6 +25,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from math import comb
 from pathlib import Path
 
@@ -35,16 +36,19 @@ from harness.selftest import replay
 from harness.verdict import stats
 from harness.verdict.paired import paired
 
-LOSSES = (0.0, 0.02, 0.05, 0.08, 0.10, 0.15, 0.20)
+LOSSES = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.15)
+SLOW_SHARE, SLOW_BY = 0.25, 0.50  # a head that is slow now and then: in so many of its runs, by so much
 SOME_RUNS = 200
 
-# What is demanded of the gate: (at this loss, this figure, at most or at least, this much)
+# What is demanded of the gate: (at this loss, or SLOW; this figure, at most or at least, this much)
+SLOW = "slow now and then"
 DEMANDS = {
     "false alarms at no loss": (0.0, "REGRESSION", "at most", 0.005),
     "inconclusive at no loss": (0.0, "INCONCLUSIVE", "at most", 0.10),
-    "REGRESSION at 10 % loss": (0.10, "REGRESSION", "at least", 0.95),
-    "PASS at 5 % loss, the tolerance": (0.05, "PASS", "at most", 0.02),
-    "median minutes at no loss": (0.0, "minutes_median", "at most", 5.0),
+    "REGRESSION at 6 % loss": (0.06, "REGRESSION", "at least", 0.95),
+    "PASS at 3 % loss, the tolerance": (0.03, "PASS", "at most", 0.02),
+    "PASS at half the speed in a quarter of the runs": (SLOW, "PASS", "at most", 0.10),
+    "median minutes at no loss": (0.0, "minutes_median", "at most", 4.0),
 }
 
 PLOT = """
@@ -55,7 +59,7 @@ set multiplot layout 2,1 margins 0.10,0.77,0.10,0.88 spacing 0.04 title \\
 set grid ytics lc rgb '#dddddd' lw 1
 set border 3 lc rgb '#888888'
 set tics nomirror textcolor rgb '#333333'
-set xrange [-0.4:20.4]
+set xrange [-0.3:15.3]
 set xtics ({xtics})
 set key at graph 1.02, first {key_top} left top Left reverse samplen 2 spacing 1.25 noenhanced
 set arrow from first {tolerance}, graph 0 to first {tolerance}, graph 1 nohead lw 1.2 dt 2 \
@@ -86,10 +90,10 @@ unset multiplot
 """
 
 
-def operating_curve(sittings: np.ndarray, rule: paired.Rule, pair_seconds: float) -> list[dict]:
+def operating_curve(sittings: np.ndarray, losses: Sequence[float], rule: paired.Rule, pair_seconds: float) -> list[dict]:
     """What became of the sittings, one row for each loss."""
     rows = []
-    for loss, found in zip(LOSSES, replay.replay(sittings, LOSSES, rule)):
+    for loss, found in zip(losses, replay.replay(sittings, losses, rule)):
         minutes = found["pairs"] * pair_seconds / 60
         rows.append({
             "loss": loss,
@@ -113,13 +117,17 @@ def replay_all(noises: list[replay.Noise], options: argparse.Namespace) -> list[
         disturbed = replay.add_bursts(recorded, options.burst_probability, options.burst_slowdown, rng)
         for bursts, speeds in ((False, recorded), (True, disturbed)):
             sittings = replay.observations(speeds)
+            slow = replay.slow_now_and_then(sittings, SLOW_SHARE, SLOW_BY, rng)
             cases += [{"noise": i, "bursts": bursts, "candidate": name,
-                       "curve": operating_curve(sittings, rule, noise.pair_seconds)}
+                       "curve": operating_curve(sittings, LOSSES, rule, noise.pair_seconds),
+                       "slow": operating_curve(slow, (0.0,), rule, noise.pair_seconds)[0]}
                       for name, rule in replay.CANDIDATES.items()]
     return cases
 
 
-def at(case: dict, loss: float, figure: str) -> float:
+def at(case: dict, loss: float | str, figure: str) -> float:
+    if loss == SLOW:
+        return case["slow"][figure]
     return next(row[figure] for row in case["curve"] if row["loss"] == loss)
 
 
@@ -211,9 +219,10 @@ def report_curves(in_force: list[dict]) -> str:
     return "\n".join(f"Noise {label(case)}:\n\n" + table(
         ["true loss", "PASS", "REGRESSION", "INCONCLUSIVE", "of these not confirmed", "minutes, median",
          "9 of 10 within"],
-        [[percent(row["loss"], 0), *(percent(row[name]) for name in replay.VERDICTS),
-          percent(row["unconfirmed"]), f"{row['minutes_median']:.1f}", f"{row['minutes_90']:.1f}"]
-         for row in case["curve"]])
+        [[what, *(percent(row[name]) for name in replay.VERDICTS), percent(row["unconfirmed"]),
+          f"{row['minutes_median']:.1f}", f"{row['minutes_90']:.1f}"]
+         for what, row in [*((percent(row["loss"], 0), row) for row in case["curve"]),
+                             (f"{percent(SLOW_BY, 0)} in {percent(SLOW_SHARE, 0)} of the runs", case["slow"])]])
         for case in in_force)
 
 
@@ -221,16 +230,16 @@ def report_candidates(found: dict) -> str:
     rows = []
     for case in found["cases"]:
         rows.append([label(case), f"`{case['candidate']}`", percent(at(case, 0.0, "REGRESSION")),
-                     percent(at(case, 0.0, "INCONCLUSIVE")), percent(at(case, 0.10, "REGRESSION")),
-                     percent(at(case, 0.05, "PASS")), percent(at(case, 0.05, "REGRESSION")),
-                     f"{at(case, 0.0, 'minutes_median'):.1f}", f"{at(case, 0.10, 'minutes_median'):.1f}",
+                     percent(at(case, 0.0, "INCONCLUSIVE")), percent(at(case, 0.06, "REGRESSION")),
+                     percent(at(case, 0.03, "PASS")), percent(at(case, 0.03, "REGRESSION")), percent(at(case, SLOW, "PASS")),
+                     f"{at(case, 0.0, 'minutes_median'):.1f}", f"{at(case, 0.06, 'minutes_median'):.1f}",
                      "; ".join(unmet(case)) or "none"])
     names = table(["candidate", "estimate and bounds", "looks"],
                   [[f"`{name}`", stats.ESTIMATORS[name].title, ", ".join(map(str, rule.looks))]
                    for name, rule in replay.CANDIDATES.items()])
     return names + "\n" + table(
-        ["noise", "candidate", "false alarms at 0", "inconclusive at 0", "REGRESSION at 10 %", "PASS at 5 %",
-         "REGRESSION at 5 %", "minutes at 0", "minutes at 10 %", "demands missed"], rows)
+        ["noise", "candidate", "false alarms at 0", "inconclusive at 0", "REGRESSION at 6 %", "PASS at 3 %",
+         "REGRESSION at 3 %", "PASS when slow now and then", "minutes at 0", "minutes at 6 %", "demands missed"], rows)
 
 
 def reasons(found: dict) -> str:
@@ -253,6 +262,7 @@ def report(found: dict, pictures: list[Path]) -> str:
     shown = "\n".join(f"![Operating curves, noise {i}]({picture.name})\n"
                       for i, picture in enumerate(pictures, 1))
     shares = ", ".join(f"{share:g}" for share in rule.shares())
+    split = ", ".join(f"{share:g} ({test})" for test, share in paired.SPLIT.items())
     return f"""# What the paired gate can see
 
 {found['sittings']:,} sittings for each row, replayed from recorded noise by `python3 -m harness.selftest.power`, seed
@@ -266,7 +276,10 @@ slowed by {percent(found['burst_slowdown'], 0)} with a probability of {percent(f
 
 `{rule.estimator}`: {stats.ESTIMATORS[rule.estimator].title}. Tolerance {percent(rule.tolerance, 0)}; looks after
 {', '.join(map(str, rule.looks))} pairs; error {percent(rule.error, 0)} of the first block and
-{percent(rule.confirmation_error, 0)} of the confirmation, shared between the looks as {shares}.
+{percent(rule.confirmation_error, 0)} of the confirmation, shared between the tests as {split} and between the looks
+as {shares}. Slow now and then: by {percent(SLOW_BY, 0)} in {percent(SLOW_SHARE, 0)} of the runs, and no slower in the others; the
+test of the tails tells when pairs lie {percent(paired.FAR, 0)} from the typical one. No recording has lost packets: what they add is
+not in these figures, and cannot be more than their share of the error.
 
 {report_demands(found, in_force)}
 {shown}
@@ -274,7 +287,7 @@ slowed by {percent(found['burst_slowdown'], 0)} with a probability of {percent(f
 ## The candidates
 
 {report_candidates(found)}
-At 5 % the loss is exactly the tolerance: the hardest case, in which the first block may be wrong in
+At 3 % the loss is exactly the tolerance: the hardest case, in which the first block may be wrong in
 {percent(rule.error, 0)} of sittings either way.
 
 {reasons(found)}"""

@@ -25,11 +25,9 @@ from harness.verdict.paired.paired import Rule
 BLOCK_RUNS = 24   # of a stretch: 12 pairs, a minute or two
 AT_A_TIME = 1000  # sittings; the Walsh averages of 48 pairs of each then take 9 MiB
 VERDICTS = (PASS, REGRESSION, INCONCLUSIVE)
+TOLD = (None, PASS, paired.SPEED, paired.TAILS)  # of a look; lost packets were not recorded
 
-# The rule in force with every estimator; exact bounds at these confidences need more than six pairs.
-CANDIDATES = {name: Rule(name, looks=tuple(
-    n for n in paired.RULE.looks if n > 6 or name not in ("hodges-lehmann", "median")))
-    for name in stats.ESTIMATORS}
+CANDIDATES = {name: Rule(name) for name in stats.ESTIMATORS}  # the rule in force with every estimator
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,11 @@ def add_bursts(speeds: np.ndarray, probability: float, slowdown: float,
     return speeds + log(1.0 - slowdown) * (rng.random(speeds.shape) < probability)
 
 
+def slow_now_and_then(sittings: np.ndarray, probability: float, slowdown: float, rng: np.random.Generator) -> np.ndarray:
+    """Observations of a head that is slower by `slowdown` in some of its runs."""
+    return sittings + log(1.0 - slowdown) * (rng.random(sittings.shape) < probability)
+
+
 def observations(speeds: np.ndarray) -> np.ndarray:
     """ln(head / base) of each two runs, in paired.order()."""
     couples = speeds.reshape(*speeds.shape[:-1], -1, 2)
@@ -143,22 +146,34 @@ def pairs_needed(rule: Rule) -> int:
 
 
 class Block:
-    """The bounds of many sittings' block, starting `after` pairs, at all looks."""
+    """The bounds of many sittings' block, starting `after` pairs, at all looks; and how likely chance is to leave as many
+    pairs far below as there are."""
 
     def __init__(self, sittings: np.ndarray, after: int, error: float, rule: Rule):
         estimator = stats.ESTIMATORS[rule.estimator]
-        self.looks = [(pairs, *estimator.bounds(sittings[:, after:after + pairs], 1.0 - error * share)[1:])
-                      for pairs, share in zip(rule.looks, rule.shares())]
+        self.looks = []
+        for pairs, share in zip(rule.looks, rule.shares()):
+            samples = sittings[:, after:after + pairs]
+            _, lower, upper = estimator.bounds(samples, 1.0 - error * share * paired.SPLIT[paired.SPEED])
+            below, above = stats.far_off(samples, -log(1.0 - paired.FAR))
+            tails = stats.sign_p(below, below + above)
+            doubted = tails <= (paired.DOUBT if pairs == rule.looks[-1] else paired.HELD_BACK)
+            self.looks.append((pairs, lower, upper, doubted, tails <= error * share * paired.SPLIT[paired.TAILS]))
 
-    def tell(self, limit: float) -> tuple[np.ndarray, np.ndarray]:
-        """Of each sitting (side as of paired.take_look(), pairs)."""
-        side = np.zeros(len(self.looks[0][1]), dtype=int)
-        pairs = np.full(len(side), self.looks[-1][0])
-        for n, lower, upper in self.looks:
-            told = (side == 0) & ((lower > limit) | (upper < limit))
-            side[told] = np.where(lower[told] > limit, 1, -1)
-            pairs[told] = n
-        return side, pairs
+    def tell(self, limit: float, tests: Sequence[str] = paired.TESTS) -> tuple[np.ndarray, np.ndarray]:
+        """Of each sitting (index in TOLD, pairs)."""
+        told = np.zeros(len(self.looks[0][1]), dtype=int)
+        pairs = np.full(len(told), self.looks[-1][0])
+        for n, lower, upper, doubted, tails in self.looks:
+            found = np.zeros_like(told)
+            if paired.TAILS in tests:
+                found[tails] = TOLD.index(paired.TAILS)
+            if paired.SPEED in tests:
+                found[(found == 0) & (lower > limit) & ~(doubted & (paired.TAILS in tests))] = TOLD.index(PASS)
+                found[upper < limit] = TOLD.index(paired.SPEED)
+            now = (told == 0) & (found != 0)
+            told[now], pairs[now] = found[now], n
+        return told, pairs
 
 
 def replay(sittings: np.ndarray, losses: Sequence[float], rule: Rule) -> list[dict[str, np.ndarray]]:
@@ -176,20 +191,22 @@ def replay_some(sittings: np.ndarray, losses: Sequence[float], rule: Rule) -> li
     found = []
     for loss in losses:
         limit = rule.limit - log(1.0 - loss)  # to shift the limit up is to shift all samples down
-        side, told_after = first.tell(limit)
+        told, told_after = first.tell(limit)
         pairs = told_after.copy()
-        verdict = np.where(side == 1, 0, 2)
-        unconfirmed = np.zeros(len(side), dtype=bool)
+        verdict = np.where(told == TOLD.index(PASS), 0, 2)
+        unconfirmed = np.zeros(len(told), dtype=bool)
         for after in rule.looks:
-            lost = np.flatnonzero((side == -1) & (told_after == after))
-            if not len(lost):
-                continue
-            if after not in fresh:
-                fresh[after] = Block(sittings, after, rule.confirmation_error, rule)
-            fresh_side, fresh_pairs = fresh[after].tell(limit)
-            verdict[lost] = np.where(fresh_side[lost] == -1, 1, 2)
-            unconfirmed[lost] = fresh_side[lost] != -1
-            pairs[lost] += fresh_pairs[lost]
+            for test in (paired.SPEED, paired.TAILS):
+                lost = np.flatnonzero((told == TOLD.index(test)) & (told_after == after))
+                if not len(lost):
+                    continue
+                if after not in fresh:
+                    fresh[after] = Block(sittings, after, rule.confirmation_error, rule)
+                fresh_told, fresh_pairs = fresh[after].tell(limit, (test,))
+                confirmed = fresh_told[lost] == TOLD.index(test)
+                verdict[lost] = np.where(confirmed, 1, 2)
+                unconfirmed[lost] = ~confirmed
+                pairs[lost] += fresh_pairs[lost]
         found.append({"verdict": verdict, "pairs": pairs, "unconfirmed": unconfirmed})
     return found
 

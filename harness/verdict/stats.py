@@ -8,7 +8,7 @@ from math import comb, inf, sqrt
 from statistics import median
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 
 def median_bound_confidence(n: int, k: int) -> float:
@@ -66,6 +66,18 @@ def autocorrelation(samples: Sequence[float]) -> float | None:
         return None
     found = float(away[1:] @ away[:-1]) / square
     return min(max(found + (1.0 + 3.0 * found) / len(away), -1.0), 1.0)
+
+
+def sign_p(bad: np.ndarray | int, cases: np.ndarray | int) -> np.ndarray:
+    """How likely so many bad ones among independent cases are, or more, where a case is bad with a probability of at
+    most 1/2: the sign test. 1 where there is no case."""
+    return bdtr(cases - bad, cases, 0.5)
+
+
+def far_off(samples: np.ndarray, distance: float) -> tuple[np.ndarray, np.ndarray]:
+    """(how many samples lie more than `distance` below their median, how many above)"""
+    offsets = samples - np.median(samples, axis=-1, keepdims=True)
+    return np.count_nonzero(offsets < -distance, axis=-1), np.count_nonzero(offsets > distance, axis=-1)
 
 
 # The centre of paired differences. Each of these takes samples along the last axis of an array, so that
@@ -128,9 +140,9 @@ def sample_median(samples: np.ndarray, confidence: float) -> Bounds:
     return estimate, ordered[..., best - 1], ordered[..., n - best]
 
 
-def sign_p(samples: np.ndarray, limit: float) -> float:
+def median_p(samples: np.ndarray, limit: float) -> float:
     above = int(np.count_nonzero(samples >= limit))
-    return 1.0 - median_bound_confidence(samples.shape[-1], above + 1)
+    return float(sign_p(samples.shape[-1] - above, samples.shape[-1]))
 
 
 def trimmed_moments(samples: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, int]:
@@ -181,7 +193,7 @@ def trimmed(title: str, share: float) -> Estimator:
 
 ESTIMATORS = {
     "hodges-lehmann": Estimator("Hodges-Lehmann, signed-rank bounds", hodges_lehmann, signed_rank_p),
-    "median": Estimator("median, order-statistic bounds", sample_median, sign_p),
+    "median": Estimator("median, order-statistic bounds", sample_median, median_p),
     "trimmed-30": trimmed("mean without the outer 30 % on each side, t bounds", 0.30),
     "trimmed-20": trimmed("mean without the outer 20 % on each side, t bounds", 0.20),
     "trimmed-10": trimmed("mean without the outer 10 % on each side, t bounds", 0.10),

@@ -301,7 +301,7 @@ refuses() {
 	git -C "$WORK/repository" worktree add -q --detach "$copy"
 	rm -rf "$WORK/repository"
 	refuses 4 "$copy is a worktree of a repository that is gone: there is no $WORK/repository/.git/worktrees/.*; restore it" HEAD
-	refuses 4 "$copy is a worktree of a repository that is gone"
+	refuses 4 "git cannot tell whether .*: $copy is a worktree of a repository that is gone"
 }
 
 # rm_object NAME: from the copy's git.
@@ -367,6 +367,10 @@ how much time had passed was told by $WORK/clock"
 $base
 $head
 $head"
+	# fresh copies, of which none is left
+	assert_equal "$(gojq -r .sut.path "$folder"/paired/first/{01/base,02/head}/raw/run.json)" \
+		"$folder.partial/programs/base"$'\n'"$folder.partial/programs/head"
+	[[ ! -e $folder/programs ]]
 	# base head head base
 	assert_equal "$(ran .window_ns[0] 01/base 01/head 02/head 02/base)" \
 		"$(ran .window_ns[0] 01/base 01/head 02/head 02/base | sort -n)"
@@ -374,6 +378,79 @@ $head"
 	cmp "$folder/compare.md" "$WORK/summary"
 	grep -q 'head against base' "$WORK/summary"
 	assert_equal "$(cat "$GITHUB_STEP_SUMMARY")" $'# mine\n'"$(cat "$WORK/summary")"
+}
+
+@test "compare: each pair has copies of its own, made in the order of its runs" {
+	sourced '
+		SITTING=$WORK/sitting
+		declare -A COMPARED=([base]="$WORK/old one" [head]=$WORK/new)
+		mkdir "$SITTING.partial"
+		echo 1 >"$WORK/old one"
+		echo 2 >"$WORK/new"
+		chmod +x "$WORK"/{old*,new}
+		cp() {
+			echo "${*: -1}" | sed "s|.*sitting||"
+			command cp "$@"
+		}
+		compare_copy base head
+		exec {kept}<"${COPIED[base]}" # as a program that runs: its file stays
+		compare_copy head base
+		cat "${COPIED[base]}" "${COPIED[head]}" - <&"$kept"
+		[[ ! /dev/fd/$kept -ef ${COPIED[base]} ]] && echo fresh'
+	assert_success
+	assert_output '.partial/programs/base
+.partial/programs/head
+.partial/programs/head
+.partial/programs/base
+1
+2
+1
+fresh'
+}
+
+@test "compare: a folder of results in which no program can run" {
+	need_root
+	paired
+	mkdir -p "$RESULTS"
+	mount -t tmpfs -o noexec,size=300m tmpfs "$RESULTS"
+	MOUNTED+=("$RESULTS")
+	measure compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --head-options '--queue-depth 64'
+	assert_equal "$status" 4
+	assert_among_said 'no program can run in .*: it is mounted noexec; name another folder with --results'
+}
+
+@test "compare: the same program with the same options passes at once, and nothing is measured" {
+	need_root
+	paired
+	cp "$PROGRAMS/mcrelay" "$WORK/copy"
+	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" --base-options '--queue-depth 64' --head-options '--queue-depth 64'
+	assert_equal "$status" 0
+	assert_output --partial 'paired: same program: base and head are'
+	assert_schema compare "$RESULTS"/compare/*/compare.json
+	assert_equal "$(gojq -r '.verdict, .scenarios.paired.same_program, .scenarios.paired.pairs' "$RESULTS"/compare/*/compare.json)" \
+		$'PASS\ntrue\n0'
+	assert_equal "$(find "$RESULTS" -name result.json)" ''
+	# with other options it is another matter, and so it is for the gate that measures itself
+	with_clock
+	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" --head-options '--queue-depth 64' --budget 0.1
+	assert_equal "$status" 4
+	with_clock
+	BENCH_COMPARE_SAME=1 measure compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --budget 0.1
+	assert_equal "$status" 4
+	assert_output --regexp 'unofficial: .*BENCH_COMPARE_SAME=1'
+}
+
+@test "compare: a comparison that is repeated says what became of it before" {
+	need_root
+	paired
+	cp "$PROGRAMS/mcrelay" "$WORK/copy"
+	printf 'x' >>"$WORK/copy"
+	with_clock
+	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" --budget 0.1
+	refute_output --partial 'sitting of this comparison'
+	with_clock
+	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/copy" --budget 0.1
+	assert_output --partial 'paired: second sitting of this comparison; before: INCONCLUSIVE'
 }
 
 @test "compare: it asks for more pairs until there is a verdict, and not once more" {
@@ -384,6 +461,7 @@ $head"
 		scenario_as_compared() { :; }
 		topology_ready() { :; }
 		measure() { echo "control ${2##*/first/}"; }
+		compare_copy() { :; }
 		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
 		compare_pair_valid() { :; }
 		compare_ask() {

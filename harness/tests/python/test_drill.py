@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness.selftest import drill, drilling, replay
+from harness.selftest import drill, drilling, live, replay
 from harness.tests.python.support import HARNESS, load, process, program, relay_run, schema
 
 
@@ -86,10 +86,12 @@ class Main(unittest.TestCase):
         self.results = Path(scratch.name)
         self.status = {"run": 5, "gate": 0, "budget": 0, "compare": 0}
         self.asked: list[tuple] = []
+        self.environments: list[dict | None] = []
 
     def bench(self, *arguments, environment=None):
         command = arguments[0]
         self.asked.append(arguments)
+        self.environments.append(environment)
         status = self.status[command]
         if command == "gate" and environment and "BENCH_BASELINES" in environment:
             status = self.status.get("deleted", 5)
@@ -106,7 +108,6 @@ class Main(unittest.TestCase):
         out = io.StringIO()
         with mock.patch.object(drill, "bench", self.bench), mock.patch.object(drilling, "prepare"), \
                 mock.patch.object(drilling, "calibrate", lambda *_: 100), \
-                mock.patch.object(drilling, "copy_of_relay", lambda folder: "a copy"), \
                 mock.patch.object(drill, "has_perf", lambda: perf), \
                 mock.patch.object(drill, "wrong_binary", lambda _: (("run",), {})), \
                 mock.patch("sys.argv", ["drill", "--results", str(self.results), *options]), \
@@ -161,6 +162,17 @@ class Main(unittest.TestCase):
         self.assertEqual((code, document["verdict"]), (4, "INCONCLUSIVE"))
         self.assertIn("there is no perf", text)
 
+    def test_the_relay_against_itself_is_measured(self):
+        self.drill("--only", "as it is, flooded")
+        [arguments] = self.asked
+        builds = arguments.index("--builds")
+        self.assertEqual(arguments[builds + 1], arguments[builds + 2])
+        self.assertEqual(self.environments, [{"BENCH_COMPARE_SAME": "1"}])
+
+    def test_a_loss_well_below_the_tolerance_is_none_and_one_of_5_percent_is_one(self):
+        must = {one.loss: one.must.get("paired") for one in drill.DRILLS if one.loss and one.scenario == "single-hop"}
+        self.assertEqual(must, {0.02: drill.NO_REGRESSION, 0.03: None, 0.05: "REGRESSION", 0.10: "REGRESSION", 0.20: "REGRESSION"})
+
     def test_a_setting_that_costs_nothing_is_only_told(self):
         self.status["drilled"] = 0
         code, document, _ = self.drill("--only", "io_uring depth 64")
@@ -200,11 +212,13 @@ class Live(unittest.TestCase):
             lines = [{"profile": "a-machine", "scenario": "single-hop", "loss": loss, "verdict": verdict, "estimate": estimate, "seconds": seconds}
                      for loss, verdict, estimate, seconds in ((0.0, "PASS", 0.01, 90), (0.0, "UNFIT", None, 120),
                                                               (0.1, "REGRESSION", -0.1, 60), (0.0, None, None, 3))]
+            lines.append(lines[0] | {"tolerance": 0.03, "estimate": 0.0})
             record.write_text("".join(json.dumps(line) + "\n" for line in lines))
             answer = program("selftest.live", "--report", record)
         self.assertEqual(answer.returncode, 0, answer.stderr)
-        self.assertIn("| a-machine | single-hop | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
-        self.assertIn("| a-machine | single-hop | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
+        self.assertIn("| a-machine | single-hop | 5% | 0% | 3 | 1 | 0 | 0 | 1 | 1 |", answer.stdout)
+        self.assertIn("| a-machine | single-hop | 5% | 10% | 1 | 0 | 1 | 0 | 0 | 0 | -10.0%", answer.stdout)
+        self.assertIn("| a-machine | single-hop | 3% | 0% | 1 | 1 | 0 | 0 | 0 | 0 | +0.0%", answer.stdout)
 
     def test_a_record_becomes_noise(self):
         """Of the machine recorded last, with the runs of a pair in the order of their topologies."""
@@ -223,6 +237,18 @@ class Live(unittest.TestCase):
             self.assertEqual((len(noise.values), len(noise.controls), noise.twins, noise.pair_seconds), (96, 32, True, 2.5))
             answer = program("selftest.live", "--noise", "nothing", record)
             self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+
+    def test_the_relay_against_itself_is_measured(self):
+        asked = []
+
+        def bench(*arguments, environment):
+            asked.append((arguments[arguments.index("--builds") + 1:][:2], environment))
+            return 4, "no time"
+        with mock.patch.object(live, "bench", bench):
+            self.assertEqual(live.sitting("single-hop", 0)["reasons"], ["no time"])
+            live.sitting("single-hop", 100)
+        self.assertEqual(asked, [((drilling.RELAY, head), {"BENCH_COMPARE_SAME": "1"})
+                                 for head in (drilling.RELAY, drilling.SLOW_RELAY)])
 
     def test_what_it_cannot_understand(self):
         for options in ((), ("single-hop",), ("single-hop", "file", "--same", "-1"), ("single-hop", "file", "--loss", "2")):

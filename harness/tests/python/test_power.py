@@ -46,8 +46,8 @@ class Power(unittest.TestCase):
 
     def test_shares_are_shares(self):
         for case in self.found["cases"]:
-            self.assertEqual([row["loss"] for row in case["curve"]], [0, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2])
-            for row in case["curve"]:
+            self.assertEqual([row["loss"] for row in case["curve"]], [0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15])
+            for row in [*case["curve"], case["slow"]]:
                 self.assertAlmostEqual(sum(row[name] for name in replay.VERDICTS), 1.0)
                 self.assertLessEqual(row["unconfirmed"], row["INCONCLUSIVE"] + 1e-12)
                 self.assertLessEqual(row["minutes_median"], row["minutes_90"])
@@ -56,8 +56,10 @@ class Power(unittest.TestCase):
         case = next(case for case in self.found["cases"] if case["noise"] == 0 and not case["bursts"]
                     and case["candidate"] == paired.RULE.estimator)
         rows = {row["loss"]: row for row in case["curve"]}
-        self.assertEqual((rows[0]["PASS"], rows[0.1]["REGRESSION"], rows[0.2]["REGRESSION"]), (1.0, 1.0, 1.0))
+        self.assertEqual((rows[0]["PASS"], rows[0.1]["REGRESSION"], rows[0.15]["REGRESSION"]), (1.0, 1.0, 1.0))
         self.assertLess(rows[0]["minutes_median"], 2)
+        self.assertLessEqual(case["slow"]["PASS"], 0.1)
+        self.assertEqual(power.unmet(case), [])
 
     def test_report(self):
         for heading in ("## Noise", "## The rule in force", "## The candidates"):

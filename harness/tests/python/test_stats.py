@@ -136,6 +136,21 @@ class KnownAnswers(unittest.TestCase):
         self.assertEqual(stats.holm([], 0.05), [])
 
 
+class Signs(unittest.TestCase):
+    def test_as_scipy_has_it(self):
+        for bad, cases in ((0, 1), (3, 4), (4, 4), (11, 48), (30, 48), (48, 48)):
+            self.assertAlmostEqual(float(stats.sign_p(bad, cases)),
+                                   scipy.stats.binomtest(bad, cases, 0.5, alternative="greater").pvalue)
+        self.assertEqual(float(stats.sign_p(0, 0)), 1.0)
+        np.testing.assert_allclose(stats.sign_p(np.array([0, 2]), np.array([2, 2])), [1.0, 0.25])
+
+    def test_far_off_is_off_the_median_of_each_row(self):
+        rows = np.array([[0.0, 0.1, -0.1, -0.3, 0.2], [5.0, 5.0, 5.0, 4.0, 5.11]])
+        below, above = stats.far_off(rows, 0.1001)
+        self.assertEqual((below.tolist(), above.tolist()), ([1, 1], [1, 1]))
+        self.assertEqual([int(count) for count in stats.far_off(rows[0], 0.25)], [1, 0])
+
+
 class Centres(unittest.TestCase):
     """Against scipy, and what all estimators have in common."""
 
@@ -182,7 +197,7 @@ class Centres(unittest.TestCase):
             self.assertEqual(centre("median", samples, BOUND)[1:],
                              stats.median_bounds(list(samples), BOUND))
             self.assertAlmostEqual(
-                stats.sign_p(samples, -0.05),
+                stats.median_p(samples, -0.05),
                 scipy.stats.binomtest(int((samples >= -0.05).sum()), n, alternative="less").pvalue,
                 places=12)
 

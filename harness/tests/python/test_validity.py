@@ -69,11 +69,13 @@ class Compare(test_compare.Scratch):
         return self.folder / "first" / f"{number:02}" / who / "result.json"
 
     def controls(self, *offered: float) -> None:
-        for number, pps in zip((1, 3, 5), offered, strict=True):
-            self.put("first", number, "control", control_run(offered=pps))
+        """Each of two pairs."""
+        for place, pps in zip((1, 5, 9), offered, strict=True):
+            for number in (place, place + 2):
+                self.put("first", number, "control", control_run(offered=pps))
 
     def test_each_problem_of_a_run(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         for who, problem in zip(("base", "head", "control") * 2, PROBLEMS, strict=True):
             kept = self.result(3, who).read_text()
             self.put("first", 3, who, {**json.loads(kept), "problems": [problem], "valid": False})
@@ -81,7 +83,7 @@ class Compare(test_compare.Scratch):
             self.result(3, who).write_text(kept)
 
     def test_another_program_than_the_one_built(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         self.put("first", 2, "base", run_of("head", 300_000))
         self.invalid("pair 02, base: another program ran than the one that was built (eeeeeeeeeeee instead of bbb")
 
@@ -90,15 +92,15 @@ class Compare(test_compare.Scratch):
                              ("options", lambda run: run["sut"].update(options="--gso off")),
                              ("placement", lambda run: run["placement"].update(r1=None)),
                              ("machine", lambda run: run["profile"].update(id="other"))):
-            self.pairs("first", 1, 6, 1.0)
+            self.pairs("first", 1, 12, 1.0)
             run = run_of("head", 300_000)
             change(run)
             self.put("first", 4, "head", run)
             self.invalid(f"pair 04, head: not the {word} of the first run")
 
     def test_builds_with_options_of_their_own(self):
-        self.pairs("first", 1, 6, 1.0)
-        for number in range(1, 7):
+        self.pairs("first", 1, 12, 1.0)
+        for number in range(1, 13):
             run = run_of("head", 300_000)
             run["sut"]["options"] += " --gso off"
             run["declared"]["relay_options"] += " --gso off"
@@ -106,7 +108,7 @@ class Compare(test_compare.Scratch):
         self.assertEqual(self.verdict()[:2], (0, "PASS"))
 
     def test_a_run_of_another_scenario_or_kind(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         self.result(3, "control").write_text(json.dumps(control_run()))
         self.invalid("pair 03, control: this is a run of pipeline-phase4, not of flood")
         self.put("first", 3, "control", relay_run())
@@ -116,7 +118,7 @@ class Compare(test_compare.Scratch):
         for metric, figure in (("egress_pps", 0.0), ("cpu_ns_per_packet", None), ("egress_pps", math.nan),
                                ("cpu_ns_per_packet", 0)):
             with self.subTest(metric, figure=figure):
-                self.pairs("first", 1, 6, 1.0)
+                self.pairs("first", 1, 12, 1.0)
                 run = run_of("head", 300_000)
                 run["hops"][0][metric] = figure
                 self.put("first", 5, "head", run)
@@ -129,7 +131,7 @@ class Compare(test_compare.Scratch):
         for damage, word in DAMAGE.items():
             for who in ("head", "control"):
                 with self.subTest(damage, who=who):
-                    self.pairs("first", 1, 6, 1.0)
+                    self.pairs("first", 1, 12, 1.0)
                     self.result(3, who).write_text(damage)
                     self.invalid(word)
 
@@ -138,28 +140,28 @@ class Compare(test_compare.Scratch):
                                  ("sut", None, "without sut"), ("sut", {}, "are not what they should be"),
                                  ("declared", [], "without declared"), ("offered_pps", "x", "offered x packets/s")):
             with self.subTest(key, value=value):
-                self.pairs("first", 1, 6, 1.0)
+                self.pairs("first", 1, 12, 1.0)
                 self.put("first", 2, "base", {**run_of("base", 300_000), key: value})
                 self.invalid(word)
 
     def test_a_pair_of_which_one_build_is_missing_or_a_gap(self):
         for missing in ("first/06/head", "first/06/base", "first/03"):
-            self.pairs("first", 1, 6, 1.0)
+            self.pairs("first", 1, 12, 1.0)
             shutil.rmtree(self.folder / missing)
             self.invalid("of the first block is not complete")
 
     def test_a_control_that_is_due_and_missing(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         shutil.rmtree(self.result(3, "control").parent)
         self.invalid("pair 03: no control beside it")
 
     def test_a_confirmation_of_nothing(self):
-        self.pairs("first", 1, 6, 1.0)
-        self.pairs("confirmation", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
+        self.pairs("confirmation", 1, 12, 1.0)
         self.invalid("pairs to confirm a loss that the first block has not proven")
 
     def test_a_scenario_that_was_not_measured(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         self.assertEqual(self.ask(), [])
         self.assertEqual(self.finish("--scenario", "flood")[0], 0)
         for folder in (False, True):  # a folder without a verdict is none either
@@ -175,7 +177,7 @@ class Compare(test_compare.Scratch):
         self.assertEqual((code, document["verdict"]), (5, "INVALID"))
 
     def test_a_verdict_that_is_none(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         self.assertEqual(self.ask(), [])
         path = self.folder / "verdict.json"
         good = load(path)
@@ -192,7 +194,7 @@ class Compare(test_compare.Scratch):
                 self.assertIn(word, text)
 
     def test_spread_of_the_controls(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         for share, expected in ((0.901, 0), (0.899, 4)):  # 9.9 % and 10.1 %
             self.controls(CONTROL, share * CONTROL, CONTROL)
             code, verdict, reasons = self.verdict()
@@ -200,7 +202,7 @@ class Compare(test_compare.Scratch):
             self.assertEqual("spread over 10.1%" in reasons, bool(expected))
 
     def test_drift_of_the_controls(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         for share, expected in ((1.049, 0), (1.051, 4), (0.949, 4)):
             self.controls(CONTROL, CONTROL, share * CONTROL)
             code, verdict, reasons = self.verdict()
@@ -209,13 +211,13 @@ class Compare(test_compare.Scratch):
 
     def test_an_unfit_machine_proves_no_regression(self):
         for block in ("first", "confirmation"):
-            self.pairs(block, 1, 6, 0.8)
+            self.pairs(block, 1, 12, 0.8)
         self.assertEqual(self.verdict()[0], 3)
         self.controls(CONTROL, 0.8 * CONTROL, CONTROL)
         self.assertEqual(self.verdict()[:2], (4, "UNFIT"))
 
     def test_a_rate_that_the_generator_does_not_reach(self):
-        self.pairs("first", 1, 6, 1.0)
+        self.pairs("first", 1, 12, 1.0)
         for share, expected in ((0.971, 0), (0.969, 4)):
             self.controls(*[share * CONTROL] * 3)
             code, verdict, reasons = self.verdict("cpu_ns_per_packet")
@@ -224,8 +226,8 @@ class Compare(test_compare.Scratch):
 
     def flooded(self, share: float, factor: float, blocks=("first",)) -> None:
         for block in blocks:
-            self.pairs(block, 1, 6, 1.0)
-            for number in range(1, 7):
+            self.pairs(block, 1, 12, 1.0)
+            for number in range(1, 13):
                 self.put(block, number, "base", run_of("base", share * CONTROL))
                 self.put(block, number, "head", run_of("head", share * factor * CONTROL))
 
@@ -242,8 +244,8 @@ class Compare(test_compare.Scratch):
 
     def test_with_several_outputs_each_one_counts_for_that_limit(self):
         for copies, expected in ((3, 0), (2, 4)):
-            self.pairs("first", 1, 6, 1.0)
-            for number in range(1, 7):
+            self.pairs("first", 1, 12, 1.0)
+            for number in range(1, 13):
                 for who in ("base", "head"):
                     run = run_of(who, 2 * CONTROL)
                     run["hops"][0].update(outputs=1, copies=copies)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 import unittest
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from harness.result.documents import Faulty
 from harness.tests.python.support import HARNESS, agree, load, program, schema
 from harness.verdict import waivers
 
+ENDS = ("--base", "a", "--head", "b", "--base-sha256", "b" * 64, "--head-sha256", "e" * 64)
 DAY = date(2026, 11, 20)
 WAIVER = {"scenario": "flood", "size": 0.08, "reason": "counts every flow now", "expires": "2027-01-31"}
 
@@ -19,7 +21,8 @@ class Scratch(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
-        self.folder = Path(scratch.name)
+        self.folder = Path(scratch.name) / "compare" / "sitting"  # nobody else's lie beside it
+        self.folder.mkdir(parents=True)
         self.file = self.folder / "waivers.json"
 
     def put(self, *found: dict, **more) -> None:
@@ -107,7 +110,7 @@ class Judging(unittest.TestCase):
 
 def verdict(word: str, lower: float | None, **more) -> dict:
     return {"schema": 1, "confidence": 0.99, "block": "first", "needs": 0, "looks": [], "verdict": word, "reasons": [], "estimate": lower, "lower": lower, "upper": lower, "pairs": 12,
-            "smallest_visible_loss": 0.05, "p_value": 1e-9 if word == "REGRESSION" else 1.0, "metric": "egress_pps",
+            "smallest_visible_loss": 0.05, "p_value": 1e-9 if word == "REGRESSION" else 1.0, "by": "speed" if word == "REGRESSION" else None, "metric": "egress_pps",
             "profile": None, **more}
 
 
@@ -120,7 +123,7 @@ class Verdicts(Scratch):
         for name, one in verdicts.items():
             (self.folder / name).mkdir()
             (self.folder / name / "verdict.json").write_text(json.dumps(one | {"scenario": name}))
-        answer = program("verdict.paired.compare", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
+        answer = program("verdict.paired.compare", "finish", self.folder, *ENDS, "--waivers", self.file)
         document = self.folder / "compare.json"
         return answer.returncode, load(document) if document.exists() else {}, answer.stdout + answer.stderr
 
@@ -129,6 +132,12 @@ class Verdicts(Scratch):
         self.assertEqual((code, document["verdict"]), (0, "WAIVED"))
         self.assertIn("WAIVED", text)
         self.assertIn("(loss of up to 8 % allowed)", text)
+
+    def test_a_loss_that_is_not_of_the_typical_run_has_no_size_to_waive(self):
+        for by in ("tails", "packets"):
+            shutil.rmtree(self.folder / "flood", ignore_errors=True)
+            code, document, _ = self.finish({"flood": verdict("REGRESSION", -0.01, by=by)}, soon())
+            self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
 
     def test_a_loss_that_the_waiver_does_not_reach(self):
         code, document, text = self.finish({"flood": verdict("REGRESSION", -0.09)}, soon())
@@ -160,7 +169,7 @@ class Verdicts(Scratch):
         self.assertEqual((code, document["verdict"]), (0, "WAIVED"))
         (self.folder / "noisy").mkdir()
         (self.folder / "noisy" / "verdict.json").write_text(json.dumps(verdict("INCONCLUSIVE", -0.2) | {"scenario": "noisy"}))
-        answer = program("verdict.paired.compare", "finish", self.folder, "--base", "a", "--head", "b", "--waivers", self.file)
+        answer = program("verdict.paired.compare", "finish", self.folder, *ENDS, "--waivers", self.file)
         self.assertEqual(answer.returncode, 4)
 
     def test_a_damaged_file_is_no_pass(self):

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # compare: two builds of the relay, made alike, run in turn on the same links in the same minutes.
 
+declare -A COPIED=() # base, head -> the copy of the program that runs in this pair
 COMPARE_NOTES=() # what the verdict has to say about how it came to be
 readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
@@ -25,6 +26,8 @@ compare_scenario() {
 			count=$((count + 1))
 			COMPARE_PAIR=$dir/$block/$number
 			# shellcheck disable=SC2086 # two words
+			compare_copy $who
+			# shellcheck disable=SC2086
 			if [[ ${SCENARIO[twin]:-no} == yes ]]; then
 				twins_measure compare_run $who
 			else
@@ -43,9 +46,25 @@ compare_pair_valid() {
 	gojq -es 'all(.valid)' "$COMPARE_PAIR"/*/result.json >/dev/null
 }
 
+# compare_copy base|head base|head: fresh copies of both programs for one pair, made in the order in which they run. In which
+# pages of memory a program lies makes it faster or slower, for as long as it lies there: a copy of one and the same
+# program was the faster one in 26 of 30 sittings. Made anew for each pair, that is noise like any other.
+compare_copy() {
+	local who copies=$SITTING.partial/programs
+	rm -rf "$copies"
+	mkdir "$copies"
+	for who in "$@"; do
+		cp -- "${COMPARED[$who]}" "$copies/$who" || die "$EXIT_INCONCLUSIVE" \
+			"cannot copy ${COMPARED[$who]} to $copies; make room, or name another folder with --results"
+		[[ -x $copies/$who ]] || die "$EXIT_INCONCLUSIVE" \
+			"no program can run in $copies: it is mounted noexec; name another folder with --results"
+		COPIED[$who]=$copies/$who
+	done
+}
+
 # compare_run base|head: one run of COMPARE_PAIR.
 compare_run() {
-	RELAY=${COMPARED[$1]} RELAY_SHA256=${SHA256[$1]}
+	RELAY=${COPIED[$1]} RELAY_SHA256=${SHA256[$1]}
 	SCENARIO[relay_options]="$COMPARE_COMMON ${BUILD_OPTIONS[$1]}"
 	measure relay "$COMPARE_PAIR/$1"
 }
@@ -96,11 +115,17 @@ command_compare() {
 	sitting_open compare compare "$@"
 	compare_programs
 	compare_describe_programs
+	undo_push rm -rf "$SITTING.partial/programs"
 	[[ -z ${BENCH_CLOCK:-} ]] || COMPARE_NOTES+=("how much time had passed was told by $BENCH_CLOCK")
-	for name in "${CHOSEN[@]}"; do
-		COMPARE_BEGUN=$(clock_s)
-		compare_scenario "$name"
-	done
+	if compare_same_program; then
+		asked+=(--same-program)
+	else
+		for name in "${CHOSEN[@]}"; do
+			COMPARE_BEGUN=$(clock_s)
+			compare_scenario "$name"
+		done
+		rm -rf "$SITTING.partial/programs"
+	fi
 	for name in "${CHOSEN[@]}"; do
 		asked+=(--scenario "$name")
 	done
@@ -108,7 +133,9 @@ command_compare() {
 		asked+=(--note "$name")
 	done
 	python harness.verdict.paired.compare finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
-		"${asked[@]}" --waivers "$BASELINES/waivers.json" || status=$?
+		--base-sha256 "${SHA256[base]}" --head-sha256 "${SHA256[head]}" \
+		"--base-options=${BUILD_OPTIONS[base]}" "--head-options=${BUILD_OPTIONS[head]}" \
+		"${asked[@]}" --waivers "$BASELINES/waivers.json" --history "$RESULTS/history" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep
 	compare_summarize "$SITTING/compare.md"
@@ -124,6 +151,13 @@ compare_differences() {
 		[[ -z ${BUILD_OPTIONS[$who]} ]] || UNOFFICIAL+=("--$who-options ${BUILD_OPTIONS[$who]}")
 	done
 	(($# == 0)) || UNOFFICIAL+=("only scenario $*")
+}
+
+# Are base and head one program with the same options? There is nothing to measure then. How the gate itself is measured, by
+# what it says of a program against itself, asks for it all the same.
+compare_same_program() {
+	[[ -z ${BENCH_COMPARE_SAME:-} && -n ${SHA256[base]} && ${SHA256[base]} == "${SHA256[head]}" &&
+		${BUILD_OPTIONS[base]} == "${BUILD_OPTIONS[head]}" ]]
 }
 
 # compare_summarize FILE: to --markdown and to the job's summary, once should both be the same file.

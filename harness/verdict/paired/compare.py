@@ -1,10 +1,13 @@
 """compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
-compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE] [--note TEXT]...: the verdict
+compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE] [--note TEXT]...
+    --base-sha256 SHA256 --head-sha256 SHA256 [--base-options TEXT] [--head-options TEXT] [--same-program]
+    [--history FOLDER]: the verdict
 over all scenarios of a sitting, those that were to be measured and those that were, SITTING/compare.json, and as a
-table; each TEXT of --note is among the reasons of every scenario. Exits with 0 PASS or WAIVED (a loss that FILE allows
-for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
+table; each TEXT of --note is among the reasons of every scenario, and so are the sittings of the same two programs that lie
+beside SITTING or are in the history, see sittings.py. --same-program: base and head are one program with the same options, and nothing was measured. Exits with 0
+PASS or WAIVED (a loss that FILE allows for a time), 3 REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 
 DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
@@ -24,8 +27,8 @@ from statistics import median
 from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, write_json
 from harness.verdict import control, cost, outcome, waivers
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS, UNFIT, WAIVED
-from harness.verdict.paired import paired
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT, WAIVED
+from harness.verdict.paired import paired, sittings
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
 from harness.verdict.terms import terms
 
@@ -33,7 +36,6 @@ TIME = "the time that --budget gave is over"
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
 LOSS_TOLD = 0.0005   # a difference of losses that is worth a remark
-FAR_OFF = 0.15       # of a pair from the estimate
 
 
 def offered(pairs: list[dict]) -> dict[str, float]:
@@ -43,20 +45,23 @@ def offered(pairs: list[dict]) -> dict[str, float]:
     return found | ({"alone": median(rates["control"])} if rates["control"] else {})
 
 
-def remarks(pairs: list[dict], observations: list[float], decision: paired.Decision, metric: str) -> tuple[str, ...]:
-    """What the estimate alone does not tell."""
-    found = []
+def rate_reasons(pairs: list[dict], verdict: str) -> list[str]:
+    """Why this machine cannot answer, where a fixed rate has to be reached. A generator that reaches it alone and starves
+    beside relays starves because of them: a loss that is proven stands. A PASS does not, since head was not asked
+    for all that it had to show."""
+    rates = offered(pairs)
+    if verdict == REGRESSION:
+        rates = {where: rate for where, rate in rates.items() if where == "alone"}
+    return control.offered_reasons(rates, pairs[0]["base"]["declared"])
+
+
+def remarks(pairs: list[dict]) -> tuple[str, ...]:
+    """What the estimate alone does not tell, where there was time to spare."""
     loss = {who: median(loss_of(pair[who]) for pair in pairs) for who in ("base", "head")}
-    if metric == "cpu_ns_per_packet" and abs(loss["head"] - loss["base"]) > LOSS_TOLD:
-        found.append(f"head loses {loss['head']:.2%} of the packets, base {loss['base']:.2%}, and the relay had time to "
-                     f"spare: each is charged as {LOSS_CHARGE}")
-    if decision.estimate is not None:
-        off = [exp(one) / (1.0 + decision.estimate) - 1.0 for one in observations]
-        below, above = sum(one < -FAR_OFF for one in off), sum(one > FAR_OFF for one in off)
-        if below > 1 and below > 2 * above:
-            found.append(f"in {below} of {len(pairs)} pairs head is slower than this by more than {FAR_OFF:.0%}, in {above} "
-                         f"faster: the verdict is on the typical run; is head slow now and then?")
-    return tuple(found)
+    if abs(loss["head"] - loss["base"]) <= LOSS_TOLD:
+        return ()
+    return (f"head loses {loss['head']:.2%} of the packets, base {loss['base']:.2%}, and the relay had time to spare: each is "
+            f"charged as {LOSS_CHARGE}",)
 
 
 def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
@@ -64,20 +69,21 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     observations = {name: [paired.observation(metric, value_of(pair["base"], metric),
                                               value_of(pair["head"], metric)) for pair in pairs]
                     for name, pairs in blocks.items()}
-    decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION])
-    controls = [pair["control"] for pairs in blocks.values() for pair in pairs if pair["control"]]
+    spare = metric == "cpu_ns_per_packet"  # a flood is more than a relay can pass on
+    lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs]
+            for name, pairs in blocks.items()} if spare else {}
+    decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION], lost=lost)
     if decision.verdict == MORE:
         return decision
     everything = [pair for pairs in blocks.values() for pair in pairs]
-    decision = replace(decision, reasons=decision.reasons + remarks(
-        everything, [one for block in observations.values() for one in block], decision, metric))
     reasons = []
-    if metric == "cpu_ns_per_packet":  # a flood only has to be more than the relay passes on
-        reasons = control.offered_reasons(offered(everything), everything[0]["base"]["declared"])
+    if spare:
+        decision = replace(decision, reasons=decision.reasons + remarks(everything))
+        reasons = rate_reasons(everything, decision.verdict)
     if reasons:
-        return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0)
-    return paired.fit(decision, [run["offered_pps"] for run in controls],
-                      [passed_on(pair) for pair in everything] if metric == "egress_pps" else (),
+        return paired.unfit(decision, reasons)
+    return paired.fit(decision, [pair["control"]["offered_pps"] for pair in everything if pair["control"]],
+                      () if spare else [passed_on(pair) for pair in everything],
                       twins=are_twins(everything[0]["base"]))
 
 
@@ -93,7 +99,7 @@ def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
 
 def broken(reasons: list[str], pairs: int = 0) -> dict:
     """Instead of a decision: the measurement has no figures."""
-    return paired.Decision(INVALID, tuple(reasons), pairs, None, None, None, None, None, 1.0, paired.FIRST, 0,
+    return paired.Decision(INVALID, tuple(reasons), pairs, None, None, None, None, None, 1.0, None, paired.FIRST, 0,
                            ()).as_dict()
 
 
@@ -118,7 +124,7 @@ def ask(args: argparse.Namespace) -> int:
     first = everything[0]["base"] if everything else {}
     write_json(folder / "verdict.json", verdict | {
         "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
-        "builds": {"base": args.base, "head": args.head},
+        "same_program": False, "builds": {"base": args.base, "head": args.head},
         "machine": cost.of_pairs(everything, are_twins(first)) if everything and verdict["verdict"] != INVALID else None,
         **{key: first.get(key) for key in PROVENANCE}})
     if verdict["verdict"] == MORE:
@@ -137,11 +143,12 @@ def final(verdicts: dict[str, dict]) -> dict[str, dict]:
 
 
 def waive(decided: dict[str, dict], found: dict[str, dict], day: date) -> dict[str, dict]:
-    """A loss that is proven, and cannot be larger than a waiver in force allows."""
+    """A loss of the typical run that is proven, and cannot be larger than a waiver in force allows. What happens now and
+    then, or to packets that are lost, has no such size."""
     result = {}
     for name, verdict in decided.items():
         loss = None
-        if verdict["verdict"] == REGRESSION:
+        if verdict["verdict"] == REGRESSION and verdict["by"] == paired.SPEED:
             loss = 1.0 if verdict["lower"] is None else -verdict["lower"]
         covered, said = waivers.judge(found.get(name), loss, day)
         result[name] = verdict | {"verdict": WAIVED if covered else verdict["verdict"],
@@ -193,8 +200,19 @@ def verdict_of(folder: Path) -> dict:
             reason = f"{path} is not a verdict of {folder.name}"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"{path} cannot be read: {error!r}"
-    return {**broken([reason]), "schema": 1, "scenario": folder.name, "metric": None, "blocks_raw": {
-        name: [] for name in BLOCKS}, "builds": None, **dict.fromkeys(PROVENANCE)}
+    return unmeasured(folder.name, broken([reason]))
+
+
+def unmeasured(name: str, decision: dict) -> dict:
+    """The verdict on a scenario of which there is not one pair."""
+    return {**decision, "schema": 1, "scenario": name, "metric": None, "blocks_raw": {block: [] for block in BLOCKS},
+            "same_program": False, "builds": None, **dict.fromkeys(PROVENANCE)}
+
+
+def same(name: str, builds: dict[str, str]) -> dict:
+    """A program is as fast as itself."""
+    reason = f"same program: base and head are {builds['head'][:12]} with the same options, and nothing was measured"
+    return unmeasured(name, broken([reason])) | {"verdict": PASS, "same_program": True, "builds": builds}
 
 
 def finish(args: argparse.Namespace) -> int:
@@ -208,18 +226,31 @@ def finish(args: argparse.Namespace) -> int:
     except Faulty as fault:
         print(f"compare.py: {fault}", file=sys.stderr)
         return STATUS[INVALID]
-    verdicts = {name: verdict_of(sitting / name) for name in names}
-    decided = {name: verdict | {"reasons": [*verdict["reasons"], *args.note]}
-               for name, verdict in waive(final(verdicts), found, waivers.today()).items()}
+    past = Path(args.history) if args.history else None
+    builds = {"base": args.base_sha256, "head": args.head_sha256}
+    options = {"base": args.base_options, "head": args.head_options}
+    before, notes = sittings.earlier(sitting, past, builds, options)
+    verdicts = {name: same(name, builds) if args.same_program else verdict_of(sitting / name) for name in names}
+    decided = {}
+    for name, verdict in waive(final(verdicts), found, waivers.today()).items():
+        others = before.get(name, [])
+        decided[name] = verdict | {"earlier": others,
+                                   "reasons": [*verdict["reasons"], *sittings.remark(others), *notes, *args.note]}
     try:
-        document = terms.under({"schema": 1, "base": args.base, "head": args.head, "verdict": outcome.worst(
-            verdict["verdict"] for verdict in decided.values()), "scenarios": decided}, terms.of(sitting))
+        document = terms.under({"schema": 1, "base": args.base, "head": args.head, "builds": builds, "options": options,
+                                "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()),
+                                "scenarios": decided}, terms.of(sitting))
     except Faulty as fault:
         print(f"compare.py: {fault}", file=sys.stderr)
         return STATUS[INVALID]
     write_json(sitting / "compare.json", document)
     (sitting / "compare.md").write_text(show(document, True), encoding="utf-8")
     print(show(document, False), end="")
+    try:
+        if past:
+            sittings.remember(document, sitting, past)
+    except OSError as error:
+        print(f"bench: this comparison is missing in the history {past}: {error}", file=sys.stderr)
     return STATUS[document["verdict"]]
 
 
@@ -235,6 +266,11 @@ def main() -> int:
     other.add_argument("--scenario", action="append", default=[], help="that was to be measured")
     other.add_argument("--waivers")
     other.add_argument("--note", action="append", default=[], help="on how the verdict came to be")
+    for who in ("base", "head"):
+        other.add_argument(f"--{who}-sha256", required=True)
+        other.add_argument(f"--{who}-options", default="", help="besides those of the scenario")
+    other.add_argument("--same-program", action="store_true")
+    other.add_argument("--history", help="folder: earlier sittings, and this one")
     other.set_defaults(run=finish)
     for parser_of in (command, other):
         parser_of.add_argument("--base", required=True)

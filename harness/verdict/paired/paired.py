@@ -1,27 +1,39 @@
 """The verdict of the paired gate: did head lose speed against base? Pure functions over what was measured.
 
-An observation is ln(head / base) of two adjacent runs, one of each build, positive where head is faster. A
-sitting goes like this:
+An observation is ln(head / base) of two adjacent runs, one of each build, positive where head is faster. Three
+tests look for a loss:
 
-  first block         looks after 6, 12, 24 and 48 pairs, until one of them tells
-      lower bound above ln(1 - tolerance)   PASS: a loss of the tolerance or more is excluded
-      upper bound below it                  a loss is proven: on to the confirmation
-      neither, at the last look             INCONCLUSIVE
-  confirmation        fresh pairs, judged by themselves, at the same looks
-      upper bound below it                  REGRESSION
-      anything else                         INCONCLUSIVE, and never another try
+  speed    of the typical run: bounds of a robust centre against ln(1 - tolerance)
+  tails    now and then: pairs that are slower than their median by FAR against pairs that are as much faster. When both
+           programs are alike, a pair is as likely to be the one as the other: a sign test
+  packets  where there is time to spare: of the packets of a run head loses LOSS_RISE more than base. A sign test of the
+           pairs in which it does against those in which it does not, which asks nothing of the noise
 
-A sitting may be wrong about a loss of exactly the tolerance, the hardest case, with a probability of `error`
-in the first block. The looks share it in proportion to the pairs that each adds (Bonferroni: the sum of the
-parts is the whole, however the looks depend on each other). Looks that come early get little of it, which
-costs a quiet machine nothing and leaves a noisy one the most for its last look. The confirmation is more
-lenient, since both must agree: 1 % of 5 % is 0.05 %.
+A sitting goes like this:
+
+  first block         looks after 12, 24 and 48 pairs, until one of them tells
+      lower bound above ln(1 - tolerance), no doubt    PASS: a loss of the tolerance or more is excluded
+      a test has proven a loss                         on to the confirmation
+      neither, at the last look                        INCONCLUSIVE
+  confirmation        fresh pairs, judged by themselves by the same test, at the same looks
+      it proves a loss                                 REGRESSION
+      anything else                                    INCONCLUSIVE, and never another try
+
+A doubt holds a PASS back: as many pairs far below as far above, or more; such a rise of lost packets in half of the pairs, or
+more. At the last look it has to be what chance does in no more than DOUBT of all sittings.
+
+A sitting may claim a loss where there is none, or none of more than the tolerance, with a probability of `error` in the
+first block. The tests share it (SPLIT), and the looks share what each test has in proportion to the pairs that each adds
+(Bonferroni: the sum of the parts is the whole, however they depend on each other). Looks that come early get
+little of it, which costs a quiet machine nothing and leaves a noisy one the most for its last look. The
+confirmation is more lenient, since both must agree: 1 % of 5 % is 0.05 %.
 harness.selftest.power replays recorded noise through these rules; its report says why they are what they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import expm1, isfinite, log
+from math import expm1, isfinite, log, log1p
+from types import MappingProxyType
 
 import numpy as np
 
@@ -39,12 +51,20 @@ FEWER = ((24, 1.2), (12, 1.25), (0, 1.35))  # from so many pairs on, but not all
                                             # wider for that; by simulation, which tests/python/test_paired.py repeats
 FAMILY_ERROR = 0.005   # of all scenarios together, see share_out()
 
+SPEED, TAILS, PACKETS = "speed", "tails", "packets"
+SPLIT = {SPEED: 0.6, TAILS: 0.2, PACKETS: 0.2}  # of the error, what each test may spend
+TESTS = tuple(SPLIT)
+FAR = 0.15           # of a pair from the median: slower by this, or faster by what makes up for it
+LOSS_RISE = 0.001    # of all packets
+DOUBT = 0.05         # how likely chance is to look as bad, for what is left open at the last look
+HELD_BACK = 0.75     # the same before that: as soon as there are as many bad pairs as others
+
 
 @dataclass(frozen=True)
 class Rule:
     estimator: str = "trimmed-30"
-    tolerance: float = 0.05
-    looks: tuple[int, ...] = (6, 12, 24, 48)
+    tolerance: float = 0.03
+    looks: tuple[int, ...] = (12, 24, 48)
     error: float = 0.01
     confirmation_error: float = 0.05
 
@@ -77,12 +97,16 @@ RULE = Rule()
 @dataclass(frozen=True)
 class Look:
     block: str
-    pairs: int         # of this block
-    confidence: float  # of each of the two bounds alone
-    estimate: float    # these three as a change of head against base: -0.1 is 10 % slower
+    pairs: int                  # of this block
+    confidence: float           # of each of the two bounds alone
+    estimate: float             # these three as a change of head against base: -0.1 is 10 % slower
     lower: float
     upper: float
-    p_value: float     # of samples this low at a loss of no more than the tolerance, at this look alone
+    far_below: int              # pairs, from their median
+    far_above: int
+    rises: int | None           # pairs in which head loses LOSS_RISE more than base; None: it may lose what it likes
+    p_values: dict[str, float]  # of each test: of pairs this bad where there is no such loss, at this look alone
+    told: str | None            # PASS, or the test that has proven a loss
 
 
 @dataclass(frozen=True)
@@ -96,6 +120,7 @@ class Decision:
     confidence: float | None
     smallest_visible_loss: float | None  # this sitting could have seen: visible_loss()
     p_value: float                       # of the verdict REGRESSION; 1 for every other one
+    by: str | None                       # the test that has proven the loss; None: none has
     block: str                           # what the last look was at; with MORE, what needs more pairs
     needs: int                           # with MORE: pairs of that block at its next look
     looks: tuple[Look, ...]
@@ -135,42 +160,58 @@ def bounds(observations: np.ndarray, confidence: float, rule: Rule) -> tuple[flo
     return tuple(map(float, stats.ESTIMATORS[rule.estimator].bounds(observations, confidence)))
 
 
-def take_look(block: str, observations: np.ndarray, confidence: float, rule: Rule) -> tuple[int, Look]:
-    """(1: the tolerance is kept, -1: a loss is proven, 0: neither; the look)"""
-    estimate, lower, upper = bounds(observations, confidence, rule)
-    side = 1 if lower > rule.limit else -1 if upper < rule.limit else 0
-    return side, Look(block, len(observations), confidence, change(estimate), change(lower), change(upper),
-                      stats.ESTIMATORS[rule.estimator].p_below(observations, rule.limit))
+def take_look(block: str, observations: np.ndarray, risen: np.ndarray, error: float, rule: Rule,
+              tests: Sequence[str]) -> Look:
+    """Only `tests` are asked; all three could spend `error`."""
+    estimate, lower, upper = bounds(observations, 1.0 - error * SPLIT[SPEED], rule)
+    below, above = map(int, stats.far_off(observations, -log(1.0 - FAR)))
+    rises = int(np.count_nonzero(risen))
+    p_values = {SPEED: stats.ESTIMATORS[rule.estimator].p_below(observations, rule.limit),
+                TAILS: float(stats.sign_p(below, below + above)), PACKETS: float(stats.sign_p(rises, len(risen)))}
+    proven = {SPEED: upper < rule.limit, **{test: p_values[test] <= error * SPLIT[test] for test in (TAILS, PACKETS)}}
+    told = next((test for test in tests if proven[test]), None)
+    if told is None and SPEED in tests and lower > rule.limit and not doubts(p_values, len(observations), rule, tests):
+        told = PASS
+    return Look(block, len(observations), 1.0 - error * SPLIT[SPEED], change(estimate), change(lower), change(upper), below,
+                above, rises if len(risen) else None, p_values, told)
 
 
-def examine(block: str, observations: np.ndarray, error: float, rule: Rule) -> tuple[int, int, list[Look]]:
-    """(side as of take_look(), pairs at the look that is still to come or 0, the looks taken). What comes
-    after the look that told is not looked at."""
+def doubts(p_values: Mapping[str, float], pairs: int, rule: Rule, tests: Sequence[str] = TESTS) -> list[str]:
+    """The tests that speak against a PASS after so many pairs, though the typical run keeps the tolerance."""
+    allowed = DOUBT if pairs == rule.looks[-1] else HELD_BACK
+    return [test for test in tests if test != SPEED and p_values[test] <= allowed]
+
+
+def examine(block: str, observations: np.ndarray, lost: np.ndarray, error: float, rule: Rule,
+            tests: Sequence[str] = TESTS) -> tuple[str | None, int, list[Look]]:
+    """(Look.told of the last look, pairs at the look that is still to come or 0, the looks taken). What comes after the
+    look that told is not looked at."""
     looks = []
     for pairs, share in zip(rule.looks, rule.shares()):
         if len(observations) < pairs:
-            return 0, pairs, looks
-        side, look = take_look(block, observations[:pairs], 1.0 - error * share, rule)
+            return None, pairs, looks
+        look = take_look(block, observations[:pairs], lost[:pairs] > LOSS_RISE, error * share, rule, tests)
         looks.append(look)
-        if side:
-            return side, 0, looks
-    return 0, 0, looks
+        if look.told:
+            return look.told, 0, looks
+    return None, 0, looks
 
 
-def block_p_value(looks: list[Look], rule: Rule) -> float:
-    """Over all looks: a look's p-value weighs the less the smaller its share is. Within the block's error
-    exactly when a look has proven a loss."""
+def block_p_value(looks: list[Look], test: str, rule: Rule) -> float:
+    """Over all looks: a look's p-value weighs the less the smaller its share is. Within what the test may spend in this
+    block exactly when a look has proven a loss."""
     shares = dict(zip(rule.looks, rule.shares()))
-    return min([1.0] + [look.p_value / shares[look.pairs] for look in looks])
+    return min([1.0] + [look.p_values[test] / shares[look.pairs] for look in looks])
 
 
 def joint_p_value(first: list[Look], confirmation: list[Look], rule: Rule) -> float:
-    """Of both blocks together. They are independent, so a rule that asks of each p-value that it is
-    within t of its error is wrong with a probability of at most t² error confirmation_error; this is that of
-    the smallest t that would still say REGRESSION."""
-    t = max(block_p_value(first, rule) / rule.error,
-            block_p_value(confirmation, rule) / rule.confirmation_error)
-    return min(1.0, t * t * rule.error * rule.confirmation_error)
+    """Of both blocks together. They are independent, so a rule that asks of the p-value of a test in each block that it is
+    within t of what the test may spend there is wrong with a probability of at most t² times the product of both, in
+    all the sum of that over the tests; this is that of the smallest t that would still say REGRESSION."""
+    test = confirmation[-1].told
+    t = max(block_p_value(first, test, rule) / (rule.error * SPLIT[test]),
+            block_p_value(confirmation, test, rule) / (rule.confirmation_error * SPLIT[test]))
+    return min(1.0, t * t * rule.error * rule.confirmation_error * sum(share**2 for share in SPLIT.values()))
 
 
 def visible_loss(observations: np.ndarray, rule: Rule) -> float | None:
@@ -179,7 +220,7 @@ def visible_loss(observations: np.ndarray, rule: Rule) -> float | None:
     the pairs at hand stands for that of as many pairs as the sitting may take. Such a loss lies below the limit by
     what the bound reaches beyond the estimate, and once more by what the estimate itself may err."""
     noise = np.resize(observations, rule.looks[-1])
-    estimate, _, upper = bounds(noise, 1.0 - rule.error * rule.shares()[-1], rule)
+    estimate, _, upper = bounds(noise, 1.0 - rule.error * SPLIT[SPEED] * rule.shares()[-1], rule)
     _, _, power = bounds(noise, POWER, rule)
     reach = (upper - estimate) + (power - estimate)
     if len(observations) < rule.looks[-1]:
@@ -202,38 +243,65 @@ def figures(blocks: dict[str, np.ndarray], block: str, needs: int, looks: list[L
     return known
 
 
-def decide(first: Sequence[float], confirmation: Sequence[float] = (), rule: Rule = RULE) -> Decision:
-    """The verdict over the pairs so far. MORE: measure until `block` has `needs` pairs."""
-    blocks = {FIRST: np.asarray(first, dtype=float), CONFIRMATION: np.asarray(confirmation, dtype=float)}
-    for block, observations in blocks.items():
-        if observations.ndim != 1 or not np.isfinite(observations).all():
-            raise ValueError(f"{block} block: an observation is not a finite number")
+def claim(test: str, rule: Rule) -> str:
+    return {SPEED: f"a loss of more than {rule.tolerance * 100:g}%",
+            TAILS: f"that head is slower now and then, by more than {FAR * 100:g}%,",
+            PACKETS: f"that head loses more packets, by more than {LOSS_RISE * 100:g}% of all,"}[test]
 
-    side, needs, looks = examine(FIRST, blocks[FIRST], rule.error, rule)
-    if len(confirmation) and side != -1:
+
+def seen(test: str, look: Look) -> str:
+    """What a look rests on, in brackets."""
+    return {SPEED: "", TAILS: f" (sign test: {look.far_below} far below the median, {look.far_above} far above)",
+            PACKETS: f" (sign test: in {look.rises} of {look.pairs})"}[test]
+
+
+def undecided(look: Look, rule: Rule) -> str:
+    """Why the last look has not told."""
+    reasons = [f"{claim(test, rule)} is neither excluded nor proven{seen(test, look)}"
+               for test in doubts(look.p_values, look.pairs, rule)]
+    if not reasons or log1p(look.lower) <= rule.limit:
+        reasons.insert(0, f"a loss of {rule.tolerance * 100:g}% is neither excluded nor proven")
+    return f"after {look.pairs} pairs " + ", and ".join(reasons)
+
+
+def decide(first: Sequence[float], confirmation: Sequence[float] = (), rule: Rule = RULE,
+           lost: Mapping[str, Sequence[float]] = MappingProxyType({})) -> Decision:
+    """The verdict over the pairs so far. MORE: measure until `block` has `needs` pairs. `lost`: of each block's pairs, what
+    head lost more than base, as a share of the packets; nothing where a relay may lose packets."""
+    blocks = {FIRST: np.asarray(first, dtype=float), CONFIRMATION: np.asarray(confirmation, dtype=float)}
+    rises = {block: np.asarray(lost.get(block, ()), dtype=float) for block in blocks}
+    for block, observations in blocks.items():
+        if observations.ndim != 1 or not np.isfinite(observations).all() or not np.isfinite(rises[block]).all():
+            raise ValueError(f"{block} block: an observation is not a finite number")
+        if block in lost and len(rises[block]) != len(observations):
+            raise ValueError(f"{block} block: {len(observations)} pairs, but the losses of {len(rises[block])}")
+
+    told, needs, looks = examine(FIRST, blocks[FIRST], rises[FIRST], rule.error, rule)
+    test = told if told in TESTS else None
+    if len(confirmation) and not test:
         raise ValueError("pairs to confirm a loss that the first block has not proven")
     block, fresh = FIRST, []
-    if side == -1:
+    if test:
         block = CONFIRMATION
-        side, needs, fresh = examine(CONFIRMATION, blocks[CONFIRMATION], rule.confirmation_error, rule)
+        told, needs, fresh = examine(CONFIRMATION, blocks[CONFIRMATION], rises[CONFIRMATION], rule.confirmation_error, rule,
+                                     (test,))
+        proven = f"{claim(test, rule)} is proven by {looks[-1].pairs} pairs{seen(test, looks[-1])}"
 
-    p_value, size = 1.0, f"{rule.tolerance * 100:g}%"
+    p_value, by = 1.0, None
     if needs:
         verdict, reason = MORE, f"the {block} block needs {needs} pairs for its next look"
-    elif block == FIRST and side == 1:
-        verdict, reason = PASS, f"a loss of {size} or more is excluded"
-    elif block == FIRST:
-        verdict = INCONCLUSIVE
-        reason = f"after {looks[-1].pairs} pairs a loss of {size} is neither excluded nor proven"
-    elif side == -1:
-        verdict, p_value = REGRESSION, joint_p_value(looks, fresh, rule)
-        reason = (f"a loss of more than {size} is proven by {looks[-1].pairs} pairs and confirmed by "
-                  f"{fresh[-1].pairs} fresh ones")
+        reason = f"{proven}, which is to be confirmed: {reason}" if test else reason
+    elif not test and told == PASS:
+        verdict, reason = PASS, f"a loss of {rule.tolerance * 100:g}% or more is excluded"
+    elif not test:
+        verdict, reason = INCONCLUSIVE, undecided(looks[-1], rule)
+    elif told == test:
+        verdict, by, p_value = REGRESSION, test, joint_p_value(looks, fresh, rule)
+        reason = f"{proven} and confirmed by {fresh[-1].pairs} fresh ones{seen(test, fresh[-1])}"
     else:
         verdict = INCONCLUSIVE
-        reason = (f"a loss of more than {size} was proven by {looks[-1].pairs} pairs, but {fresh[-1].pairs} "
-                  f"fresh ones do not confirm it")
-    return Decision(verdict=verdict, reasons=(reason,), p_value=p_value, block=block, needs=needs,
+        reason = f"{proven}, but {fresh[-1].pairs} fresh ones do not confirm it{seen(test, fresh[-1])}"
+    return Decision(verdict=verdict, reasons=(reason,), p_value=p_value, by=by, block=block, needs=needs,
                     looks=tuple(looks + fresh), **figures(blocks, block, needs, looks + fresh, rule))
 
 
@@ -264,7 +332,11 @@ def fit(decision: Decision, controls: Sequence[float], base: Sequence[float] = (
     reasons = [] if twins else machine_reasons(controls)
     if not reasons and base and decision.verdict != REGRESSION:
         reasons = generator_reasons(base, controls)
-    return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0) if reasons else decision
+    return unfit(decision, reasons) if reasons else decision
+
+
+def unfit(decision: Decision, reasons: Sequence[str]) -> Decision:
+    return replace(decision, verdict=UNFIT, reasons=tuple(reasons), p_value=1.0, by=None)
 
 
 def share_out(verdicts: dict[str, dict], error: float = FAMILY_ERROR) -> dict[str, dict]:

@@ -38,7 +38,7 @@ terms_differences() {
 	for key in "${!OVERRIDES[@]}"; do
 		printf '%s = %s\n' "$key" "${OVERRIDES[$key]}"
 	done | sort
-	for variable in BENCH_SCENARIOS BENCH_BASELINES BENCH_FAULT BENCH_CLOCK; do
+	for variable in BENCH_SCENARIOS BENCH_BASELINES BENCH_FAULT BENCH_CLOCK BENCH_COMPARE_SAME; do
 		[[ -z ${!variable:-} ]] || printf '%s=%s\n' "$variable" "${!variable}"
 	done
 	((${#UNOFFICIAL[@]} == 0)) || printf '%s\n' "${UNOFFICIAL[@]}"
