@@ -5,6 +5,8 @@ links do. A packet counts as forwarded each time that a relay sends it on, to wh
 from collections.abc import Sequence
 from statistics import median
 
+from harness.result import validity
+
 TOLD = 0.01  # of the machine's time: what others took of it, that much or more, is said
 
 
@@ -24,7 +26,8 @@ def middle(values: Sequence[float | None]) -> float | None:
 
 def control_ns(controls: Sequence[dict]) -> float | None:
     """Busy time of the whole machine per packet offered when there is no relay, ns."""
-    return middle([part(run, "busy_ns_per_packet_offered") for run in controls if not run["problems"]])
+    return middle([part(run, "busy_ns_per_packet_offered") for run in controls
+                   if not validity.faults(run, "control")])
 
 
 def forwarded_pps(run: dict) -> float:
@@ -41,9 +44,9 @@ def per_forwarded_packet(runs: Sequence[dict], per_offered: float | None) -> flo
 
 
 def costs(relays: Sequence[dict], controls: Sequence[dict]) -> list[float]:
-    """Of each run that has one."""
+    """Of each run that counts and has one."""
     per_offered = control_ns(controls)
-    return known([per_forwarded_packet([run], per_offered) for run in relays])
+    return known([per_forwarded_packet([run], per_offered) for run in relays if not validity.faults(run, "relay")])
 
 
 def of_pairs(pairs: Sequence[dict], twins: bool) -> dict:

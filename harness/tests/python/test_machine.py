@@ -83,6 +83,12 @@ class Cost(unittest.TestCase):
         [found] = cost.costs([self.relay], self.controls)
         self.assertAlmostEqual(found, 1500.0)
 
+    def test_a_run_that_does_not_count_tells_nothing(self):
+        broken = [run | {"valid": False} for run in self.controls]
+        self.assertIsNone(cost.control_ns(broken))
+        self.assertEqual(cost.costs([self.relay], [*broken, self.controls[0]]), cost.costs([self.relay], self.controls[:1]))
+        self.assertEqual(cost.costs([self.relay | {"valid": False}, self.relay | {"problems": ["why"]}], self.controls), [])
+
     def test_of_twins_both_together(self):
         halves = [self.relay | {"offered_pps": 300_000, "hops": [self.relay["hops"][0] | {"egress_pps": pps}]}
                   for pps in (250_000, 350_000)]
