@@ -185,6 +185,10 @@ load ../lib/bench
 	committed pipeline-phase4.conf
 	commit_copy() { git -C "$COPY" -c user.name=test -c user.email=test@localhost commit -qm "$1" --allow-empty; }
 	commit_copy two # whose base is the first one
+	# a build with make's own flags, as make leaves it; make has nothing to do
+	printf 'gcc -O2 -g \n' >"$COPY/build/flags"
+	printf 'CFLAGS  ?= -O2 -g\nbuild/mcrelay build/trafficgen:\n' >"$COPY/Makefile"
+	git -C "$COPY" -c user.name=test -c user.email=test@localhost commit -q --all --amend --no-edit
 	measure gate
 	assert_equal "$status" 5
 	assert_output --partial 'INVALID: the measurement itself is broken'

@@ -164,7 +164,7 @@ class Figures(Asked):
 class Program(Asked):
     def test_it_asks_all_and_leaves_table_and_document(self):
         with mock.patch.object(commit, "bench", self.bench(3)), \
-                mock.patch.object(commit.expectations, "find", lambda base, dirty: self.expected()), \
+                mock.patch.object(commit.expectations, "find", lambda base: self.expected()), \
                 mock.patch.object(commit, "end_by_signals"), mock.patch("sys.stdout"), mock.patch("sys.stderr"), \
                 mock.patch("sys.argv", ["verdict", "--results", str(self.results), "--markdown", str(self.results / "md")]):
             self.assertEqual(commit.main(), 3)

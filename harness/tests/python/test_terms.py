@@ -45,8 +45,9 @@ class Repository:
     def retire(self, *what: str) -> None:
         self.write("baselines/retired.json", {"schema": 1, "retired": [{"what": one, "reason": "superseded"} for one in what]})
 
-    def find(self, base: str | None = None, dirty: bool = True) -> expectations.Expectations:
-        return expectations.find(base, dirty, self.root)
+    def find(self, base: str | None = None) -> expectations.Expectations:
+        """The files are changed since the last commit, unless a test says otherwise."""
+        return expectations.find(base, self.root)
 
 
 class Case(unittest.TestCase):
@@ -63,17 +64,16 @@ class FromTheBase(Case):
         self.assertEqual(json.loads(found.files[FLOOR]), TIERS)
 
     def test_what_stands_here_is_what_stands_there(self):
-        found = self.tree.find()
+        found = self.tree.find(self.tree.base)
         self.assertEqual((found.changed, found.new, found.retired, found.gone, found.unproven), ([], [], [], [], None))
         self.assertEqual(set(found.files), {SINGLE, FLOOR, "baselines/some-machine-2c/single.json", "baselines/waivers.json"})
 
     def test_the_hash_is_that_of_what_was_judged_by(self):
         before = self.tree.find().sha256()
         self.tree.write(FLOOR, {"schema": 1, "tiers": {}})
-        self.assertNotEqual(expectations.find(None, True, self.tree.root).files, {})
+        self.assertNotEqual(expectations.find(None, self.tree.root).files, {})
         self.assertEqual(self.tree.find().sha256(), before)
-        self.tree.commit()
-        self.assertNotEqual(self.tree.find().sha256(), before)
+        self.assertNotEqual(self.tree.find(self.tree.commit()).sha256(), before)
 
     def test_a_waiver_is_never_new(self):
         self.tree.git("rm", "-q", "baselines/waivers.json")
@@ -113,8 +113,9 @@ class FromTheBase(Case):
 class WhichBase(Case):
     def test_on_main_with_changes_it_is_the_last_commit_without_the_one_before(self):
         second = (self.tree.write("x", "x"), self.tree.commit())[1]
-        self.assertEqual(self.tree.find(dirty=True).base, second)
-        self.assertEqual(self.tree.find(dirty=False).base, self.tree.base)
+        self.assertEqual(self.tree.find().base, self.tree.base)
+        self.tree.write("x", "y")
+        self.assertEqual(self.tree.find().base, second)
 
     def test_on_a_branch_it_is_where_the_branch_left_main(self):
         self.tree.git("checkout", "-qb", "side")
@@ -122,25 +123,25 @@ class WhichBase(Case):
         self.tree.commit()
         self.tree.write("x", "x")
         self.tree.commit()
-        found = self.tree.find(dirty=False)
+        found = self.tree.find()
         self.assertEqual((found.base, found.changed), (self.tree.base, [FLOOR]))
 
     def test_a_first_commit_proves_nothing(self):
-        found = self.tree.find(dirty=False)
+        found = self.tree.find()
         self.assertIsNone(found.base)
         self.assertIn("no commit before HEAD", found.unproven)
         self.assertEqual(json.loads(found.files[FLOOR]), TIERS)
 
     def test_a_tree_without_git_proves_nothing(self):
         subprocess.run(["rm", "-r", self.tree.root / ".git"], check=True)
-        self.assertIn("no git repository", self.tree.find(dirty=False).unproven)
+        self.assertIn("no git repository", self.tree.find().unproven)
 
     def test_a_shallow_clone_proves_nothing_and_says_what_to_fetch(self):
         self.tree.write("x", "x")
         self.tree.commit()
         clone = self.folder / "clone"
         self.tree.git("clone", "-q", "--depth", "1", f"file://{self.tree.root}", str(clone))
-        self.assertIn("git fetch --unshallow", expectations.find(None, False, clone).unproven)
+        self.assertIn("git fetch --unshallow", expectations.find(None, clone).unproven)
 
     def test_a_base_that_expects_nothing(self):
         self.tree.git("rm", "-rq", "harness", "baselines")
@@ -152,7 +153,7 @@ class WhichBase(Case):
         blob = self.tree.git("rev-parse", f"HEAD:{FLOOR}")
         (self.tree.root / f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
         with self.assertRaisesRegex(Faulty, "is the clone complete"):
-            self.tree.find()
+            self.tree.find(self.tree.base)
 
 
 class Gone(Case):

@@ -143,7 +143,7 @@ def main() -> int:
     args = parser.parse_args()
     end_by_signals()
     try:
-        expected = expectations.find(args.base, args.dirty)
+        expected = expectations.find(args.base)
         if expected.gone:
             say("\n".join(expectations.complaints(expected)))
             return STATUS[INVALID]

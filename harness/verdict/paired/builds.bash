@@ -8,9 +8,8 @@ declare -A BUILD_OPTIONS=() # base, head -> options besides those of the scenari
 
 # The commit that a change is compared with unless another one is named, in BASE.
 compare_default_base() {
-	local found dirty=()
-	! host_dirty || dirty=(--dirty)
-	compare_commit found default "${dirty[@]}"
+	local found
+	compare_commit found default
 	BASE=${found%%$'\n'*}
 	found=${found:${#BASE}}
 	[[ -z $found ]] || COMPARE_NOTES+=("${found#$'\n'}")
@@ -55,7 +54,11 @@ compare_programs() {
 		done
 		return
 	fi
-	compare_build base "$BASE"
+	if [[ -n $BASE ]]; then
+		compare_build base "$BASE"
+	else
+		compare_build_tree base
+	fi
 	if [[ -n $HEAD ]]; then
 		compare_build head "$HEAD"
 	else

@@ -1,6 +1,6 @@
 """commits.py commit NAME: prints the commit that NAME is.
-commits.py default [--dirty]: prints the commit that a change is held against unless another one is named, and, on a second
-line, what there is to say of it. --dirty: the files have been changed since HEAD.
+commits.py default: prints the commit that a change is held against unless another one is named, and, on a second line, what
+there is to say of it.
 
 Where there is none, says why, and what to do about it, and exits with 4 when it is the clone that lacks it, 64 when it is a
 mistake of whoever asks. A clone may lack what there is elsewhere: a shallow one has no history; a branch that was rewritten
@@ -32,7 +32,7 @@ class Absent(Exception):
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """git in the repository in this folder, and in none around it."""
     own = folder / ".git" if (folder / ".git").exists() else folder
-    return subprocess.run(["git", "-c", f"safe.directory={ROOT}", f"--git-dir={own}", "-C", str(folder), *arguments],
+    return subprocess.run(["git", "--no-optional-locks", "-c", f"safe.directory={ROOT}", f"--git-dir={own}", "-C", str(folder), *arguments],
                           capture_output=True, text=True, check=False)
 
 
@@ -113,12 +113,17 @@ def parent(root: Path = ROOT) -> str:
     return found
 
 
-def default_base(dirty: bool, root: Path = ROOT) -> tuple[str, str]:
+def is_dirty(root: Path) -> bool:
+    """Have the files been changed since HEAD? Results are none."""
+    return bool(git(root, "status", "--porcelain", "--", ".", ":!results"))
+
+
+def default_base(root: Path = ROOT) -> tuple[str, str]:
     """Where the branch of a change left the main one, as others have it, if a remote is known: commits that were not pushed are
     one change. On the main branch itself, the commit before, or the last one while there are changes on top. And a note, or ""."""
     branch = next((branch for branch in MAIN_BRANCHES if git(root, "rev-parse", "-q", "--verify", f"{branch}^{{commit}}")), "HEAD")
     base = fork(branch, root)
-    if dirty or base != git(root, "rev-parse", "HEAD"):
+    if base != git(root, "rev-parse", "HEAD") or is_dirty(root):
         return base, ""
     return parent(root), "" if branch != "HEAD" else (
         "this clone has no main branch to tell where the change began: base is the commit before the last one; git fetch the "
@@ -138,7 +143,7 @@ def main() -> int:
         if sys.argv[1] == "commit":
             print(commit(sys.argv[2]))
         else:
-            print("\n".join(default_base("--dirty" in sys.argv[2:])))
+            print("\n".join(default_base()))
     except Absent as absent:
         print(f"bench: {absent}", file=sys.stderr)
         return absent.status

@@ -1,4 +1,4 @@
-"""expectations.py take FOLDER [BASE] [--dirty] [--scenarios FOLDER] [--baselines FOLDER]: what a change is judged by, and by
+"""expectations.py take FOLDER [BASE]: what a change is judged by, and by
 whose word. A change does not set the expectations that it is judged by: FOLDER/scenario and FOLDER/baselines become what the
 commit BASE has of them, and what is new here. BASE: a commit; default: where HEAD left the main branch.
 
@@ -154,11 +154,11 @@ def compare(there: dict[str, bytes], here: dict[str, bytes], retired: list[dict]
     return result
 
 
-def find(base: str | None, dirty: bool, root: Path = ROOT) -> Expectations:
+def find(base: str | None, root: Path = ROOT) -> Expectations:
     """As of BASE; where there is none to be had, as they stand here, and unproven."""
     here = files_here(root)
     try:
-        base = commits.commit(base, root) if base else commits.default_base(dirty, root)[0]
+        base = commits.commit(base, root) if base else commits.default_base(root)[0]
     except commits.Absent as absent:
         if base:  # which was named: whoever did has to know
             raise
@@ -191,10 +191,9 @@ def main() -> int:
     parser.add_argument("command", choices=["take"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("base", nargs="?")
-    parser.add_argument("--dirty", action="store_true", help="the files have been changed since HEAD")
     args = parser.parse_args()
     try:
-        found = find(args.base, args.dirty)
+        found = find(args.base)
         if found.gone:
             print("\n".join(complaints(found)), file=sys.stderr)
             return STATUS[INVALID]

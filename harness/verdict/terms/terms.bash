@@ -15,10 +15,9 @@ terms_take() {
 
 # terms_take_into FOLDER
 terms_take_into() {
-	local folder=$1 changed=()
+	local folder=$1
 	[[ -z ${BENCH_SCENARIOS:-}${BENCH_BASELINES:-} ]] || return 0
-	! host_dirty || changed=(--dirty)
-	EXPECTATIONS=$(python harness.verdict.terms.expectations take "$folder" ${BASE_ASKED:+"$BASE_ASKED"} "${changed[@]}") || exit "$?"
+	EXPECTATIONS=$(python harness.verdict.terms.expectations take "$folder" ${BASE_ASKED:+"$BASE_ASKED"}) || exit "$?"
 	SCENARIOS=$folder/scenario BASELINES=$folder/baselines
 }
 
@@ -49,7 +48,7 @@ terms_flags() {
 	local flags default
 	[[ $BUILD == "$ROOT/build" && -f $BUILD/flags ]] || return 0
 	default="gcc $(sed -n 's/^CFLAGS *?= *//p' "$ROOT/Makefile")"
-	flags=$(<"$BUILD/flags")
+	read -r flags <"$BUILD/flags" # without the blanks at its end
 	[[ $flags == "$default" ]] || printf 'built by: %s\n' "$flags"
 }
 
