@@ -25,7 +25,7 @@ usage() {
 	Instead of what the scenario says:
 	  --profile P       how packets enter a hop: wire, one by one; gro, the receiving ends of the
 	                    links aggregate; plain, one by one, and the relay does not coalesce
-	                    (run, gate, matrix; matrix: not plain, which is one of its modes)
+	                    (run, gate, compare, matrix; matrix: not plain, which is one of its modes)
 	  --payload SIZE    bytes, 18 to 8972, or imix; the links' MTU is 9000 from 1473 on (run, matrix)
 	  --flows N         flows, which take turns (run, matrix)
 	  --fanout N        outputs of a single hop, 1 to 64: 1, 3, 10, 50; up to 9 have a link each,
@@ -60,13 +60,15 @@ refuse() {
 parse_options() {
 	local own=" $1 --relay --results --markdown "
 	shift
-	ARGUMENTS=() MARKDOWN='' BASE_ASKED='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' BUILDS=() ACCEPT='' REASON=''
+	ARGUMENTS=() MARKDOWN='' BASE_ASKED='' WHEN=commit REFERENCE='' SHAPE='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' BUILDS=() ACCEPT='' REASON=''
 	BUILD_OPTIONS=([base]='' [head]='')
 	while (($#)); do
 		[[ $1 != -* || $own == *" $1 "* ]] || refuse_option "$1"
 		case $1 in
 		--control) CONTROL=1 ;;
 		--accept) ACCEPT=1 ;;
+		--reference) REFERENCE=1 ;;
+		--shape) SHAPE=1 ;;
 		-*)
 			[[ -n ${2:-} ]] || refuse "$1 needs a value"
 			case $1 in
@@ -74,6 +76,7 @@ parse_options() {
 			--results) RESULTS=$(readlink -m "$2") ;;
 			--markdown) MARKDOWN=$2 ;;
 			--base) BASE_ASKED=$2 ;;
+			--when) WHEN=$2 ;;
 			--tier) TIER=$2 ;;
 			--rounds) ROUNDS=$2 ;;
 			--only) ONLY+=(--only "$2") ;;
@@ -101,6 +104,7 @@ parse_options() {
 	[[ $SYSTEM =~ ^(relay|kernel)$ ]] || refuse "--sut: '$SYSTEM' is not one of relay, kernel"
 	[[ $TIER =~ ^(minimum|target|stretch)$ ]] ||
 		refuse "--tier: '$TIER' is not one of minimum, target, stretch"
+	[[ $WHEN =~ ^(commit|night)$ ]] || refuse "--when: '$WHEN' is not one of commit, night"
 	[[ $ROUNDS =~ ^([1-9][0-9]?)?$ ]] || refuse "--rounds: '$ROUNDS' is not a number from 1 to 99"
 	[[ $BUDGET =~ ^([0-9]{1,4}([.][0-9])?)?$ ]] || refuse "--budget: '$BUDGET' is not a number of minutes such as 5 or 0.5"
 	[[ -z $MARKDOWN ]] || { : >>"$MARKDOWN"; } 2>/dev/null ||
@@ -108,7 +112,7 @@ parse_options() {
 }
 
 refuse_option() {
-	[[ " --control --accept --base --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
+	[[ " --control --accept --reference --shape --base --when --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
 		refuse "this command does not take '$1'"
 	refuse "unknown option '$1'"
 }

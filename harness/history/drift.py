@@ -1,7 +1,8 @@
 """drift.py HISTORY-FOLDER MACHINE [--no-alerts]: has the relay been slipping, commit by commit?
 
-Looks for change points in the floor gate's history of one machine: in ln(egress of relay 1 / control), each
-entry's medians, oldest first. A slow leak that no single comparison can prove is one here, once it adds up.
+Looks for change points in the history of one machine: in the speed of each commit beside the pinned reference (bench compare
+--reference), which other machines and hours hardly move, and in the floor gate's ln(egress of relay 1 / control), each entry's
+medians, oldest first. A slow leak that no single comparison can prove is one here, once it adds up.
 Prints a table, and appends what it told to HISTORY-FOLDER/MACHINE/drift/alerts.ndjson (not with --no-alerts): alerts.py.
 Exits with 0 when nothing new has become slower, 3 when something has, 4 when the history is too short to say, 5 when it
 cannot be read. A damaged line is named and left out. Advisory: what one commit did is `bench compare`'s to prove.
@@ -22,7 +23,7 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from math import expm1, isfinite, log
+from math import expm1, isfinite, log, log1p, nan
 from pathlib import Path
 from statistics import median
 
@@ -35,6 +36,7 @@ from harness.result.documents import Faulty
 from harness.result.profile import speeds_apart
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS
 
+REFERENCE = "reference"  # the gate of an entry
 SEGMENT_MIN = 5       # entries on each side of a change point
 P_MAX = 0.001
 ORDERS = 1999         # random ones: the smallest p-value is 1 / 2000
@@ -132,8 +134,24 @@ def places(values: np.ndarray, split: int, newest: bool) -> tuple[int, int, int]
 
 def is_usable(entry: dict) -> bool:
     """A verdict with figures, of a commit as it is."""
-    return bool(entry.get("hops") and not entry.get("dirty", True) and COMMIT.fullmatch(entry["commit"])
-                and egress(entry) > 0 and control(entry) > 0)
+    if not (entry.get("hops") or entry.get("gate") == REFERENCE) or entry.get("dirty", True) or not COMMIT.fullmatch(entry["commit"]):
+        return False
+    return isfinite(value_of(entry))
+
+
+def value_of(entry: dict) -> float:
+    """What may drift: the speed beside the pinned reference, whichever that was then; of the floor, relay 1's egress beside the
+    control."""
+    if entry.get("gate") == REFERENCE:
+        return log1p(figure(entry["since_first"]))
+    return log(egress(entry) / control(entry)) if egress(entry) > 0 and control(entry) > 0 else nan
+
+
+def name_of(entry: dict) -> str:
+    """The series that an entry belongs to."""
+    if not isinstance(entry["scenario"], str) or not isinstance(entry["profile"], dict):
+        raise TypeError("'scenario' is a name, 'profile' an object")
+    return f"{entry['scenario']} beside the reference" if entry.get("gate") == REFERENCE else entry["scenario"]
 
 
 def egress(entry: dict) -> float:
@@ -151,7 +169,7 @@ def figure(value) -> float:
 
 
 def series(entries: list[dict]) -> np.ndarray:
-    return np.array([log(egress(entry) / control(entry)) for entry in entries])
+    return np.array([value_of(entry) for entry in entries])
 
 
 def conditions(before: dict, after: dict) -> tuple[str, ...]:
@@ -203,10 +221,8 @@ def by_scenario(lines: list[tuple[str, dict]]) -> tuple[dict[str, list[dict]], l
     for where, entry in lines:
         try:
             if is_usable(entry):
-                if not isinstance(entry["scenario"], str) or not isinstance(entry["profile"], dict):
-                    raise TypeError("'scenario' is a name, 'profile' an object")
-                found.setdefault(entry["scenario"], []).append(entry)
-        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+                found.setdefault(name_of(entry), []).append(entry)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             damaged.append(f"{where}: left out, the entry lacks what drift needs: {error!r}; mend it or remove it")
     return {scenario: entries[-NEWEST:] for scenario, entries in found.items()}, damaged
 
@@ -266,7 +282,7 @@ def main() -> int:
         print(show(lines, said))
     if longest < 2 * SEGMENT_MIN:
         print(f"{paint(INCONCLUSIVE, INCONCLUSIVE)}: {longest} entries of one scenario at most; {2 * SEGMENT_MIN} are "
-              f"needed. Every bench gate of a clean tree adds one{'' if lines else others(args.history, args.machine)}")
+              f"needed. Every bench gate and bench compare --reference of a clean tree adds one{'' if lines else others(args.history, args.machine)}")
         return STATUS[INCONCLUSIVE]
     slower = [one for one in said if one.state in (alerts.NEW, alerts.CORRECTED) and one.point.change < 0]
     word = REGRESSION if slower else PASS

@@ -27,6 +27,7 @@ generator_first|yes\|no|yes or no
 two_cores|[a-z0-9]+=[01]( [a-z0-9]+=[01])*|NODE=0 or NODE=1 for each process
 sink|count\|receive|count or receive
 twin|yes\|no|yes or no
+when|commit\|night|commit or night
 compare|egress_pps\|cpu_ns_per_packet|egress_pps or cpu_ns_per_packet
 relay_options|.*|options of mcrelay
 relay_options_wire|.*|options of mcrelay
@@ -39,7 +40,7 @@ offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
 readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages two_cores generator_first report_interval_ms '\
-' compare twin '\
+' compare twin when '\
 ' relay_options relay_options_wire relay_options_gro relay_options_plain relay_options_gro_r1 relay_options_gro_r2 '
 
 scenario_names() {

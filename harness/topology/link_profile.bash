@@ -23,7 +23,20 @@ profile_relay_options() {
 		[[ $name == "$profile" ]] || continue
 		read -ra words <<<"${SCENARIO[relay_options]:-} ${SCENARIO[relay_options_$profile]:-} ${SCENARIO[relay_options_${profile}_${1:-}]:-} $options"
 	done <<<"$PROFILES"
-	printf '%s' "${words[*]}"
+	profile_without "${words[@]}"
+}
+
+RELAY_LEFT_OUT= # options that the program at hand does not know, see reference_known_options
+
+# profile_without WORD...: the words, but for the options in RELAY_LEFT_OUT and their values.
+profile_without() {
+	local word kept=() keep=1
+	for word in "$@"; do
+		[[ $word != --* ]] || keep=1
+		[[ " $RELAY_LEFT_OUT " != *" ${word%%=*} "* ]] || keep=0
+		((!keep)) || kept+=("$word")
+	done
+	printf '%s' "${kept[*]}"
 }
 
 # The receiving ends (NODE:INTERFACE) that aggregate while traffic flows: of all hops and sinks.

@@ -32,7 +32,7 @@ need_perf() {
 	assert_said '--builds needs two files'
 	sed -i '/^compare = /d' "$BENCH_SCENARIOS/paired.conf"
 	refused compare
-	assert_said "no scenario in .* says what to compare"
+	assert_said "no scenario in .* says what to compare, of a commit"
 	paired
 	refused compare --rounds 3
 	assert_said "this command does not take '--rounds'"
@@ -71,6 +71,7 @@ sourced() {
 		declare -A SCENARIO=([window_ms]=100)
 		SITTING=$WORK/sitting
 		scenario_load() { :; }
+		scenario_override_all() { :; }
 		scenario_as_compared() { :; }
 		topology_ready() { :; }
 		compare_ask() { return 1; }
@@ -458,6 +459,7 @@ fresh'
 		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
 		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
 		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
+		scenario_override_all() { :; }
 		scenario_as_compared() { :; }
 		topology_ready() { :; }
 		measure() { echo "control ${2##*/first/}"; }

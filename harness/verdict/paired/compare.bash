@@ -3,14 +3,17 @@
 
 declare -A COPIED=() # base, head -> the copy of the program that runs in this pair
 COMPARE_NOTES=() # what the verdict has to say about how it came to be
+COMPARE_QUESTION=change # or reference, or shape: paired.py has the rule of each
 readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {
 	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
 	scenario_load "$name"
+	scenario_override_all
 	COMPARE_COMMON=${SCENARIO[relay_options]:-}
 	compare_shape
+	[[ $COMPARE_QUESTION != reference ]] || reference_known_options
 	topology_ready
 	mkdir -p "$dir"
 	while true; do
@@ -66,6 +69,7 @@ compare_copy() {
 compare_run() {
 	RELAY=${COPIED[$1]} RELAY_SHA256=${SHA256[$1]}
 	SCENARIO[relay_options]="$COMPARE_COMMON ${BUILD_OPTIONS[$1]}"
+	RELAY_LEFT_OUT=${LEFT_OUT[$1]:-}
 	measure relay "$COMPARE_PAIR/$1"
 }
 
@@ -80,7 +84,7 @@ compare_shape() {
 }
 
 compare_ask() {
-	python harness.verdict.paired.compare ask "$1" --metric "${SCENARIO[compare]}" \
+	python harness.verdict.paired.compare ask "$1" --metric "${SCENARIO[compare]}" --question "$COMPARE_QUESTION" \
 		--base "${SHA256[base]}" --head "${SHA256[head]}"
 }
 
@@ -101,14 +105,16 @@ compare_progress() {
 
 command_compare() {
 	local status=0 name asked=()
-	parse_options '--scenario --budget --builds --base --base-options --head-options' "$@"
+	parse_options '--reference --shape --scenario --when --profile --budget --builds --base --base-options --head-options' "$@"
 	asked=("${CHOSEN[@]}")
 	baseline_check
 	compare_choose_scenarios # what is wrong with the command line is said first
-	compare_find_commits
+	[[ -n $REFERENCE || -n $SHAPE ]] || compare_find_commits
 	compare_differences "${asked[@]}"
 	terms_take compare "$@"
+	[[ -z $REFERENCE ]] || reference_find_commits
 	CHOSEN=("${asked[@]}")
+	[[ -z $SHAPE ]] || shape_choose
 	compare_choose_scenarios
 	asked=()
 	FREE_MB=200
@@ -135,6 +141,7 @@ command_compare() {
 	python harness.verdict.paired.compare finish "$SITTING.partial" --base "${SOURCE[base]}" --head "${SOURCE[head]}" \
 		--base-sha256 "${SHA256[base]}" --head-sha256 "${SHA256[head]}" \
 		"--base-options=${BUILD_OPTIONS[base]}" "--head-options=${BUILD_OPTIONS[head]}" \
+		${REFERENCE:+--reference "$BASELINES/reference.json"} ${SHAPE:+--shape "$BASELINES/phase4.json"} ${HEAD:+--head-commit "$HEAD"} \
 		"${asked[@]}" --waivers "$BASELINES/waivers.json" --history "$RESULTS/history" || status=$?
 	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
 	sitting_keep

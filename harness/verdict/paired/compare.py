@@ -1,9 +1,9 @@
-"""compare.py ask DIR --metric METRIC --base SHA256 --head SHA256: the verdict over the runs in DIR so far,
+"""compare.py ask DIR --metric METRIC --base SHA256 --head SHA256 [--question reference|shape]: the verdict over the runs in DIR so far,
 written to DIR/verdict.json; while it needs more, prints a line "BLOCK NN WHO WHO" for each pair that comes
 next, in the order in which the two builds are to run.
 compare.py finish SITTING --base TEXT --head TEXT [--scenario NAME]... [--waivers FILE] [--note TEXT]...
     --base-sha256 SHA256 --head-sha256 SHA256 [--base-options TEXT] [--head-options TEXT] [--same-program]
-    [--history FOLDER]: the verdict
+    [--history FOLDER] [--reference FILE] [--shape FILE] [--head-commit COMMIT]: the verdict
 over all scenarios of a sitting, those that were to be measured and those that were, SITTING/compare.json, and as a
 table; each TEXT of --note is among the reasons of every scenario, and so are the sittings of the same two programs that lie
 beside SITTING or are in the history, see sittings.py. --same-program: base and head are one program with the same options, and nothing was measured. Exits with 0
@@ -25,10 +25,10 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import machine_line, paint, table
-from harness.result.documents import Faulty, write_json
+from harness.result.documents import Faulty, read, write_json
 from harness.verdict import control, cost, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT, WAIVED
-from harness.verdict.paired import paired, sittings
+from harness.verdict.paired import paired, reference, shape, sittings
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
 from harness.verdict.terms import terms
 
@@ -64,7 +64,7 @@ def remarks(pairs: list[dict]) -> tuple[str, ...]:
             f"charged as {LOSS_CHARGE}",)
 
 
-def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
+def examine(blocks: dict[str, list[dict]], metric: str, rule: paired.Rule) -> paired.Decision:
     """The decision over the pairs so far, and whether this machine can answer at all."""
     observations = {name: [paired.observation(metric, value_of(pair["base"], metric),
                                               value_of(pair["head"], metric)) for pair in pairs]
@@ -72,7 +72,7 @@ def examine(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     spare = metric == "cpu_ns_per_packet"  # a flood is more than a relay can pass on
     lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs]
             for name, pairs in blocks.items()} if spare else {}
-    decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION], lost=lost)
+    decision = paired.decide(observations[paired.FIRST], observations[paired.CONFIRMATION], rule, lost)
     if decision.verdict == MORE:
         return decision
     everything = [pair for pairs in blocks.values() for pair in pairs]
@@ -103,12 +103,13 @@ def broken(reasons: list[str], pairs: int = 0) -> dict:
                            ()).as_dict()
 
 
-def judge(blocks: dict[str, list[dict]], scenario: str, metric: str, expected: dict[str, str]) -> dict:
+def judge(blocks: dict[str, list[dict]], scenario: str, metric: str, expected: dict[str, str],
+          rule: paired.Rule = paired.RULE) -> dict:
     """Whatever is wrong with what was measured is a verdict, and never a traceback."""
     everything = [pair for pairs in blocks.values() for pair in pairs]
     try:
         reasons = invalid_reasons(everything, scenario, metric, expected)
-        return broken(reasons, len(everything)) if reasons else examine(blocks, metric).as_dict()
+        return broken(reasons, len(everything)) if reasons else examine(blocks, metric, rule).as_dict()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         return broken([f"the results are not what they should be: {error!r}"], len(everything))
 
@@ -117,7 +118,8 @@ def ask(args: argparse.Namespace) -> int:
     folder = Path(args.sitting)
     try:
         blocks = {name: pairs_of(folder / name) for name in BLOCKS}
-        verdict = judge(blocks, folder.name, args.metric, {"base": args.base, "head": args.head})
+        verdict = judge(blocks, folder.name, args.metric, {"base": args.base, "head": args.head},
+                        paired.RULES[args.question])
     except Faulty as error:
         blocks, verdict = {name: [] for name in BLOCKS}, broken([str(error)])
     everything = [pair for pairs in blocks.values() for pair in pairs]
@@ -223,6 +225,7 @@ def finish(args: argparse.Namespace) -> int:
         return STATUS[INVALID]
     try:
         found = waivers.load(Path(args.waivers)) if args.waivers else {}
+        pinned = reference.load(Path(args.reference)) if args.reference else None
     except Faulty as fault:
         print(f"compare.py: {fault}", file=sys.stderr)
         return STATUS[INVALID]
@@ -234,10 +237,13 @@ def finish(args: argparse.Namespace) -> int:
     decided = {}
     for name, verdict in waive(final(verdicts), found, waivers.today()).items():
         others = before.get(name, [])
+        gained = reference.gain({name: verdict}) if pinned else []
+        gained += shape.said(read(Path(args.shape), "floor"), verdict) if args.shape else []
         decided[name] = verdict | {"earlier": others,
-                                   "reasons": [*verdict["reasons"], *sittings.remark(others), *notes, *args.note]}
+                                   "reasons": [*verdict["reasons"], *gained, *sittings.remark(others), *notes, *args.note]}
     try:
         document = terms.under({"schema": 1, "base": args.base, "head": args.head, "builds": builds, "options": options,
+                                "reference": pinned["commit"] if pinned else None, "head_commit": args.head_commit,
                                 "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()),
                                 "scenarios": decided}, terms.of(sitting))
     except Faulty as fault:
@@ -249,6 +255,8 @@ def finish(args: argparse.Namespace) -> int:
     try:
         if past:
             sittings.remember(document, sitting, past)
+            if pinned:
+                reference.remember(document, pinned, past)
     except OSError as error:
         print(f"bench: this comparison is missing in the history {past}: {error}", file=sys.stderr)
     return STATUS[document["verdict"]]
@@ -260,6 +268,7 @@ def main() -> int:
     command = commands.add_parser("ask")
     command.add_argument("sitting")
     command.add_argument("--metric", choices=list(paired.METRICS), required=True)
+    command.add_argument("--question", choices=list(paired.RULES), default="change")
     command.set_defaults(run=ask)
     other = commands.add_parser("finish")
     other.add_argument("sitting")
@@ -270,6 +279,9 @@ def main() -> int:
         other.add_argument(f"--{who}-sha256", required=True)
         other.add_argument(f"--{who}-options", default="", help="besides those of the scenario")
     other.add_argument("--same-program", action="store_true")
+    other.add_argument("--reference", help="reference.json, when base is the commit that it pins")
+    other.add_argument("--shape", help="PHASE4's baseline, when base is head in PHASE4's shape")
+    other.add_argument("--head-commit", help="all of its hash, if head is one")
     other.add_argument("--history", help="folder: earlier sittings, and this one")
     other.set_defaults(run=finish)
     for parser_of in (command, other):

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # declared: the scenarios that are compared: those that say so here, and all that did at BASE.
 
-# The scenarios that say what to compare, unless some were named.
+# The scenarios that say what to compare, and that it is to be compared WHEN, unless some were named.
 compare_choose_scenarios() {
 	local name
 	if ((${#CHOSEN[@]} == 0)); then
 		for name in $(scenario_names); do
 			scenario_load "$name"
-			[[ -z ${SCENARIO[compare]:-} ]] || CHOSEN+=("$name")
+			[[ -z ${SCENARIO[compare]:-} || ${SCENARIO[when]:-commit} != "$WHEN" ]] || CHOSEN+=("$name")
 		done
 	fi
-	((${#CHOSEN[@]})) || refuse "no scenario in $SCENARIOS says what to compare (key 'compare')"
+	((${#CHOSEN[@]})) || refuse "no scenario in $SCENARIOS says what to compare, of a $WHEN (keys 'compare' and 'when')"
 	for name in "${CHOSEN[@]}"; do
 		scenario_load "$name"
 		[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario $name does not say what to compare (key 'compare')"

@@ -92,6 +92,9 @@ class Rule:
 
 
 RULE = Rule()
+REFERENCE = Rule(tolerance=0.05)  # against the pinned reference: what many small losses may add up to
+SHAPE = Rule(tolerance=0.02)      # against PHASE4's shape: its target tier is 98 % of what PHASE4 did
+RULES = {"change": RULE, "reference": REFERENCE, "shape": SHAPE}
 
 
 @dataclass(frozen=True)
