@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import load_line, machine_line, ns, table
+from harness.result import validity
 from harness.result.runs import by_name
 from harness.verdict import cost
 from harness.verdict.outcome import INVALID, PASS, STATUS, USAGE
@@ -49,8 +50,8 @@ def main() -> int:
         print(table(["mode", "egress, median", "exhaustion", "CPU per packet", "whole machine",
                      "system calls", "submits", "entries", "rounds"], rows(modes, controls), False))
         print("\nsystem calls, submits and io_uring entries per 1,000 packets; what each packet sent on costs the whole machine")
-        problems = [f"{name}: {problem}" for name, runs in [*modes.items(), ("control", controls)] for run in runs
-                    for problem in run["problems"]]
+        problems = [f"{name}: {fault}" for name, runs in [*modes.items(), ("control", controls)] for run in runs
+                    for fault in validity.faults(run, "control" if runs is controls else "relay")]
     except (OSError, ValueError, KeyError) as error:
         print(f"matrix.py: {error!r}", file=sys.stderr)
         return 1

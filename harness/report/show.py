@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from harness.report.tables import load_line, machine_line, ns, number, paint, percent, pps, table
+from harness.result import validity
 from harness.verdict import cost
 from harness.verdict.floor.limits import LOSS_BEHIND
 from harness.verdict.outcome import INVALID
@@ -171,10 +172,11 @@ def print_result(result: dict, markdown: bool) -> None:
         print(machine_said(result["machine"]) + "\n")
         for note in cost.notes(result["machine"]):
             print(f"  note: {note}")
-    word = "VALID" if result["valid"] else "INVALID"
-    print(paint(word, word) + (": every packet accounted for" if result["valid"] else ""))
-    for problem in result["problems"]:
-        print(f"  - {problem}")
+    faults = validity.faults(result, result["kind"])
+    word = "INVALID" if faults else "VALID"
+    print(paint(word, word) + ("" if faults else ": every packet accounted for"))
+    for fault in faults:
+        print(f"  - {fault}")
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness.report.tables import load_line, machine_line, ns, number, pps, table
+from harness.result import validity
 from harness.result.documents import write_json
 from harness.result.runs import load
 from harness.verdict import cost
@@ -87,11 +88,13 @@ def main() -> int:
     control = load(sitting / "control/result.json")
     by_stage, by_function = share_out((sitting / "relay/raw/perf.txt").read_text(encoding="utf-8"))
     total = sum(by_stage.values())
-    hop = relay["hops"][0]
-    if not (relay["valid"] and control["valid"] and total and hop["cpu_ns_per_packet"]):
-        print("the measurement is invalid: " + "; ".join(relay["problems"] + control["problems"] or
-                                                          ["perf saw nothing of the relay"]))
+    faults = validity.faults(relay, "relay") + validity.faults(control, "control")
+    if not faults and not (total and relay["hops"][0]["cpu_ns_per_packet"]):
+        faults = ["perf saw nothing of the relay"]
+    if faults:
+        print("the measurement is invalid: " + "; ".join(faults))
         return STATUS[INVALID]
+    hop = relay["hops"][0]
     stages = {name: {"samples": count, "ns_per_packet": hop["cpu_ns_per_packet"] * count / total}
               for name, count in by_stage.items()}
     offered = control["offered_pps"]

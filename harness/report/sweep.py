@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import load_line, machine_line, number, percent, pps, table
+from harness.result import validity
 from harness.result.documents import write_json
 from harness.result.runs import by_name
 from harness.verdict import cost
@@ -67,8 +68,8 @@ def summary(name: str, runs: list[dict], controls: list[dict]) -> dict:
             "egress_pps_samples": [hop["egress_pps"] for hop in hops],
             "end_to_end_loss_ratio": median(
                 max(run["sink"]["lost"], 0) / max(run["sink"]["expected"], 1) for run in runs),
-            "problems": [f"{name}, round {i}: {problem}" for i, run in enumerate(runs, 1)
-                         for problem in run["problems"]]}
+            "problems": [f"{name}, round {i}: {fault}" for i, run in enumerate(runs, 1)
+                         for fault in validity.faults(run, "relay")]}
 
 
 def collect(sitting: Path) -> dict:

@@ -4,6 +4,7 @@ from harness.result import ledger
 from harness.result.documents import Faulty
 
 NS_PER_MS = 1_000_000
+COVERED_MIN = 0.8  # of the measured window, from the first sample inside it to the last: else it is a rate of something else
 SAMPLE_COLUMNS = ("time_ns", "interface_rx", "received", "exhaustion_frames", "matched",
                   "egress_sent", "cpu_ns")
 SAMPLE_COUNTERS = ("recv_packets", "exhaustion_frames", "matched", "egress_sent")
@@ -16,17 +17,18 @@ def measured_window(generator: dict, run: dict) -> tuple[int, int]:
     return start, start + run["window_ms"] * NS_PER_MS
 
 
-def between(times: list[int], window: tuple[int, int]) -> tuple[int, int]:
+def between(times: list[int], window: tuple[int, int], whose: str) -> tuple[int, int]:
     """Indices of the first and the last sample inside the window."""
     inside = [i for i, t in enumerate(times) if window[0] <= t <= window[1]]
-    if len(inside) < 2:
-        raise Faulty(f"{len(inside)} samples in the measured window, two are needed")
+    covered = (times[inside[-1]] - times[inside[0]]) / (window[1] - window[0]) if inside else 0.0
+    if covered < COVERED_MIN:
+        raise Faulty(f"the samples of {whose} cover {covered:.0%} of the measured window, {COVERED_MIN:.0%} are needed")
     return inside[0], inside[-1]
 
 
-def rate(samples: list[list[int]], window: tuple[int, int]) -> float:
+def rate(samples: list[list[int]], window: tuple[int, int], whose: str) -> float:
     """Packets per second of [[time_ns, total], ...] between two samples inside the window."""
-    first, last = between([s[0] for s in samples], window)
+    first, last = between([s[0] for s in samples], window, whose)
     (t0, n0), (t1, n1) = samples[first], samples[last]
     return (n1 - n0) * 1e9 / (t1 - t0)
 
@@ -65,7 +67,7 @@ def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggreg
                window: tuple[int, int]) -> dict:
     """Rates and costs of one relay inside the window. `account`: the ledger of its ingress."""
     times = [s["time_ns"] for s in series]
-    first, last = (series[i] for i in between(times, window))
+    first, last = (series[i] for i in between(times, window, hop["name"]))
     seconds = (last["time_ns"] - first["time_ns"]) / 1e9
 
     def delta(counter: str) -> int:
@@ -117,7 +119,7 @@ def kernel_hop_result(hop: dict, series: list[dict], arrived: int, passed_on: in
     """The same of a hop in which the kernel forwards: what its interfaces know, and nothing else.
     `arrived`, `passed_on`: packets over the whole run."""
     times = [s["time_ns"] for s in series]
-    first, last = (series[i] for i in between(times, window))
+    first, last = (series[i] for i in between(times, window, hop["name"]))
     seconds = (last["time_ns"] - first["time_ns"]) / 1e9
 
     def interface_delta(name: str, counter: str) -> int:

@@ -29,7 +29,7 @@ def read(generator: dict, window: tuple[int, int]) -> dict:
     samples = generator.get("cpu_samples")
     if not samples:
         raise Faulty(f"the generator {'did' if samples is None else 'could'} not read /proc/stat")
-    first, last = (samples[i] for i in between([row[0] for row in samples], window))
+    first, last = (samples[i] for i in between([row[0] for row in samples], window, "/proc/stat"))
     ticks = dict(zip(COLUMNS, (after - before for before, after in zip(first[1:], last[1:]))))
     ticks |= {name: max(ticks[name], 0) for name in ("idle", "iowait")}  # the kernel may take some of these back
     whole, seconds = sum(ticks.values()), (last[0] - first[0]) / 1e9

@@ -24,6 +24,7 @@ from harness.result.machine import machine
 from harness.result.problems import hop_problems, offload_problems
 from harness.result.raw import read_json, read_series
 from harness.result.sink import sink
+from harness.result.validity import is_rate
 
 SCHEMA = 1
 
@@ -56,8 +57,11 @@ def build(raw: Path) -> dict:
             f"{name}:in0" in run["aggregating"]))
 
     problems = offload_problems(run, sorted(before), raw)
+    offered_pps = rate(generator["samples"], window, "the generator")
     if sent == 0:
         problems.append("the generator sent nothing")
+    elif not is_rate(offered_pps):
+        problems.append("the generator sent nothing in the measured window")
     for hop in hops:
         if relay or hop["outputs"]:
             problems += hop_problems(hop["name"], run, raw)
@@ -79,7 +83,6 @@ def build(raw: Path) -> dict:
             passed_on = sum(accounts.change(f"{hop['name']}:{out}")[0]["packets"]
                             for out in hop["outputs"])
             results.append(kernel_hop_result(hop, series, arrived, passed_on, window))
-    offered_pps = rate(generator["samples"], window)
     return {
         "schema": SCHEMA,
         "scenario": scenario["name"],

@@ -38,6 +38,7 @@ from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STA
 
 GATES = ("budget", "paired", "floor")
 CANNOT_TELL = (INCONCLUSIVE, UNFIT)
+ANSWERS = (PASS, REGRESSION, *CANNOT_TELL)
 NO_REGRESSION = "no REGRESSION"  # a duty that PASS and a gate that cannot tell both keep
 SHORT, FULL = True, False
 
@@ -215,12 +216,14 @@ ASK = {"budget": ask_budget, "paired": ask_paired, "floor": ask_floor}
 
 
 def judge(must: str | None, word: str) -> bool | None:
-    """True: as it has to be; False: the gate cannot be trusted; None: it could not tell. Without a duty, every
-    answer is one but INVALID."""
+    """True: as it has to be; False: the gate cannot be trusted; None: it could not tell. What a gate ends with beside
+    its verdicts (a crash, a signal, a command that it does not understand) is no answer. Without a duty, each is one."""
+    if word not in ANSWERS:
+        return False
     if must is None:
-        return word != INVALID
+        return True
     if must == NO_REGRESSION:
-        return word not in (REGRESSION, INVALID)
+        return word != REGRESSION
     if word in CANNOT_TELL:
         return None
     return word == must

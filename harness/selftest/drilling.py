@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from harness import ROOT
+from harness.result import validity
 from harness.result.runs import load
 from harness.run.child import bench, end_by_signals
 
@@ -26,8 +27,9 @@ def cost_ns(scenario: str) -> float:
     with tempfile.TemporaryDirectory(prefix="mcrelay-drill-") as results:
         status, words = bench("noise", scenario, CALIBRATION_RUNS, "--relay", SLOW_RELAY, "--results", results)
         runs = [load(path) for path in Path(results).glob("*/*/runs/*/relay/result.json")]
-    if status != 0 or not runs:
-        sys.exit(f"drill: calibrating with {scenario}: {words}")
+    faults = [fault for run in runs for fault in validity.faults(run, "relay")]
+    if status != 0 or not runs or faults:
+        sys.exit(f"drill: calibrating with {scenario}: {faults[0] if faults else words}")
     return median(run["hops"][0]["cpu_ns_per_packet"] for run in runs)
 
 

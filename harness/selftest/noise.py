@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from harness.result import validity
 from harness.result.documents import write_json
 from harness.result.runs import load_if_there
 from harness.verdict.paired.paired import METRICS
@@ -22,14 +23,15 @@ def main() -> int:
     places = sorted((Path(args.sitting) / "runs").glob("[0-9]*"))
     for pair in zip(places[::2], places[1::2]):
         found = [load_if_there(place / "relay/result.json") for place in pair]
-        if not all(run and run["valid"] and value_of(run, args.metric) for run in found):
+        if not all(run and not validity.faults(run, "relay") and value_of(run, args.metric) for run in found):
             left_out += 2
             continue
         some, beside = found[0], load_if_there(pair[0] / "control/result.json")
         twins = are_twins(some)
         for i, run in enumerate(found):
             runs.append({"utc": found[0 if twins else i]["utc"], "value": value_of(run, args.metric),
-                         "control": beside["offered_pps"] if i == 0 and beside and beside["valid"] else None})
+                         "control": beside["offered_pps"] if i == 0 and beside and not validity.faults(beside, "control")
+                         else None})
     if some is None:
         sys.exit("noise.py: no valid run")
     write_json(Path(args.sitting) / "noise.json", {

@@ -207,7 +207,7 @@ holding_program() {
 	kill -TERM -- "-$BENCH_PID"
 	touch "$WORK/undoing.go"
 	ended 130
-	assert_equal "$(<"$WORK/err")" 'short: relay run of 600 s'
+	assert_equal "$(<"$WORK/err")" 'short: relay run of 200 s'
 	assert_host_restored
 	assert_nothing_left
 }

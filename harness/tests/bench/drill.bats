@@ -51,7 +51,7 @@ load ../lib/bench
 @test "--base-options and --head-options: each has its own" {
 	need_root
 	local folder
-	scenario paired compare=cpu_ns_per_packet compare_window_ms=600000
+	scenario paired compare=cpu_ns_per_packet compare_window_ms=200000
 	with_clock
 	run --separate-stderr "$BENCH" compare --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" \
 		--base-options '--queue-depth 512' --head-options '--send-batch 32' --budget 0.1 --results "$RESULTS"

@@ -11,11 +11,11 @@ load ../lib/bench
 	assert_schema result "$RESULTS"/short/*/result.json
 	assert_equal "$(result '.sink.source, .sink.lost, .sink.corrupt')" $'interface counters\n0\nnull'
 	rm -r "$RESULTS"
-	scenario short control_window_ms=700000
+	scenario short control_window_ms=210000
 	measure run short --control
 	assert_equal "$status" 0
 	assert_schema result "$RESULTS"/short/*/result.json
-	assert_equal "$(result '.kind, (.window_ns[1] - .window_ns[0])')" $'control\n700000000000'
+	assert_equal "$(result '.kind, (.window_ns[1] - .window_ns[0])')" $'control\n210000000000'
 }
 
 @test "sink = receive: every packet is read at every output" {
@@ -69,7 +69,7 @@ load ../lib/bench
 	lock_free
 	"$BENCH" run short --results "$RESULTS" 2>"$WORK/err" | head -1 >/dev/null
 	assert_equal "${PIPESTATUS[0]}" 0
-	assert_equal "$(cat "$WORK/err")" 'short: relay run of 600 s'
+	assert_equal "$(cat "$WORK/err")" 'short: relay run of 200 s'
 	lock_free
 	"$BENCH" run short --results "$RESULTS" >&- 2>&-
 	assert_equal "$(cat "$RESULTS"/short/*/result.json | gojq .valid)" $'true\ntrue'
@@ -89,7 +89,7 @@ load ../lib/bench
 	need_root
 	lock_free
 	script -qec "'$BENCH' run short --results '$RESULTS'" /dev/null </dev/null >"$WORK/out"
-	grep -q $'\r\033\[Kshort: relay run of 600 s: relay, [0-9]* s left' "$WORK/out"
+	grep -q $'\r\033\[Kshort: relay run of 200 s: relay, [0-9]* s left' "$WORK/out"
 	grep -q 'VALID' "$WORK/out"
 }
 

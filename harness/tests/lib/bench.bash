@@ -82,7 +82,7 @@ scenario() {
 		flows = 1
 		gso_segments = 1
 		warmup_ms = 100
-		window_ms = 600000
+		window_ms = 200000
 		report_interval_ms = 10
 		relay_options = --exclusive
 		offload_tx-udp-segmentation = off

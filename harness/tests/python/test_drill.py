@@ -27,6 +27,12 @@ class Judge(unittest.TestCase):
             self.assertIs(drill.judge(None, word), True)
         self.assertIs(drill.judge(None, "INVALID"), False)
 
+    def test_a_crash_a_signal_and_a_usage_error_are_no_answer(self):
+        for word in ("1", "2", "10", "64", "137", "INVALID"):
+            for must in (None, drill.NO_REGRESSION, "PASS", "REGRESSION"):
+                with self.subTest(word, must=must):
+                    self.assertIs(drill.judge(must, word), False)
+
     def test_a_duty_not_to_claim_a_loss(self):
         for word, right in (("PASS", True), ("INCONCLUSIVE", True), ("REGRESSION", False), ("INVALID", False)):
             self.assertIs(drill.judge(drill.NO_REGRESSION, word), right)
@@ -139,6 +145,12 @@ class Main(unittest.TestCase):
         self.status["compare"] = 3
         code, document, _ = self.drill("--only", "as it is, flooded")
         self.assertEqual((code, document["drills"][0]["gates"]["paired"]["right"]), (3, False))
+
+    def test_a_gate_that_crashes_where_each_answer_will_do(self):
+        for self.status["drilled"] in (1, 64, 137):
+            code, document, text = self.drill("--only", "io_uring depth 64")
+            self.assertEqual((code, document["drills"][0]["gates"]["paired"]["right"]), (3, False))
+            self.assertIn(f"{self.status['drilled']}, WRONG", text)
 
     def test_a_gate_that_cannot_tell(self):
         self.status["compare"] = 4

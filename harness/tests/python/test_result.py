@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 from harness.result import hops, result
+from harness.result.documents import Faulty
 from harness.result.sink import sink as sink_of, worst_latency
 from harness.tests.python.support import DATA, load, process, program, schema
 
@@ -27,6 +28,10 @@ class Recorded(unittest.TestCase):
         value = load(self.raw / name)
         function(value)
         (self.raw / name).write_text(json.dumps(value))
+
+    def keep_lines(self, name: str, wanted) -> None:
+        path = self.raw / name
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if wanted(json.loads(line))))
 
     def build(self) -> dict:
         found = result.build(self.raw)
@@ -59,7 +64,7 @@ class Whole(Recorded):
         self.assertAlmostEqual((delta["received"] + delta["exhaustion_frames"]) / seconds,
                                hop["ingress_pps"])
         self.assertEqual(delta["exhaustion_frames"], hop["exhaustion_frames"])
-        self.assertAlmostEqual(hops.rate(found["generator"]["samples"], (start, end)),
+        self.assertAlmostEqual(hops.rate(found["generator"]["samples"], (start, end), ""),
                                found["offered_pps"])
 
     def test_every_sample_is_kept(self):
@@ -90,10 +95,34 @@ class Whole(Recorded):
         self.assertEqual((found["hops"], found["sink"]["source"]), ([], "interface counters"))
         self.assertEqual(len(found["ledger"]), 1)
 
-    def test_window_is_that_of_the_run(self):
-        self.change("run.json", lambda run: run.update(window_ms=300))
+    def test_samples_that_cover_a_part_of_the_window_make_no_rate(self):
+        """As of a relay that stood still for most of it: two samples are close together."""
+        window = (0, 500)
+        for times in ([0, 99], [250, 649, 700], [], [100], [0, 1, 2, 399]):
+            with self.assertRaisesRegex(Faulty, "the samples of r1 cover [0-9]+% of the measured window, 80% are needed"):
+                hops.between(times, window, "r1")
+        self.assertEqual(hops.between([-1, 50, 60, 450, 501], window, "r1"), (1, 3))
+
+    def test_each_series_has_to_cover_the_window(self):
         start, end = self.build()["window_ns"]
-        self.assertEqual(end - start, 300_000_000)
+        for name, cut in (("the generator", lambda: self.change("gen.json", lambda report: report.update(
+                              samples=[s for s in report["samples"] if not start + 150e6 < s[0] <= end]))),
+                          ("r1", lambda: self.keep_lines("r1.series.ndjson", lambda row: not (
+                              start + 150e6 < row["time_ns"] <= end)))):
+            cut()
+            with self.subTest(name), self.assertRaisesRegex(Faulty, f"the samples of {name} cover "):
+                result.build(self.raw)
+            self.setUp()
+
+    def test_a_generator_that_is_silent_in_the_window_is_a_problem(self):
+        self.change("gen.json", lambda report: report.update(samples=[[time, 1000] for time, _ in report["samples"]]))
+        found = result.build(self.raw)
+        self.assertEqual((found["valid"], found["problems"]), (False, ["the generator sent nothing in the measured window"]))
+
+    def test_window_is_that_of_the_run(self):
+        self.change("run.json", lambda run: run.update(window_ms=450))
+        start, end = self.build()["window_ns"]
+        self.assertEqual(end - start, 450_000_000)
 
     def test_the_whole_machine_is_what_the_generator_read(self):
         self.assertIn("did not read /proc/stat", self.build()["machine"]["reason"])  # an older one
@@ -103,8 +132,9 @@ class Whole(Recorded):
             generator.update(cpu_ticks_per_s=100, cpu_samples=[[start, *[0] * 8], [end, 10, 0, 20, 40, 0, 5, 15, 10]])
         self.change("gen.json", read)
         found = self.build()
-        self.assertAlmostEqual(found["machine"]["cores_busy"], 0.5 / 0.5)
-        self.assertAlmostEqual(found["machine"]["busy_ns_per_packet_offered"], 1e9 / found["offered_pps"])
+        busy = 0.5e9 / (end - start)
+        self.assertAlmostEqual(found["machine"]["cores_busy"], busy)
+        self.assertAlmostEqual(found["machine"]["busy_ns_per_packet_offered"], busy * 1e9 / found["offered_pps"])
         self.change("run.json", lambda run: run.update(twin=True))
         self.assertIsNone(self.build()["machine"]["busy_ns_per_packet_offered"])
 
@@ -310,6 +340,12 @@ class Kernel(Recorded):
                          (None, None, None))
         self.assertEqual([account["account"] for account in found["ledger"]],
                          ["gen -> r1", "r1 forwarding", "r1 out0 -> sink"])
+
+    def test_the_sampler_has_to_cover_the_window(self):
+        start, end = self.build()["window_ns"]
+        self.keep_lines("r1.series.ndjson", lambda row: not start + 150e6 < row["time_ns"] <= end)
+        with self.assertRaisesRegex(Faulty, "the samples of r1 cover "):
+            result.build(self.raw)
 
     def test_what_the_kernel_lost_without_a_word(self):
         def lose(counters):

@@ -9,11 +9,15 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from harness.result import validity
+from harness.selftest import drilling
 from harness.tests.python import test_budget, test_compare
 from harness.tests.python.support import baseline, control_run, load, program, relay_run, schema, write_sitting
 from harness.tests.python.test_compare import run_of
+from harness.verdict.baseline import captures
+from harness.verdict.fastpath import fastpath
 
 CONTROL = 733_000  # packets/s, what the recorded scenario asks for
 
@@ -50,6 +54,66 @@ class Runs(unittest.TestCase):
         self.assertEqual([value for value in (1, 0.5, 0, -1, math.nan, math.inf, None, "1") if
                           validity.is_number(value)], [1, 0.5, 0, -1])
         self.assertEqual([value for value in (1, 0, -1, math.nan, None) if validity.is_rate(value)], [1])
+
+
+class Readers(unittest.TestCase):
+    """Whoever reads a run for its figures asks whether it counts: `problems` alone does not tell. This one is not valid, and
+    names no problem."""
+
+    RUN, CONTROL, WORD = relay_run(valid=False), control_run(), "the run is not valid, and does not say why"
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.sitting = Path(scratch.name)
+
+    def put(self, place: str, run: dict) -> Path:
+        path = self.sitting / place / "result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(run))
+        return path
+
+    def test_a_row_of_targets_is_not_met(self):
+        variants = [{"name": "a", "group": "g", "scenario": "s", "change": {}}]
+        rows = [{"name": "full", "what": "exhausted", "variant": "a", "metric": "exhaustion_1", "below": 0.3}]
+        document = fastpath.judge({"variants": variants, "rows": rows}, {"a": [self.RUN]}, 1, [], {})
+        self.assertEqual((document["verdict"], document["exit"]), ("invalid", 5))
+        self.assertEqual(document["rows"][0]["reasons"], [f"a, round 1: {self.WORD}"])
+
+    def test_matrix_and_sweep_are_invalid(self):
+        self.put("rounds/01/wire.as-is", self.RUN)
+        for words in (("report.matrix",), ("report.sweep", "show")):
+            done = program(*words, self.sitting)
+            self.assertEqual(done.returncode, 5, words)
+            self.assertIn(self.WORD, done.stdout)
+
+    def test_a_capture_does_not_count(self):
+        self.assertEqual(captures.of_scenario([{"relay": self.RUN, "control": self.CONTROL}])["reasons"],
+                         [f"round 1, relay: {self.WORD}"])
+
+    def test_stages_are_not_shown(self):
+        perf = self.put("relay", self.RUN).parent / "raw/perf.txt"
+        perf.parent.mkdir()
+        perf.write_text("exe\n\tffffffff81000000 schedule ([kernel.kallsyms])\n\n")
+        self.put("control", self.CONTROL)
+        done = program("report.stages", self.sitting)
+        self.assertEqual((done.returncode, done.stdout), (5, f"the measurement is invalid: {self.WORD}\n"))
+
+    def test_noise_and_what_a_packet_costs_leave_it_out(self):
+        for number in (1, 2):
+            self.put(f"runs/000{number}/relay", self.RUN)
+        done = program("selftest.noise", self.sitting, "--metric", "egress_pps")
+        self.assertIn("no valid run", done.stderr)
+
+        def bench(*arguments):
+            shutil.copytree(self.sitting, Path(arguments[arguments.index("--results") + 1]) / "single-hop/sitting")
+            return 0, ""
+        with mock.patch.object(drilling, "bench", bench), self.assertRaisesRegex(SystemExit, self.WORD):
+            drilling.cost_ns("single-hop")
+
+    def test_people_are_told(self):
+        done = program("report.show", self.put("run", self.RUN))
+        self.assertIn(f"INVALID\n  - {self.WORD}", done.stdout)
 
 
 class Compare(test_compare.Scratch):

@@ -13,6 +13,7 @@ from math import inf, isfinite
 from pathlib import Path
 from statistics import median
 
+from harness.result import validity
 from harness.result.documents import Faulty, read
 from harness.result.profile import conditions
 from harness.result.runs import load_if_there
@@ -61,8 +62,8 @@ def invalid_reasons(rounds: list[dict[str, dict | None]]) -> list[str]:
     reasons = []
     for number, runs in enumerate(rounds, 1):
         for kind, run in runs.items():
-            reasons += [f"round {number}, {kind}: {problem}"
-                        for problem in (["there is no such run"] if run is None else run["problems"])]
+            reasons += [f"round {number}, {kind}: {fault}"
+                        for fault in (["there is no such run"] if run is None else validity.faults(run, kind))]
     shas = {runs["relay"]["sut"]["sha256"] for runs in rounds if runs["relay"]}
     if len(shas) > 1:
         reasons.append("the relay's binary changed between rounds")

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.report.tables import machine_line, paint, pps, table
+from harness.result import validity
 from harness.result.documents import read_json, write_json
 from harness.result.runs import by_name
 from harness.verdict import control, cost, outcome
@@ -99,8 +100,8 @@ def problems_of(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[s
         wanted = 1 if name in once else rounds
         if len(runs[name]) != wanted:
             found.append(f"{name}: {len(runs[name])} of {wanted} runs")
-        found += [f"{name}, round {number}: {problem}" for number, run in enumerate(runs[name], 1)
-                  for problem in run["problems"]]
+        found += [f"{name}, round {number}: {fault}" for number, run in enumerate(runs[name], 1)
+                  for fault in validity.faults(run, "relay")]
         if len({run["sut"]["sha256"] for run in runs[name]}) > 1:
             found.append(f"{name}: the binary changed between rounds")
     return found
