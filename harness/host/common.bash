@@ -73,17 +73,24 @@ seconds() {
 	printf '%s s' "${text%.}"
 }
 
+# uptime_ms VARIABLE: how long the machine has been running; for all that is waited for, or takes a time. Somebody may set
+# the machine's clock meanwhile, and bash's SECONDS and EPOCHREALTIME with it. Without a process.
+uptime_ms() {
+	local -n uptime_found=$1
+	local uptime_s
+	read -r uptime_s _ </proc/uptime # "4711.23"
+	uptime_found=$((10#${uptime_s/./} * 10))
+}
+
 # clock_s: seconds, for a budget of time. For tests, BENCH_CLOCK names a file that tells the time; a verdict tells of that.
 clock_s() {
+	local ms
 	if [[ -n ${BENCH_CLOCK:-} ]]; then
 		cat "$BENCH_CLOCK"
 	else
-		printf '%s' "$SECONDS"
+		uptime_ms ms
+		printf '%s' $((ms / 1000))
 	fi
-}
-
-now_ms() {
-	printf '%s' $((${EPOCHREALTIME/[.,]/} / 1000))
 }
 
 # pause SECONDS: without a process, which would run where we measure.
@@ -95,10 +102,13 @@ pause() {
 # poll SECONDS COMMAND...: until COMMAND succeeds; fails when the time is over. Tests, whose machine may be busy with others,
 # have BENCH_PATIENCE times as much of it.
 poll() {
-	local deadline=$((SECONDS + $1 * ${BENCH_PATIENCE:-1} + 1))
+	local poll_until poll_now
+	uptime_ms poll_now
+	poll_until=$((poll_now + $1 * ${BENCH_PATIENCE:-1} * 1000))
 	shift
 	until "$@"; do
-		((SECONDS < deadline)) || return 1
+		uptime_ms poll_now
+		((poll_now < poll_until)) || return 1
 		pause 0.02
 	done
 }

@@ -36,9 +36,10 @@ traffic_first() {
 # relays. Without any process: a fork would take a millisecond, ten times a second, of what is measured.
 traffic_wait() {
 	local end next=0 now hop
-	now=$((${EPOCHREALTIME/[.,]/} / 1000)) end=$((now + $4))
+	uptime_ms now
+	end=$((now + $4))
 	while kill -0 "$1" 2>/dev/null; do
-		now=$((${EPOCHREALTIME/[.,]/} / 1000))
+		uptime_ms now
 		((now < end + 10000 * ${BENCH_PATIENCE:-1})) ||
 			die "$EXIT_INVALID" "the generator has not ended 10 s after its time; see $3/gen.log"
 		if ((now >= next)); then

@@ -96,10 +96,13 @@ said() {
 
 # poll SECONDS COMMAND...: in place of the harness' own, which looks less often.
 poll() {
-	local deadline=$((SECONDS + $1 + 1)) pauses=(0.001 0.002 0.004 0.008 0.016) i=0
+	local poll_until poll_now pauses=(0.001 0.002 0.004 0.008 0.016) i=0
+	uptime_ms poll_now
+	poll_until=$((poll_now + $1 * 1000))
 	shift
 	until "$@"; do
-		((SECONDS < deadline)) || return 1
+		uptime_ms poll_now
+		((poll_now < poll_until)) || return 1
 		pause "${pauses[i]:-0.03}"
 		((++i))
 	done

@@ -1,6 +1,7 @@
 """The table of `bench matrix`: a row for each mode, medians over its rounds."""
 
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -27,6 +28,13 @@ class Matrix(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertRegex(done.stdout, r"(?m)^  ring +400,000 pps +20.0% .* 300k, 500k, 400k$")
         self.assertRegex(done.stdout, r"(?m)^  uring +200,000 pps +20.0% .* 150k, 250k, 200k$")
+
+    def test_modes_stand_in_the_order_of_their_measurement_whatever_the_clock_did(self):
+        for number, mode in enumerate(("uring", "ring", "split")):
+            self.write(mode, 1, window_ns=[number, number + 1])
+            os.utime(self.sitting / "rounds/01" / mode / "result.json", (1000 - number, 1000 - number))
+        modes = [line.split()[0] for line in program("report.matrix", self.sitting).stdout.splitlines() if " pps " in line]
+        self.assertEqual(modes[-3:], ["uring", "ring", "split"])
 
     def test_a_run_with_a_problem_is_named_and_invalid(self):
         self.write("ring", 1, problems=["the generator sent nothing"])
