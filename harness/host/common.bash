@@ -49,7 +49,7 @@ progress_end() {
 # run COMMAND...: changes something on this host. Logged; the caller has pushed its undo.
 run() {
 	local output
-	printf '%s\n' "${*@Q}" >>"$STATE/commands"
+	state_add commands "$@"
 	output=$("$@" 2>&1) || die "$EXIT_INCONCLUSIVE" \
 		"'$*' failed: ${output%%$'\n'*}; everything before it is undone"
 }

@@ -15,8 +15,9 @@ host_require_root() {
 
 # The lock lasts until the last process that has the file open has ended: the guard, whose fd this is.
 host_lock_open() {
-	mkdir -p "$STATE_ROOT"
-	exec {lock_fd}>>"$STATE_ROOT/lock"
+	state_root_make
+	{ exec {lock_fd}>>"$STATE_ROOT/lock"; } 2>/dev/null || die "$EXIT_INCONCLUSIVE" \
+		"cannot write $STATE_ROOT/lock, which keeps two measurements apart; make ${STATE_ROOT%/*} writable"
 }
 
 # Two measurements at a time would measure each other.
@@ -27,12 +28,19 @@ host_lock() {
 }
 
 host_tune() {
-	local setting name
+	local setting name before
 	for setting in $HOST_SYSCTLS; do
 		name=${setting%%=*}
-		undo_push sysctl -qw "$name=$(sysctl -n "$name")"
+		before=$(sysctl -n "$name" 2>&1) || die "$EXIT_INCONCLUSIVE" \
+			"${before%%$'\n'*}: this host does not let its settings be read; in a container, run this on the host itself"
+		undo_push host_set "$name=$before"
 		run sysctl -qw "$setting"
 	done
+}
+
+# host_set NAME=VALUE: where it has that value nothing is written: the change may be what has failed.
+host_set() {
+	[[ $(sysctl -n "${1%%=*}") == "${1#*=}" ]] || sysctl -qw "$1"
 }
 
 # The CPUs this process may use, one a line.

@@ -8,27 +8,46 @@ readonly STATE_ROOT=${STATE_ROOT:-/run/mcrelay-bench} # the tests of the relay h
 # undo_open NAME [OWNER]: a journal ($STATE) that OWNER, a PID (default: this process), plays in the end. It is there
 # with its owner or not at all.
 undo_open() {
-	local new=$STATE_ROOT/.$1
-	mkdir -p "$STATE_ROOT"
+	local new=$STATE_ROOT/.$1 owner reason
+	state_root_make
 	undo_recover
+	owner=$(process_identity "${2:-$$}")
 	STATE=$STATE_ROOT/$1
-	rm -rf "$new"
-	mkdir "$new"
-	process_identity "${2:-$$}" >"$new/owner"
-	: >"$new/undo"
-	mv -T "$new" "$STATE"
+	reason=$( (rm -rf "$new" && mkdir "$new" && printf '%s\n' "$owner" >"$new/owner" && : >"$new/undo" &&
+		mv -T "$new" "$STATE") 2>&1) || {
+		rm -rf "$new" || true
+		die "$EXIT_INCONCLUSIVE" "cannot keep in $STATE_ROOT what has to be undone: ${reason##*: }; make it writable, or make room"
+	}
+}
+
+state_root_make() {
+	local reason
+	reason=$(mkdir -p "$STATE_ROOT" 2>&1) || die "$EXIT_INCONCLUSIVE" \
+		"${reason#mkdir: }; bench keeps there what it has to undo on this host: make ${STATE_ROOT%/*} writable"
+}
+
+# state_add FILE WORD...: a line of the journal, or of its log; in one piece: two runs at a time share them.
+state_add() {
+	local file=$STATE/$1
+	shift
+	{ printf '%s\n' "${*@Q}" >>"$file"; } 2>/dev/null || die "$EXIT_INCONCLUSIVE" \
+		"cannot write $file, without which nothing is changed on this host; is the disk under it full?"
 }
 
 undo_push() {
-	printf '%s\n' "${*@Q}" >>"$STATE/undo" # in one piece: two runs at a time share the journal
+	state_add undo "$@"
 }
 
 # undo_play DIR: runs the journal in DIR backwards and removes DIR.
 undo_play() {
-	local line
-	while IFS= read -r line; do
-		eval "$line" </dev/null || printf 'bench: could not undo: %s\n' "$line" >&2
-	done < <(tac "$1/undo")
+	local lines i
+	{ mapfile -t lines <"$1/undo"; } 2>/dev/null || {
+		printf 'bench: cannot read %s: what it says is not undone; see to it by hand, then remove %s\n' "$1/undo" "$1" >&2
+		return 1
+	}
+	for ((i = ${#lines[@]} - 1; i >= 0; i--)); do
+		eval "${lines[i]}" </dev/null || printf 'bench: could not undo: %s\n' "${lines[i]}" >&2
+	done
 	rm -rf "$1"
 }
 
@@ -38,7 +57,7 @@ undo_recover() {
 		owner=$(cat "$dir/owner" 2>/dev/null) || continue # it has just gone
 		! process_alive "$owner" || continue
 		note "cleaning up after an earlier run that was killed (${dir%/})"
-		undo_play "${dir%/}"
+		undo_play "${dir%/}" || exit "$EXIT_INCONCLUSIVE"
 	done
 }
 

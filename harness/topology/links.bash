@@ -62,8 +62,8 @@ node() {
 	undo_push namespace_remove "$ns"
 	run ip netns add "$ns"
 	run ip -n "$ns" link set lo up
-	# no neighbour discovery among the packets we count
-	run ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+	# no neighbour discovery among the packets we count; -e: a host without IPv6 has none
+	run ip netns exec "$ns" sysctl -qew net.ipv6.conf.all.disable_ipv6=1 \
 		net.ipv6.conf.default.disable_ipv6=1
 	NODES+=("$1")
 	HOP_OUTS[$1]=

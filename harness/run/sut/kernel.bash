@@ -41,7 +41,7 @@ kernel_start() {
 	if ! poll 5 kernel_ready_or_dead "$hop" || process_dead "${SUT[$hop]}"; then
 		die "$EXIT_INVALID" "the smcrouted of $hop did not get ready: $(last_words "$raw/$hop.log")"
 	fi
-	sut_sha256 "/proc/${SUT[$hop]%%:*}/exe" >"$raw/$hop.sha256"
+	sut_note_program "$hop" "$raw"
 }
 
 kernel_ready_or_dead() {

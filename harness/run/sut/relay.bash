@@ -33,7 +33,7 @@ relay_start() {
 	if ! poll 5 relay_ready_or_dead "$hop" "$raw" || process_dead "${SUT[$hop]}"; then
 		die "$EXIT_INVALID" "the relay of $hop did not get ready: $(last_words "$raw/$hop.log")"
 	fi
-	sut_sha256 "/proc/${SUT[$hop]%%:*}/exe" >"$raw/$hop.sha256"
+	sut_note_program "$hop" "$raw"
 }
 
 relay_ready_or_dead() {

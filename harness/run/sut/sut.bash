@@ -56,6 +56,18 @@ sut_sha256() {
 	sha256sum "$1" | cut -d' ' -f1
 }
 
+# sut_note_program HOP RAW: which program runs there, whatever was started.
+sut_note_program() {
+	local exe=/proc/${SUT[$1]%%:*}/exe sha256
+	sha256=$(sut_sha256 "$exe" 2>&1) || {
+		sut_check_alive "$2"
+		die "$EXIT_INCONCLUSIVE" "which program runs as the $(sut_name) of $1 cannot be told (${sha256#sha256sum: }); run this" \
+			"where root may look at processes (CAP_SYS_PTRACE)"
+	}
+	printf '%s\n' "$sha256" >"$2/$1.sha256"
+}
+
+# sut_check_alive RAW
 sut_check_alive() {
 	local hop
 	for hop in $topology_hops; do

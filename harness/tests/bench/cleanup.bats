@@ -327,7 +327,7 @@ journal() {
 		host_tune'
 	assert_success
 	for name in wmem_max wmem_default rmem_max netdev_max_backlog; do
-		expected+="'sysctl' '-qw' 'net.core.$name=old net.core.$name'"$'\n'"net.core.$name"$'\n'
+		expected+="'host_set' 'net.core.$name=old net.core.$name'"$'\n'"net.core.$name"$'\n'
 	done
 	assert_equal "$(<"$WORK/said")" "${expected%$'\n'}"
 }
