@@ -2,6 +2,12 @@
 # options: what a command line may say, besides the name of the command; and what bench says back. The commands are in bench.
 
 usage() {
+	local text
+	text=$(usage_text)
+	print '%s\n' "$text"
+}
+
+usage_text() {
 	local name arguments help
 	cat <<-EOF
 	Usage: harness/bench COMMAND [ARGUMENT]...
@@ -73,7 +79,11 @@ parse_options() {
 			[[ -n ${2:-} ]] || refuse "$1 needs a value"
 			case $1 in
 			--relay) RELAY=$(readlink -f "$2") || refuse "--relay: no file '$2'" ;;
-			--results) RESULTS=$(readlink -m "$2") ;;
+			--results)
+				RESULTS=$(readlink -m "$2")
+				[[ ! -e $RESULTS || -d $RESULTS ]] ||
+					die "$EXIT_INCONCLUSIVE" "results cannot be kept in $RESULTS, which is no folder; name another one with --results"
+				;;
 			--markdown) MARKDOWN=$2 ;;
 			--base) BASE_ASKED=$2 ;;
 			--when) WHEN=$2 ;;

@@ -59,10 +59,38 @@ python() {
 	/usr/bin/python3 "$HARNESS/start.py" "$@"
 }
 
-# save FILE COMMAND...: keeps what COMMAND prints in FILE.
+# print FORMAT ARGUMENT...: what was asked for. (What is said beside a result goes through `say`.)
+print() {
+	# shellcheck disable=SC2059 # it is one
+	{ printf "$@"; } 2>/dev/null || die "$EXIT_INCONCLUSIVE" "cannot print: is the disk under standard output full?"
+}
+
+# save FILE COMMAND...: keeps what COMMAND prints in FILE. COMMAND is a process of its own, which its first failure ends:
+# before `||`, bash would go on behind each.
 save() {
-	"${@:2}" >"$1" || die "$EXIT_INCONCLUSIVE" \
+	"${@:2}" >"$1" &
+	wait $! || save_failed "$@"
+}
+
+save_failed() {
+	[[ -w $1 && $(free_mb "${1%/*}") -gt 0 ]] || die "$EXIT_INCONCLUSIVE" \
 		"cannot write $1; see whether its disk is full, or name another folder with --results"
+	die "$EXIT_INVALID" "$1 is not complete: '${*:2}' failed"
+}
+
+# free_mb FOLDER: on its disk; nothing when that cannot be told.
+free_mb() {
+	df --output=avail -B1M -- "$1" 2>/dev/null | tail -1
+}
+
+# no_verdict STATUS [WORDS]: of a judge that has left no document. A disk that is full is no fault of what was measured, and was
+# told; a judge that crashes has judged nothing.
+no_verdict() {
+	case $1 in
+	"$EXIT_INCONCLUSIVE") exit "$1" ;;
+	"$EXIT_PASS" | "$EXIT_REGRESSION" | "$EXIT_INVALID") die "$EXIT_INVALID" "${2:-no verdict was reached}" ;;
+	*) die "$1" "${2:-no verdict was reached}: what was to judge it crashed (exit $1)" ;;
+	esac
 }
 
 # seconds MS: "2 s", "0.5 s"

@@ -58,7 +58,9 @@ guard_clean() {
 	[[ ! -d $STATE_ROOT/$$ ]] || undo_play "$STATE_ROOT/$$"
 }
 
-# Nothing of the group is left but what waits for its parent to look.
+# Nothing of the group is left but what waits for its parent to look. A pgrep that fails has not said so.
 guard_alone() {
-	! pgrep --pgroup "$guard_child" --runstates D,R,S,T,t,I >/dev/null
+	local status=0
+	pgrep --pgroup "$guard_child" --runstates D,R,S,T,t,I >/dev/null || status=$?
+	((status == 1))
 }

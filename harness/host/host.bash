@@ -58,17 +58,19 @@ host_id() {
 }
 
 # host_profile [measure]: JSON on stdout. Figures of different profiles are never compared. `id` names the machine; the whole
-# object, the conditions. With "measure", a machine that was not calibrated since its boot is.
+# object, the conditions. With "measure", a machine that was not calibrated since its boot is. What
+# cannot be told ends it: two that are not known are not the same. A build of somebody else's may say neither compiler nor flags.
 host_profile() {
-	local facts governor compiler generator topology keep=(--keep "$STATE_ROOT/calibration.json")
+	local facts governor compiler flags='' generator topology keep=(--keep "$STATE_ROOT/calibration.json")
 	[[ ${1:-} != measure ]] || keep+=(--trafficgen "$BUILD/trafficgen")
 	facts=$(python harness.host.identity facts "${keep[@]}") || die "$EXIT_INCONCLUSIVE" "this machine cannot be described"
 	governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
-	compiler=$(readelf -p .comment "$RELAY" 2>/dev/null | sed -n '0,/.*GCC: /s///p')
+	compiler=$({ readelf -p .comment "$RELAY" 2>/dev/null || true; } | sed -n '0,/.*GCC: /s///p')
+	[[ ! -e $BUILD/flags ]] || flags=$(<"$BUILD/flags")
 	generator=$(sha256sum "$BUILD/trafficgen" | cut -c1-16)
 	topology=$(topology_version)
 	gojq -n --argjson facts "$facts" --arg governor "$governor" --arg compiler "$compiler" \
-		--arg flags "$(cat "$BUILD/flags" 2>/dev/null)" \
+		--arg flags "$flags" \
 		--arg generator "$generator" --arg topology "$topology" \
 		'$facts + {governor: $governor, compiler: $compiler, flags: $flags, generator_sha256: $generator,
 		  topology_sha256: $topology}'

@@ -7,7 +7,7 @@ readonly STAGES_HZ=1999
 # stages_start RAW: called when the relays run and before traffic does.
 stages_start() {
 	local workers
-	workers=$(process_children "${SUT[r1]%%:*}" | paste -sd,)
+	workers=$(process_children "${SUT[r1]%%:*}" | paste -sd,) || true
 	[[ -n $workers ]] || die "$EXIT_INVALID" "the relay of r1 has no workers to watch"
 	perf record --quiet --call-graph fp --freq "$STAGES_HZ" --delay "${SCENARIO[warmup_ms]}" --pid "$workers" \
 		--output "$1/perf.data" >"$1/perf.log" 2>&1 {lock_fd}>&- &
@@ -18,7 +18,7 @@ stages_start() {
 
 # stages_end RAW: called when the window is over. The samples as text, for stages.py.
 stages_end() {
-	kill -INT "$WATCHER"
+	kill -INT "$WATCHER" 2>/dev/null || true
 	wait "$WATCHER" || true # it ends by the signal
 	perf script --input "$1/perf.data" --fields comm,ip,sym,dso --no-inline >"$1/perf.txt" 2>>"$1/perf.log" ||
 		die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"

@@ -25,6 +25,7 @@ from harness.result.problems import hop_problems, offload_problems
 from harness.result.raw import read_json, read_series
 from harness.result.sink import sink
 from harness.result.validity import is_rate
+from harness.verdict.outcome import INVALID, STATUS, USAGE
 
 SCHEMA = 1
 
@@ -116,16 +117,17 @@ def build(raw: Path) -> dict:
 def main() -> int:
     if len(sys.argv) != 3:
         print("usage: result.py RAW-FOLDER RESULT.json", file=sys.stderr)
-        return 64
+        return USAGE
     raw, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
-        write_json(target, build(raw))
+        found = build(raw)
     except (Faulty, OSError) as error:
         print(f"result.py: {error}", file=sys.stderr)
-        return 1
+        return STATUS[INVALID]
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         print(f"result.py: {raw}: not what it should hold: {error!r}", file=sys.stderr)
-        return 1
+        return STATUS[INVALID]
+    write_json(target, found)  # where it cannot be written, start.py says so
     return 0
 
 

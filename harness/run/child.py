@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from harness import HARNESS
+from harness.verdict.outcome import INCONCLUSIVE, STATUS
 
 
 def bench(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str]:
@@ -32,6 +33,16 @@ def bench(*arguments: object, environment: dict[str, str] | None = None) -> tupl
             if sys.stderr.isatty():
                 print("\r\033[K", end="", file=sys.stderr, flush=True)
     return child.returncode, (complaint or last).removeprefix("bench: ")
+
+
+def require_results(folder: Path) -> None:
+    """Before anything is measured: results can be kept there. Exits when they cannot."""
+    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return
+    print(f"bench: results cannot be kept in {folder}: {place} is {'not writable' if place.is_dir() else 'no folder'}; name a "
+          f"writable one with --results", file=sys.stderr)
+    sys.exit(STATUS[INCONCLUSIVE])
 
 
 def only(folder: str, name: str) -> dict | None:

@@ -37,7 +37,7 @@ measure() {
 	save "$raw/offloads.after.json" topology_offloads
 	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
 	python harness.result.result "$raw" "$dir/result.json" ||
-		die "$EXIT_INVALID" "the raw data in $raw could not be evaluated"
+		no_verdict "$?" "the raw data in $raw could not be evaluated"
 	[[ $kind == control ]] || stop_at evaluated
 }
 
@@ -50,15 +50,21 @@ measure_window() {
 }
 
 measure_describe() {
-	gojq -n --arg kind "$1" --arg run_id "$(measure_run_id "$2")" --argjson window_ms "$3" \
-		--argjson scenario "$(scenario_json)" \
-		--arg utc "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg commit "$COMMIT" \
-		--argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
-		--argjson placement "$(placement_json)" --argjson sut "$(sut_json)" \
-		--argjson hops "$(measure_hops)" --argjson overrides "$(scenario_overrides_json)" \
-		--argjson aggregating "$(profile_aggregating | gojq -Rn '[inputs]')" \
-		--argjson mtu_bytes "$topology_mtu" --argjson twin "$([[ -n $COMPANION ]] && echo true || echo false)" \
-		--argjson sinks "$(gojq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")" \
+	local run_id scenario utc placement sut hops overrides aggregating sinks twin=false
+	[[ -z $COMPANION ]] || twin=true
+	run_id=$(measure_run_id "$2")
+	scenario=$(scenario_json)
+	utc=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	placement=$(placement_json)
+	sut=$(sut_json)
+	hops=$(measure_hops)
+	overrides=$(scenario_overrides_json)
+	aggregating=$(profile_aggregating | gojq -Rn '[inputs]')
+	sinks=$(gojq -nc '$ARGS.positional | sort' --args "${!SINK[@]}")
+	gojq -n --arg kind "$1" --arg run_id "$run_id" --argjson window_ms "$3" --argjson scenario "$scenario" \
+		--arg utc "$utc" --arg commit "$COMMIT" --argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
+		--argjson placement "$placement" --argjson sut "$sut" --argjson hops "$hops" --argjson overrides "$overrides" \
+		--argjson aggregating "$aggregating" --argjson mtu_bytes "$topology_mtu" --argjson sinks "$sinks" --argjson twin "$twin" \
 		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
 		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
 		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,

@@ -40,7 +40,7 @@ sitting_lock() {
 programs_check() {
 	[[ -f $RELAY && -x $RELAY ]] || die "$EXIT_USAGE" "no program '$RELAY' to measure; run: make"
 	[[ -x $BUILD/trafficgen ]] || die "$EXIT_USAGE" "no program '$BUILD/trafficgen'; run: make"
-	programs_fresh || die "$EXIT_USAGE" "the programs in $BUILD are older than their sources; run: make"
+	programs_fresh || die "$EXIT_USAGE" "the programs in $BUILD are older than their sources, or cannot be made; run: make"
 }
 
 # Results name a commit: what was built before it is not measured under its name. make knows, but for build/flags,
@@ -67,26 +67,24 @@ sitting_open_results() {
 	undo_push sitting_discard "$SITTING.partial"
 	reason=$(mkdir -p "$SITTING.partial" 2>&1) || die "$EXIT_INCONCLUSIVE" \
 		"${reason#mkdir: }; name a writable folder with --results"
-	(($(free_mb "$RESULTS") >= FREE_MB)) || die "$EXIT_INCONCLUSIVE" \
+	[[ $(free_mb "$RESULTS") -ge $FREE_MB ]] || die "$EXIT_INCONCLUSIVE" \
 		"less than $FREE_MB MB are free in $RESULTS; make room or name another folder with --results"
 }
 
 # Runs at the end when the sitting is not complete: an interrupted one leaves nothing, a failed one its
 # raw data, for whoever looks for the reason.
 sitting_discard() {
+	local data
 	[[ -d $1 ]] || return 0
-	if ((exit_status > 128)) || ! find "$1" -type f -size +0 ! -name terms.json | grep -q .; then
+	data=$(find "$1" -type f -size +0 ! -name terms.json -print -quit) || data=perhaps
+	if ((exit_status > 128)) || [[ -z $data ]]; then
 		rm -rf "$1"
 		rmdir --ignore-fail-on-non-empty "${1%/*}"
 	else
 		mv -T "$1" "${1%.partial}.failed"
 		note "the raw data is in ${1%.partial}.failed"
-		(($(free_mb "${1%/*}") > 0)) || note "the disk under it is full"
+		[[ $(free_mb "${1%/*}") -gt 0 ]] || note "the disk under it is full"
 	fi
-}
-
-free_mb() {
-	df --output=avail -B1M -- "$1" | tail -1
 }
 
 sitting_keep() {

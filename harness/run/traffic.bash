@@ -7,16 +7,22 @@ declare -A SINK=() # node -> process identity
 # traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of its samples
 # afterwards. The 200 ms behind the window are the cool-down: its last sample lies in steady state, too.
 traffic_send() {
-	local kind=$1 raw=$2 ms status=0 pid
+	local kind=$1 raw=$2 ms status=0 pid pin first options address group rate
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
+	pin=$(pinned gen) # here, where a failure ends us; among the words of a command it would be none
+	first=$(traffic_first)
+	options=$(traffic_options)
+	address=$(node_address gen out0)
+	group=$(sut_group 1)
+	rate=$(twins_rate)
 	twins_meet
-	# shellcheck disable=SC2046
-	in_node gen $(pinned gen) $(traffic_first) "$BUILD/trafficgen" send \
-		--interface "$(node_address gen out0)" --group "$(sut_group 1)" --port "$PORT" \
-		--size "${SCENARIO[payload_bytes]}" --rate "$(twins_rate)" \
+	# shellcheck disable=SC2086 # lists of words
+	in_node gen $pin $first "$BUILD/trafficgen" send \
+		--interface "$address" --group "$group" --port "$PORT" \
+		--size "${SCENARIO[payload_bytes]}" --rate "$rate" \
 		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
 		--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
-		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $(traffic_options) \
+		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $options \
 		>"$raw/gen.log" 2>&1 {lock_fd}>&- &
 	pid=$!
 	undo_push process_stop "$(process_identity "$pid")"
@@ -86,15 +92,16 @@ sink_group() {
 
 # sink_start RAW: with "sink = receive", a receiver in each node behind the last hop's outputs.
 sink_start() {
-	local raw=$1 last=${topology_hops##* } out node
+	local raw=$1 last=${topology_hops##* } out node pin address group
 	SINK=()
 	[[ ${SCENARIO[sink]:-count} == receive ]] || return 0
+	group=$(sink_group)
 	for out in ${HOP_OUTS[$last]}; do
 		node=${PEER[$last:$out]%%:*}
-		# shellcheck disable=SC2046
-		in_node "$node" $(pinned "$node") "$BUILD/trafficgen" recv \
-			--interface "$(node_address "$node" "${PEER[$last:$out]##*:}")" \
-			--group "$(sink_group)" --port "$PORT" \
+		pin=$(pinned "$node")
+		address=$(node_address "$node" "${PEER[$last:$out]##*:}")
+		# shellcheck disable=SC2086 # a list of words
+		in_node "$node" $pin "$BUILD/trafficgen" recv --interface "$address" --group "$group" --port "$PORT" \
 			--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
 		SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
 		undo_push process_stop "${SINK[$node]}"
@@ -125,6 +132,6 @@ traffic_drain() {
 
 traffic_still() {
 	local before=$traffic_moved
-	traffic_moved=$(topology_packets)
+	traffic_moved=$(topology_packets) || die "$EXIT_INVALID" "the counters of the links cannot be read"
 	[[ $traffic_moved == "$before" ]]
 }

@@ -22,7 +22,7 @@ twins_measure() {
 		progress_detail() { :; }
 		"$1" "$3"
 	) {lock_fd}>&- &
-	COMPANION=$(process_identity $!)
+	COMPANION=$(process_identity $!) || COMPANION=$!:gone
 	"$1" "$2"
 	wait "${COMPANION%%:*}" || status=$?
 	COMPANION=

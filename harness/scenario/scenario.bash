@@ -154,6 +154,8 @@ scenario_check() {
 	done <<<"$SCENARIO_KEYS"
 	[[ -z ${SCENARIO[fanout]:-} || ${SCENARIO[topology]} == fanout ]] || die "$EXIT_USAGE" \
 		"$file: fanout: topology ${SCENARIO[topology]} has no number of outputs; fanout has"
+	((${SCENARIO[report_interval_ms]:-100} * 10 <= SCENARIO[window_ms])) || die "$EXIT_USAGE" "$file: report_interval_ms: found" \
+		"${SCENARIO[report_interval_ms]:-100}, expected a tenth of window_ms at most: a rate is one of samples that cover the window"
 	topology_exists "${SCENARIO[topology]}" || die "$EXIT_USAGE" \
 		"$file: topology: no topology in harness/topology/${SCENARIO[topology]}.bash"
 	[[ -z ${SCENARIO[baseline]:-} || -r $BASELINES/${SCENARIO[baseline]}.json ]] ||
@@ -188,12 +190,13 @@ scenario_offloads() {
 }
 
 command_list() {
-	local name
+	local name names
 	(($# == 0)) || refuse "unexpected argument '$1'"
-	[[ -n $(scenario_names) ]] || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
-	for name in $(scenario_names); do
+	names=$(scenario_names)
+	[[ -n $names ]] || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
+	for name in $names; do
 		scenario_load "$name"
-		printf '%-18s %s; %s bytes, %s pps, %s\n' "$name" "${SCENARIO[description]}" \
+		print '%-18s %s; %s bytes, %s pps, %s\n' "$name" "${SCENARIO[description]}" \
 			"${SCENARIO[payload_bytes]}" "${SCENARIO[rate_pps]}" "${SCENARIO[profile]}"
 	done
 }

@@ -29,7 +29,7 @@ from shlex import quote
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
 from harness.result.documents import write_json
-from harness.run.child import bench, only
+from harness.run.child import bench, only, require_results
 from harness.selftest import drilling
 from harness.selftest.drilling import RELAY, SLOW_RELAY
 from harness.verdict import outcome
@@ -298,6 +298,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="drills whose name has this in it")
     args = parser.parse_args()
     drilling.prepare()
+    require_results(args.results)
     perf = has_perf()
     if not perf:
         say("drill: no perf here, so the budget gate cannot answer (Debian: apt install linux-perf)")

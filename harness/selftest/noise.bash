@@ -29,7 +29,7 @@ command_noise() {
 		find "$SITTING.partial/runs" -name raw -prune -exec rm -r {} +
 	done
 	progress_end
-	python harness.selftest.noise "$SITTING.partial" --metric "${SCENARIO[compare]}"
+	python harness.selftest.noise "$SITTING.partial" --metric "${SCENARIO[compare]}" || exit "$?"
 	sitting_keep
 	say "noise: $SITTING/noise.json"
 }

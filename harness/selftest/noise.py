@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.result import validity
 from harness.result.documents import write_json
 from harness.result.runs import load_if_there
+from harness.verdict.outcome import INVALID, STATUS
 from harness.verdict.paired.paired import METRICS
 from harness.verdict.paired.pairs import are_twins, value_of
 
@@ -33,7 +34,8 @@ def main() -> int:
                          "control": beside["offered_pps"] if i == 0 and beside and not validity.faults(beside, "control")
                          else None})
     if some is None:
-        sys.exit("noise.py: no valid run")
+        print("noise.py: no valid run", file=sys.stderr)
+        return STATUS[INVALID]
     write_json(Path(args.sitting) / "noise.json", {
         "schema": 1, "profile": some["profile"], "scenario": some["scenario"], "metric": args.metric,
         "twins": twins, "runs": runs})

@@ -21,7 +21,7 @@ from pathlib import Path
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty, write_json
-from harness.run.child import end_by_signals
+from harness.run.child import end_by_signals, require_results
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, USAGE
 
 TELLS = (REGRESSION, INVALID)
@@ -146,6 +146,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="changes whose name has this in it")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     args = parser.parse_args()
+    require_results(args.results)
     end_by_signals()
     wanted = [change for change in changes() if not args.only or any(text in change["name"] for text in args.only)]
     if not wanted:

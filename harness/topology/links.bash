@@ -110,7 +110,7 @@ topology_offloads() {
 topology_counters() {
 	local name
 	for name in "${NODES[@]}"; do
-		ip -n "$(namespace "$name")" -j -s link show type veth
+		ip -n "$(namespace "$name")" -j -s link show type veth || exit
 	done | gojq -s '[$ARGS.positional, .] | transpose | map(.[0] as $node | .[1][] | {
 		key: "\($node):\(.ifname)", value: {
 			rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
@@ -126,9 +126,10 @@ topology_packets() {
 # placement NODE: the CPU for the node's process, or nothing when it is left to the scheduler or, as in
 # a hop of the kernel's, there is none.
 placement() {
-	local cpus=() processes i pair
+	local cpus processes i pair
 	[[ $1 == gen || ${SYSTEM:-relay} == relay ]] || return 0
-	mapfile -t cpus < <(host_cpus)
+	cpus=$(host_cpus)
+	mapfile -t cpus <<<"$cpus"
 	processes="gen $topology_hops"
 	# shellcheck disable=SC2206 # a list of words
 	processes=($processes)
@@ -151,9 +152,10 @@ pinned() {
 }
 
 placement_json() {
-	local name
+	local name cpu
 	for name in gen $topology_hops "${!SINK[@]}"; do
-		printf '%s\t%s\n' "$name" "$(placement "$name")"
+		cpu=$(placement "$name")
+		printf '%s\t%s\n' "$name" "$cpu"
 	done | gojq -Rn '[inputs | split("\t") | {key: .[0],
 		value: (if .[1] == "" then null else (.[1] | tonumber) end)}] | from_entries'
 }

@@ -18,13 +18,15 @@ kernel_check() {
 }
 
 kernel_config() {
-	local out
+	local out group source
 	printf 'phyint in0 enable\n'
 	for out in "$@"; do
 		printf 'phyint %s enable\n' "$out"
 	done
-	printf 'mgroup from in0 group %s\n' "$(sut_group 1)"
-	printf 'mroute from in0 source %s group %s to %s\n' "$(node_address gen out0)" "$(sut_group 1)" "$*"
+	group=$(sut_group 1)
+	source=$(node_address gen out0)
+	printf 'mgroup from in0 group %s\n' "$group"
+	printf 'mroute from in0 source %s group %s to %s\n' "$source" "$group" "$*"
 }
 
 # kernel_start HOP NUMBER RAW

@@ -15,17 +15,22 @@ relay_rules() {
 
 # relay_alone: options with which relays run beside each other. Builds from before there was a default socket have none.
 relay_alone() {
-	[[ $("$RELAY" --help) != *'--control-socket-path PATH|none'* ]] || printf '%s' '--control-socket-path none'
+	local help
+	help=$("$RELAY" --help) || true # one that has no help does not start, either, and says why
+	[[ $help != *'--control-socket-path PATH|none'* ]] || printf '%s' '--control-socket-path none'
 }
 
 # relay_start HOP NUMBER RAW: its output goes to files in RAW.
 relay_start() {
-	local hop=$1 raw=$3 options
-	read -ra options <<<"$(relay_alone) $(profile_relay_options "$hop")"
+	local hop=$1 raw=$3 options pin words
+	words="$(relay_alone)" # each where a failure of it ends us
+	words+=" $(profile_relay_options "$hop")"
+	read -ra options <<<"$words"
+	pin=$(pinned "$hop")
 	# shellcheck disable=SC2086 # a list of words
 	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
-	# shellcheck disable=SC2046 # a list of words
-	in_node "$hop" $(pinned "$hop") "$RELAY" --config "$raw/$hop.rules.json" \
+	# shellcheck disable=SC2086 # a list of words
+	in_node "$hop" $pin "$RELAY" --config "$raw/$hop.rules.json" \
 		--stats-interval-ms "${SCENARIO[report_interval_ms]:-100}" --stats-series "$raw/$hop.series.ndjson" \
 		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
 		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &

@@ -33,14 +33,17 @@ sut_started() {
 
 # The program that is measured, and what it is told.
 sut_json() {
+	local options path sha256
 	case $SYSTEM in
 	relay)
-		gojq -n --arg path "$RELAY" --arg sha256 "$RELAY_SHA256" --arg options "$(profile_relay_options)" \
+		options=$(profile_relay_options)
+		gojq -n --arg path "$RELAY" --arg sha256 "$RELAY_SHA256" --arg options "$options" \
 			'{name: "mcrelay", path: $path, sha256: $sha256, options: $options}'
 		;;
 	kernel)
-		gojq -n --arg path "$(kernel_program)" --arg sha256 "$(sut_sha256 "$(kernel_program)")" \
-			'{name: "smcroute", path: $path, sha256: $sha256, options: ""}'
+		path=$(kernel_program)
+		sha256=$(sut_sha256 "$path")
+		gojq -n --arg path "$path" --arg sha256 "$sha256" '{name: "smcroute", path: $path, sha256: $sha256, options: ""}'
 		;;
 	esac
 }

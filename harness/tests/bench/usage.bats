@@ -144,6 +144,15 @@ bad_scenario() {
 	assert_said "bad.conf cannot be read: it is no file, or a link to none"
 }
 
+@test "a scenario whose reports cannot cover its window" {
+	scenario bad window_ms=500 report_interval_ms=51
+	refused run bad
+	assert_said 'bad.conf: report_interval_ms: found 51, expected a tenth of window_ms at most'
+	scenario bad window_ms=999 report_interval_ms=
+	refused run bad
+	assert_said 'bad.conf: report_interval_ms: found 100, expected a tenth'
+}
+
 @test "what cannot be said changes no exit status, and a reader that has seen enough is told nothing" {
 	run bash -c '"$1" list 2>/dev/full' - "$BENCH"
 	assert_success
@@ -154,6 +163,38 @@ bad_scenario() {
 	run bash -c 'exec 3<>"$2" 4>"$2" 3<&-; "$1" help >&4' - "$BENCH" "$WORK/read"
 	assert_failure 141
 	assert_output ''
+}
+
+@test "what was asked for and cannot be printed: the reason, and a status of its own" {
+	local asked
+	for asked in list help; do
+		run --separate-stderr bash -c '"$1" "$2" >/dev/full' - "$BENCH" "$asked"
+		assert_failure 4
+		assert_said 'cannot print: is the disk under standard output full\?$'
+	done
+}
+
+@test "results in something that is no folder" {
+	local command
+	touch "$WORK/file"
+	for command in 'run short' gate drift 'plot history' 'compare HEAD~1' 'bisect HEAD~1 HEAD' 'baseline show'; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr "$BENCH" $command --results "$WORK/file"
+		assert_failure 4
+		assert_output ''
+		assert_said "^bench: results cannot be kept in $WORK/file.* is no folder; name .* --results$"
+	done
+}
+
+@test "drift: a name that is no machine's" {
+	local name
+	mkdir -p "$RESULTS/history/m" "$RESULTS/m"
+	for name in ../m m/../../m .. .m /tmp 'a b' M; do
+		refused drift "$name" --results "$RESULTS"
+		assert_said "drift: '$name' is no name of a machine: those are the folders of $RESULTS/history"
+	done
+	run "$BENCH" drift m --results "$RESULTS"
+	assert_failure 4
 }
 
 @test "nothing in a scenario file is executed" {

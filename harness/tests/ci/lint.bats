@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# ci/lint includes: each folder of relay/ includes what stands behind it, and nothing else.
+# ci/lint includes: each folder of relay/ includes what stands behind it, and nothing else. ci/lint shell: what shellcheck does
+# not ask.
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -63,4 +64,16 @@ plant() {
 	run "$COPY/ci/lint" includes
 	assert_failure 1
 	assert_output --partial 'relay/fastpath/new.c:1: '
+}
+
+@test "a program in bash that goes on behind what fails in \$( )" {
+	git -C "$COPY" init -q
+	run "$COPY/ci/lint" shell
+	assert_success
+	printf '#!/bin/bash\nset -euo pipefail\n' >"$COPY/ci/new"
+	sed -i '/inherit_errexit/d' "$COPY/ci/gate"
+	run "$COPY/ci/lint" shell
+	assert_failure 1
+	assert_line 'ci/gate: no line "shopt -s inherit_errexit" behind its "set -e"'
+	assert_line 'ci/new: no line "shopt -s inherit_errexit" behind its "set -e"'
 }

@@ -217,6 +217,13 @@ assert_none_left() {
 	assert_line 'shuffled with --shuffle=7'
 }
 
+@test "--list: a plan that cannot be made ends it, and nothing is run" {
+	rm "$TREE/Makefile"
+	suite --list
+	assert_failure
+	refute_output --partial passed
+}
+
 @test "--only: parts that match; none is a usage error" {
 	suite --no-root --only '^unit'
 	assert_success

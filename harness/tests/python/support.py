@@ -61,6 +61,12 @@ def process(name: str, *arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command(name, *arguments), text=True, capture_output=True, check=False, cwd=ROOT, **options)
 
 
+def started(name: str, *arguments, **options) -> subprocess.CompletedProcess:
+    """The same, as bench starts it: what it cannot write is told, in a line."""
+    return subprocess.run(["/usr/bin/python3", HARNESS / "start.py", f"harness.{name}", *map(str, arguments)], text=True,
+                          capture_output=True, check=False, **options)
+
+
 @functools.cache
 def schema(name: str, part: str | None = None):
     """A validator of harness/result/schema/NAME.schema.json, or of one of its definitions."""

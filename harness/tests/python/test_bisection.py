@@ -146,6 +146,18 @@ class Bisection(unittest.TestCase):
             bisection.must(self.root, "rev-parse", "nothing")
         self.assertEqual(ended.exception.code, 4)
 
+    def test_results_that_cannot_be_kept_end_it_before_anything_is_measured(self):
+        self.results.write_text("a file")
+        for results in (self.results, self.results / "below"):
+            err = io.StringIO()
+            with mock.patch.object(bisection, "ROOT", self.root), mock.patch.object(bisection, "bench", self.bench), \
+                    mock.patch("sys.argv", ["bisect", self.commits[0], self.commits[9], "--results", str(results)]), \
+                    contextlib.redirect_stderr(err), self.assertRaises(SystemExit) as ended:
+                bisection.main()
+            self.assertEqual((ended.exception.code, self.asked), (4, []))
+            self.assertEqual(err.getvalue(), f"bench: results cannot be kept in {results}: {self.results.resolve()} is no folder; "
+                                             f"name a writable one with --results\n")
+
     def test_commits_that_cannot_be_told_are_skipped(self):
         self.slow_from, self.broken = 5, {4}
         code, document, _ = self.bisect()

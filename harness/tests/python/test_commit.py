@@ -174,6 +174,16 @@ class Program(Asked):
         self.assertEqual((self.results / "md").read_text(), (found[0].parent / "commit.md").read_text())
         self.assertEqual(len(self.commands), 2)
 
+    def test_what_cannot_be_written_is_told_before_anything_is_asked(self):
+        file = self.results / "file"
+        file.write_text("")
+        for words, status in ((["--results", str(file)], 4), (["--results", str(self.results), "--markdown", str(self.results)], 64)):
+            with self.subTest(words), mock.patch.object(commit, "bench", self.bench(0)), \
+                    mock.patch.object(commit, "end_by_signals"), mock.patch("sys.stdout"), mock.patch("sys.stderr"), \
+                    mock.patch("sys.argv", ["verdict", *words]), self.assertRaises(SystemExit) as ended:
+                commit.main()
+            self.assertEqual((ended.exception.code, self.commands), (status, []))
+
     @staticmethod
     def expected() -> expectations.Expectations:
         text = json.dumps({"schema": 1, "questions": [FLOOR, ADVICE, NIGHT]}).encode()

@@ -191,6 +191,13 @@ class Main(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertEqual(document["drills"][0]["gates"]["paired"]["verdict"], "PASS")
 
+    def test_results_that_cannot_be_kept_end_it_before_anything_is_measured(self):
+        self.results = self.results / "file"
+        self.results.write_text("a file")
+        with self.assertRaises(SystemExit) as ended:
+            self.drill("--only", "as it is")
+        self.assertEqual((ended.exception.code, self.asked), (4, []))
+
     def test_both_are_told_what_both_need(self):
         self.drill("--only", "a pool for 1:1")
         [arguments] = self.asked

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.result import hops, result
 from harness.result.documents import Faulty
 from harness.result.sink import sink as sink_of, worst_latency
-from harness.tests.python.support import DATA, load, process, program, schema
+from harness.tests.python.support import DATA, load, program, schema, started
 
 
 class Recorded(unittest.TestCase):
@@ -369,7 +369,7 @@ class Unusable(Recorded):
 
     def refused(self, name: str) -> None:
         done = program("result.result", self.raw, self.folder / "result.json")
-        self.assertEqual(done.returncode, 1, name)
+        self.assertEqual(done.returncode, 5, name)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertTrue(done.stderr.startswith("result.py: "), done.stderr)
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["raw"])
@@ -414,14 +414,14 @@ class Unusable(Recorded):
         self.refused("empty")
 
     def test_target_that_cannot_be_written(self):
-        done = program("result.result", self.raw, self.folder / "no" / "result.json")
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        done = started("result.result", self.raw, self.folder / "no" / "result.json")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1))
 
     def test_full_disk(self):
         def nearly_full():
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        done = process("result.result", self.raw, self.folder / "result.json", preexec_fn=nearly_full)
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        done = started("result.result", self.raw, self.folder / "result.json", preexec_fn=nearly_full)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1))
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["raw"])
 
     def test_usage(self):

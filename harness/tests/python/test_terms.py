@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.result.documents import Faulty, validate
 from harness.tests.python.support import agreed
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION
+from harness.verdict.paired import commits
 from harness.verdict.terms import expectations, terms
 
 SINGLE = "harness/scenario/single.conf"
@@ -152,8 +153,9 @@ class WhichBase(Case):
     def test_a_base_that_git_cannot_read_is_an_error(self):
         blob = self.tree.git("rev-parse", f"HEAD:{FLOOR}")
         (self.tree.root / f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
-        with self.assertRaisesRegex(Faulty, "is the clone complete"):
+        with self.assertRaisesRegex(commits.Absent, "is the clone complete") as told:
             self.tree.find(self.tree.base)
+        self.assertEqual(told.exception.status, 4)
 
 
 class Gone(Case):

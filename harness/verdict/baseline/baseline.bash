@@ -4,12 +4,13 @@
 
 # baseline_check: before anything that is judged. A baseline that is not sound, or whose scenario is gone, is invalid.
 baseline_check() {
-	local faults fault
-	faults=$(baseline_faults) && return
+	local faults fault status=0
+	faults=$(baseline_faults) || status=$?
+	((status)) || return 0
 	while IFS= read -r fault; do
 		note "$fault"
 	done <<<"$faults"
-	exit "$EXIT_INVALID"
+	exit "$status" # 5, unless it crashed
 }
 
 # baseline_names: the scenarios that were named, all when none was, in CHOSEN. Named ones have to be there.
@@ -17,10 +18,11 @@ baseline_names() {
 	local name
 	CHOSEN=("${ARGUMENTS[@]}")
 	if ((${#CHOSEN[@]} == 0)); then
-		mapfile -t CHOSEN < <(scenario_names)
-		((${#CHOSEN[@]})) || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
+		name=$(scenario_names)
+		[[ -n $name ]] || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
+		mapfile -t CHOSEN <<<"$name"
 	fi
-	name=$(printf '%s\n' "${CHOSEN[@]}" | sort | uniq -d | head -1)
+	name=$(printf '%s\n' "${CHOSEN[@]}" | sort | uniq -d | sed -n 1p)
 	[[ -z $name ]] || refuse "scenario $name stands twice"
 	for name in "${CHOSEN[@]}"; do
 		scenario_load "$name"
@@ -54,7 +56,7 @@ baseline_capture() {
 	done
 	progress_end
 	python harness.verdict.baseline.baseline capture "$SITTING.partial" "$RESULTS/baseline" || status=$?
-	[[ -s $SITTING.partial/captures.json ]] || die "$EXIT_INVALID" "the sitting could not be summed up"
+	[[ -s $SITTING.partial/captures.json ]] || no_verdict "$status"
 	sitting_keep
 	say $'\n'"results: $SITTING"
 	exit "$status"

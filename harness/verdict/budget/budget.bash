@@ -7,10 +7,12 @@ readonly BUDGET_ALLOCATORS='malloc calloc realloc mmap'
 
 # Where allocations are seen: uprobes, which stay defined until the end.
 budget_probes() {
-	local libc name
-	libc=$(ldd "$RELAY" | awk '$1 ~ /^libc\.so/ {print $3}')
+	local libc name known
+	libc=$({ ldd "$RELAY" || true; } | awk '$1 ~ /^libc\.so/ {print $3}')
+	[[ -n $libc ]] || die "$EXIT_INVALID" "$RELAY uses no libc that perf could watch: allocations cannot be counted"
+	known=$(perf probe --quiet --list 2>/dev/null) || known=
 	for name in $BUDGET_ALLOCATORS; do
-		perf probe --quiet --list 2>/dev/null | grep -q "mcrelay_budget:$name\b" && continue
+		[[ ! $known =~ mcrelay_budget:$name($|[^[:alnum:]_]) ]] || continue
 		undo_push budget_remove_probe "$name"
 		perf probe --quiet --exec "$libc" --add "mcrelay_budget:$name=$name" >"$STATE/probe.log" 2>&1 ||
 			die "$EXIT_INCONCLUSIVE" "perf cannot watch $name: $(tail -1 "$STATE/probe.log")"
@@ -27,7 +29,7 @@ budget_start() {
 	for name in $BUDGET_ALLOCATORS; do
 		events+=,mcrelay_budget:$name
 	done
-	workers=$(process_children "${SUT[r1]%%:*}" | paste -sd,)
+	workers=$(process_children "${SUT[r1]%%:*}" | paste -sd,) || true
 	[[ -n $workers ]] || die "$EXIT_INVALID" "the relay of r1 has no workers to watch"
 	perf stat --field-separator , --event "$events" --pid "$workers" --output "$1/perf.csv" \
 		>"$1/perf.log" 2>&1 {lock_fd}>&- &
@@ -37,7 +39,7 @@ budget_start() {
 }
 
 budget_end() {
-	kill -INT "$WATCHER"
+	kill -INT "$WATCHER" 2>/dev/null || true
 	wait "$WATCHER" || true # it ends by the signal
 	[[ -s $1/perf.csv ]] || die "$EXIT_INVALID" "perf failed: $(last_words "$1/perf.log")"
 }
@@ -64,7 +66,7 @@ command_budget() {
 	done
 	progress_end
 	python harness.verdict.budget.budget "$SITTING.partial" "$BASELINES/budgets.json" ${ACCEPT:+--accept} || status=$?
-	[[ -s $SITTING.partial/budget.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	[[ -s $SITTING.partial/budget.json ]] || no_verdict "$status"
 	sitting_keep
 	say $'\n'"results: $SITTING"
 	exit "$status"

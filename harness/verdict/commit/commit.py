@@ -23,7 +23,7 @@ from pathlib import Path
 from harness import ROOT
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty, read, write_json
-from harness.run.child import bench, end_by_signals
+from harness.run.child import bench, end_by_signals, require_results
 from harness.verdict import outcome
 from harness.verdict.commit import answers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, STATUS, USAGE
@@ -141,6 +141,12 @@ def main() -> int:
     parser.add_argument("--commit", default="unknown", help="as bench knows it")
     parser.add_argument("--dirty", action="store_true")
     args = parser.parse_args()
+    require_results(args.results)
+    try:
+        if args.markdown:  # what cannot be written is told now, not instead of the verdict
+            args.markdown.open("a", encoding="utf-8").close()
+    except OSError as error:
+        parser.error(f"--markdown: cannot write '{args.markdown}': {error.strerror}")
     end_by_signals()
     try:
         expected = expectations.find(args.base)
@@ -151,7 +157,7 @@ def main() -> int:
             expectations.take(expected, Path(folder))
             questions = chosen(questions_of(Path(folder) / "baselines"), args.night, args.only)
     except Absent as absent:
-        say(f"bench: --base: {absent}")
+        say(f"bench: {'--base: ' if args.base else ''}{absent}")
         return absent.status
     except Faulty as fault:
         say(f"bench: INVALID: {fault}")

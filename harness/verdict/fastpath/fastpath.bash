@@ -12,13 +12,13 @@ command_fastpath() {
 	terms_take fastpath "$@"
 	targets=$SCENARIOS/fastpath.json
 	plan=$(python harness.verdict.fastpath.fastpath plan "$targets" --rounds "$ROUNDS" "${ONLY[@]}" 2>&1) ||
-		refuse "${plan#fastpath.py: }"
+		die "$?" "${plan#fastpath.py: }; see 'harness/bench help'" # 64, unless it crashed
 	variants_check "$plan"
 	FREE_MB=200
 	sitting_open fastpath fastpath "$@"
 	variants_measure "$plan"
 	python harness.verdict.fastpath.fastpath judge "$targets" "$SITTING.partial" --rounds "$ROUNDS" "${ONLY[@]}" || status=$?
-	[[ -s $SITTING.partial/fastpath.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	[[ -s $SITTING.partial/fastpath.json ]] || no_verdict "$status"
 	sitting_keep
 	[[ -z $MARKDOWN ]] || cat "$SITTING/fastpath.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
 	say $'\n'"results: $SITTING"

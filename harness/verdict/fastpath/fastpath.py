@@ -229,7 +229,7 @@ def main() -> int:
         print(render(document, False) + "\n")
         print(paint(document["verdict"], PAINTED[document["verdict"]]) + f": {sum(r['verdict'] == MET for r in document['rows'])}"
             f" of {len(document['rows'])} rows met")
-    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
         text = error if isinstance(error, ValueError) else f"{options.table}, or a run of it, lacks what a row needs: {error!r}"
         print(f"fastpath.py: {text}", file=sys.stderr)
         return outcome.USAGE if options.what == "plan" else STATUS[outcome.INVALID]

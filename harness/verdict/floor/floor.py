@@ -228,7 +228,7 @@ def main() -> int:
         if verdict["verdict"] != MORE:
             verdict = terms.under(verdict, terms.of(options.sitting))
             documents.write_json(options.sitting / "verdict.json", verdict)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:  # what cannot be written, start.py tells of
         print(f"floor.py: cannot judge {options.sitting}: {error!r}", file=sys.stderr)
         return STATUS[INVALID]
     return verdict["exit"]

@@ -25,7 +25,7 @@ command_gate() {
 			status=$?
 	done
 	progress_end
-	[[ -s $SITTING.partial/verdict.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	[[ -s $SITTING.partial/verdict.json ]] || no_verdict "$status"
 	sitting_keep
 	# a sitting without a single run is of no machine and no time
 	if [[ $(gojq .official "$SITTING/terms.json") != true ]]; then

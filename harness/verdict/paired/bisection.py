@@ -19,7 +19,7 @@ from pathlib import Path
 from harness import ROOT
 from harness.report.tables import paint, table
 from harness.result.documents import write_json
-from harness.run.child import bench, end_by_signals, only
+from harness.run.child import bench, end_by_signals, only, require_results
 from harness.verdict import outcome
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, USAGE
 from harness.verdict.paired import commits
@@ -133,6 +133,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     args = parser.parse_args()
     good, bad = ends_of(args.good, args.bad)
+    require_results(args.results)
     end_by_signals()
 
     def ask(commit: str) -> dict:

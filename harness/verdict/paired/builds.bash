@@ -45,7 +45,7 @@ compare_find_commits() {
 
 # What is compared, built where it has to be.
 compare_programs() {
-	local who
+	local who reason
 	if ((${#BUILDS[@]})); then
 		for who in base head; do
 			SOURCE[$who]=${BUILDS[$([[ $who == base ]] && echo 0 || echo 1)]}
@@ -54,6 +54,9 @@ compare_programs() {
 		done
 		return
 	fi
+	command -v gcc >/dev/null || die "$EXIT_INCONCLUSIVE" "no gcc to build the commits with; run: ci/setup"
+	reason=$(mkdir -p "$ROOT/build/compare" 2>&1 && [[ -w $ROOT/build/compare ]]) || die "$EXIT_INCONCLUSIVE" \
+		"cannot build in $ROOT/build/compare${reason:+ (${reason#mkdir: })}; make it writable"
 	if [[ -n $BASE ]]; then
 		compare_build base "$BASE"
 	else
@@ -80,7 +83,8 @@ compare_describe_programs() {
 # where no path has a blank: an older commit's Makefile may not bear one.
 compare_build() {
 	local commit=$2 tree=$STATE/tree-$1 build log=$STATE/build-$1.log
-	build=$ROOT/build/compare/$(compare_toolchain)/$commit
+	build=$(compare_toolchain)
+	build=$ROOT/build/compare/$build/$commit
 	progress "building $1, ${commit:0:12}"
 	if [[ ! -x $build/mcrelay ]]; then
 		mkdir "$tree"
@@ -111,7 +115,8 @@ compare_toolchain() {
 # compare_build_tree WHO: from the files as they are.
 compare_build_tree() {
 	local build
-	build=build/compare/$(compare_toolchain)/worktree
+	build=$(compare_toolchain)
+	build=build/compare/$build/worktree
 	progress "building $1, the files as they are"
 	compare_make "$ROOT" "$build" "$STATE/build-$1.log" "$1"
 	COMPARED[$1]=$ROOT/$build/mcrelay

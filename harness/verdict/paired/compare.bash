@@ -21,7 +21,8 @@ compare_scenario() {
 		[[ -n $plan ]] || break
 		while read -r block number who; do
 			if ! compare_in_time; then
-				compare_ask "$dir" >/dev/null || true # the pairs since the last look are kept, too
+				# the pairs since the last look are kept, too
+				compare_ask "$dir" >/dev/null || die "$EXIT_INVALID" "the pairs of $name could not be judged"
 				break 2
 			fi
 			compare_progress "$name" "$block" "$number" "$plan" "$count"
@@ -143,7 +144,7 @@ command_compare() {
 		"--base-options=${BUILD_OPTIONS[base]}" "--head-options=${BUILD_OPTIONS[head]}" \
 		${REFERENCE:+--reference "$BASELINES/reference.json"} ${SHAPE:+--shape "$BASELINES/phase4.json"} ${HEAD:+--head-commit "$HEAD"} \
 		"${asked[@]}" --waivers "$BASELINES/waivers.json" --history "$RESULTS/history" || status=$?
-	[[ -s $SITTING.partial/compare.json ]] || die "$EXIT_INVALID" "no verdict was reached"
+	[[ -s $SITTING.partial/compare.json ]] || no_verdict "$status"
 	sitting_keep
 	compare_summarize "$SITTING/compare.md"
 	say $'\n'"results: $SITTING"
@@ -169,10 +170,11 @@ compare_same_program() {
 
 # compare_summarize FILE: to --markdown and to the job's summary, once should both be the same file.
 compare_summarize() {
-	local summary
-	while IFS= read -r summary; do
+	local summary job=${GITHUB_STEP_SUMMARY:-}
+	[[ $job != "$MARKDOWN" ]] || job=
+	for summary in "$MARKDOWN" "$job"; do
 		[[ -z $summary ]] || cat "$1" >>"$summary" || note "could not write $summary"
-	done < <(printf '%s\n' "$MARKDOWN" "${GITHUB_STEP_SUMMARY:-}" | sort -u)
+	done
 }
 
 command_bisect() {

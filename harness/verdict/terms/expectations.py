@@ -72,8 +72,8 @@ def files_at(base: str, root: Path) -> dict[str, bytes]:
                                  *arguments], capture_output=True, check=False)
         if answer.returncode:
             said = answer.stderr.decode(errors="replace").strip().splitlines()
-            raise Faulty(f"git cannot read what {base[:12]} expects: {said[-1] if said else arguments[0]}; is the clone "
-                         f"complete? Try: git fsck, git fetch")
+            raise commits.Absent(commits.LACKING, f"git cannot read what {base[:12]} expects: {said[-1] if said else arguments[0]}; "
+                                                  f"is the clone complete? Try: git fsck, git fetch")
         return answer.stdout
     places = [place for place in PLACES if git("ls-tree", base, "--", place)]
     if not places:
@@ -162,7 +162,7 @@ def find(base: str | None, root: Path = ROOT) -> Expectations:
     except commits.Absent as absent:
         if base:  # which was named: whoever did has to know
             raise
-        return Expectations(None, str(absent).removeprefix("INVALID: "), files=here)
+        return Expectations(None, str(absent), files=here)
     there = files_at(base, root)
     if not there:
         return Expectations(None, f"{base[:12]} says nothing of what is expected: it has none of {', '.join(PLACES)}", files=here)
@@ -199,7 +199,7 @@ def main() -> int:
             return STATUS[INVALID]
         take(found, args.folder)
     except commits.Absent as absent:
-        print(f"bench: --base: {absent}", file=sys.stderr)
+        print(f"bench: {'--base: ' if args.base else ''}{absent}", file=sys.stderr)
         return absent.status
     except Faulty as fault:
         print(f"bench: INVALID: {fault}", file=sys.stderr)
