@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# ci/lint includes: each folder of relay/ includes what stands behind it, and nothing else. ci/lint shell: what shellcheck does
+# ci/lint includes: each folder of relay/ includes what stands behind it, and nothing else. ci/lint bash: what shellcheck does
 # not ask.
 
 bats_load_library bats-support
@@ -68,11 +68,11 @@ plant() {
 
 @test "a program in bash that goes on behind what fails in \$( )" {
 	git -C "$COPY" init -q
-	run "$COPY/ci/lint" shell
+	run "$COPY/ci/lint" bash
 	assert_success
 	printf '#!/bin/bash\nset -euo pipefail\n' >"$COPY/ci/new"
 	sed -i '/inherit_errexit/d' "$COPY/ci/gate"
-	run "$COPY/ci/lint" shell
+	run "$COPY/ci/lint" bash
 	assert_failure 1
 	assert_line 'ci/gate: no line "shopt -s inherit_errexit" behind its "set -e"'
 	assert_line 'ci/new: no line "shopt -s inherit_errexit" behind its "set -e"'
