@@ -48,7 +48,7 @@ class Gates(unittest.TestCase):
         code, lines = self.run_gate("paired.bats", BENCH_COMPARE_OPTIONS="--budget 15")
         self.assertEqual((code, lines), (0, [
             "1..3", "ok 1 fanout-3-flood is not slower than base", "ok 2 single-hop is not slower than base",
-            "ok 3 every scenario that says what to compare has a test here"]))
+            "ok 3 every scenario that is compared at each commit has a test here"]))
         self.assertEqual((self.folder / "calls").read_text(), "compare --budget 15\n")  # once
 
     def test_a_regression_shows_the_table_and_the_other_scenario_its_own_verdict(self):
@@ -89,7 +89,7 @@ class Gates(unittest.TestCase):
         self.compared(0, fanout_3_flood="PASS", single_hop="PASS")
         (self.folder / "scenario/new.conf").write_text("compare = egress_pps\n")
         _, lines = self.run_gate("paired.bats")
-        self.assertIn("not ok 3 every scenario that says what to compare has a test here", lines)
+        self.assertIn("not ok 3 every scenario that is compared at each commit has a test here", lines)
         self.assertIn("# no test of new", lines)
 
     def test_budget(self):
