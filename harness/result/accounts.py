@@ -5,27 +5,31 @@ from harness.result.hops import copies
 
 
 def link_change(before: dict, after: dict, end: str) -> tuple[dict, dict]:
-    """({tx packets, dropped}, {rx packets, dropped}) of one end of a link over the run."""
-    def change(direction: str) -> dict:
-        return {what: after[end][f"{direction}_{what}"] - before[end][f"{direction}_{what}"]
-                for what in ("packets", "dropped")}
-    return change("tx"), change("rx")
+    """({tx packets, bytes, dropped}, {rx packets, dropped}) of one end of a link over the run."""
+    def change(direction: str, *names: str) -> dict:
+        return {what: after[end][f"{direction}_{what}"] - before[end][f"{direction}_{what}"] for what in names}
+    return change("tx", "packets", "bytes", "dropped"), change("rx", "packets", "dropped")
 
 
 class Accounts:
     """The accounts of a run in the order of the packet's way; `into`: that of the link into an interface;
-    `of_ingress`: that of the way from a hop's interface to its rules."""
+    `of_ingress`: that of the way from a hop's interface to its rules; `bytes`: of each link, where all packets are of
+    one size (`payload_bytes`, or None)."""
 
-    def __init__(self, before: dict, after: dict, aggregating: list[str]):
+    def __init__(self, before: dict, after: dict, aggregating: list[str], payload_bytes: int | None):
         self.before, self.after, self.aggregating = before, after, aggregating
-        self.all, self.into, self.of_ingress = [], {}, {}
+        self.payload_bytes = payload_bytes
+        self.all, self.into, self.of_ingress, self.bytes = [], {}, {}, []
 
     def change(self, end: str) -> tuple[dict, dict]:
         return link_change(self.before, self.after, end)
 
     def link(self, name: str, packets: int, source: str, end: str) -> None:
-        self.into[end] = ledger.link(name, packets, self.change(source)[0], self.change(end)[1])
+        sent = self.change(source)[0]
+        self.into[end] = ledger.link(name, packets, sent, self.change(end)[1])
         self.all.append(self.into[end])
+        if self.payload_bytes is not None and sent["packets"] > 0:
+            self.bytes.append(ledger.whole(f"{name}, bytes", self.payload_bytes, sent, end in self.aggregating))
 
     def relay(self, hop: dict, final: dict) -> None:
         """A relay, behind the link that its packets came by, and the links behind it."""

@@ -32,6 +32,20 @@ def link(name: str, sent: int, tx: dict, rx: dict) -> dict:
                  {"tx_dropped": tx["dropped"], "rx_dropped": rx["dropped"]})
 
 
+ETHERNET_BYTES = 14
+HEADER_BYTES = ETHERNET_BYTES + 20 + 8  # IPv4, UDP
+BYTES = "bytes on the wire"
+
+
+def whole(name: str, payload_bytes: int, tx: dict, aggregates: bool) -> dict:
+    """The packets that went onto a link ("packets", "bytes"), held against the size that each should have: somebody cut them
+    off where bytes are missing, or sent more than there was. A veth link counts the bytes of packets that its receiving
+    end may aggregate, those that a program sent, without their Ethernet headers."""
+    size = tx["packets"] * (payload_bytes + HEADER_BYTES)
+    headers = min(max(size - tx["bytes"], 0), tx["packets"] * ETHERNET_BYTES) if aggregates else 0
+    return close(name, BYTES, size, tx["bytes"], {"uncounted_headers": headers})
+
+
 def receiver(name: str, arrived: int, report: dict, aggregates: bool) -> dict:
     """From a node's interface to the program there. `report`: of trafficgen recv, which counts an
     aggregate that found its socket full as one."""

@@ -43,7 +43,8 @@ def build(raw: Path) -> dict:
     first_hop = run["hops"][0]["name"]
     sent = generator["packets_sent"]
 
-    accounts = Accounts(before, after, run["aggregating"])
+    size = scenario["payload_bytes"]
+    accounts = Accounts(before, after, run["aggregating"], None if size == "imix" else int(size))
     accounts.link(f"gen -> {first_hop}", sent, "gen:out0", f"{first_hop}:in0")
     for i, hop in enumerate(hops):
         if relay:
@@ -56,6 +57,7 @@ def build(raw: Path) -> dict:
         accounts.all.append(ledger.receiver(
             f"{name} socket", accounts.change(f"{name}:in0")[1]["packets"], report,
             f"{name}:in0" in run["aggregating"]))
+    accounts.all += accounts.bytes
 
     problems = offload_problems(run, sorted(before), raw)
     offered_pps = rate(generator["samples"], window, "the generator")
@@ -71,7 +73,7 @@ def build(raw: Path) -> dict:
             problems.append(f"ledger of '{account['account']}' is empty: no packet got that far")
         elif not account["closed"]:
             problems.append(f"ledger of '{account['account']}' does not close: residual "
-                            f"{account['residual']} of {account['offered']} packets")
+                            f"{account['residual']} of {account['offered']} {account['unit'].split()[0]}")
 
     results = []
     for i, hop in enumerate(hops):

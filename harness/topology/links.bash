@@ -106,7 +106,7 @@ topology_offloads() {
 	done | gojq -Rn 'reduce (inputs | split("\t")) as $f ({}; .[$f[0]][$f[1]] = $f[2])'
 }
 
-# topology_counters: JSON {"NODE:INTERFACE": {rx_packets, rx_dropped, tx_packets, tx_dropped}}, all 64-bit.
+# topology_counters: JSON {"NODE:INTERFACE": {rx_packets, rx_dropped, tx_packets, tx_bytes, tx_dropped}}, all 64-bit.
 topology_counters() {
 	local name
 	for name in "${NODES[@]}"; do
@@ -114,7 +114,7 @@ topology_counters() {
 	done | gojq -s '[$ARGS.positional, .] | transpose | map(.[0] as $node | .[1][] | {
 		key: "\($node):\(.ifname)", value: {
 			rx_packets: .stats64.rx.packets, rx_dropped: .stats64.rx.dropped,
-			tx_packets: .stats64.tx.packets, tx_dropped: .stats64.tx.dropped}})
+			tx_packets: .stats64.tx.packets, tx_bytes: .stats64.tx.bytes, tx_dropped: .stats64.tx.dropped}})
 		| from_entries' --args "${NODES[@]}"
 }
 

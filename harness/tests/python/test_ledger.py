@@ -119,5 +119,18 @@ class Accounts(unittest.TestCase):
         self.assertEqual(ledger.receiver("s", 218, report, False)["residual"], 126)
 
 
+class Sizes(unittest.TestCase):
+    def whole(self, byte_count: int, aggregates: bool) -> int:
+        account = ledger.whole("a link, bytes", 1000, {"packets": 100, "bytes": byte_count}, aggregates)
+        return account["residual"]
+
+    def test_each_byte_that_is_missing_or_too_many(self):
+        self.assertEqual([self.whole(count, False) for count in (104_200, 104_100, 154_200)], [0, 100, -50_000])
+
+    def test_where_aggregates_may_arrive_ethernet_headers_may_be_missing_and_nothing_else(self):
+        self.assertEqual([self.whole(count, True) for count in (104_200, 103_500, 102_800, 102_700, 104_300)],
+                         [0, 0, 0, 100, -100])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -93,7 +93,7 @@ class Whole(Recorded):
         self.change("run.json", lambda run: run.update(kind="control"))
         found = self.build()
         self.assertEqual((found["hops"], found["sink"]["source"]), ([], "interface counters"))
-        self.assertEqual(len(found["ledger"]), 1)
+        self.assertEqual([account["account"] for account in found["ledger"]], ["gen -> r1", "gen -> r1, bytes"])
 
     def test_samples_that_cover_a_part_of_the_window_make_no_rate(self):
         """As of a relay that stood still for most of it: two samples are close together."""
@@ -182,7 +182,7 @@ class Fanout(Recorded):
     def test_outputs_are_found_by_their_interface(self):
         """Whatever the order in the relay's report; none may be left out."""
         def add(counters, extra):
-            counters["r1:out1"] = {**counters["r1:out0"], "tx_packets": extra}
+            counters["r1:out1"] = {**counters["r1:out0"], "tx_packets": extra, "tx_bytes": extra * 242}
             counters["sink1:in0"] = {**counters["sink:in0"], "rx_packets": extra}
 
         def report(stats):
@@ -227,6 +227,29 @@ class Problems(Recorded):
             counters["gen:out0"]["tx_dropped"] += 1000
         self.change("links.after.json", drop)
         self.assertNotIn("'gen -> r1'", self.problems())  # but r1 then got more than arrived
+
+    def cut_off(self, end: str, byte_count: int) -> None:
+        self.change("links.after.json", lambda counters: counters[end].update(
+            tx_bytes=counters[end]["tx_bytes"] - byte_count))
+
+    def test_a_relay_that_cuts_packets_off(self):
+        self.cut_off("r1:out0", 20_000)
+        self.assertEqual(self.problems(), "ledger of 'r1 out0 -> sink, bytes' does not close: residual 20000 of 4840000 bytes")
+
+    def test_a_relay_that_sends_its_whole_buffer(self):
+        self.cut_off("r1:out0", -100 * 20_000)
+        self.assertIn("'r1 out0 -> sink, bytes' does not close: residual -2000000", self.problems())
+
+    def test_bytes_of_a_few_packets_of_others_do_not_matter(self):
+        self.cut_off("r1:out0", 4_000)
+        self.assertTrue(self.build()["valid"])
+
+    def test_of_packets_of_all_sizes_nobody_knows_the_bytes(self):
+        self.cut_off("r1:out0", 20_000)
+        self.change("run.json", lambda run: run["scenario"].update(payload_bytes="imix"))
+        found = self.build()
+        self.assertTrue(found["valid"])
+        self.assertNotIn("bytes", " ".join(account["account"] for account in found["ledger"]))
 
     def test_wrong_binary(self):
         (self.raw / "r1.sha256").write_text("0" * 64 + "\n")
@@ -339,7 +362,7 @@ class Kernel(Recorded):
         self.assertEqual((hop["ingress_pps"], hop["cpu_ns_per_packet"], hop["buffer_exhaustion_ratio"]),
                          (None, None, None))
         self.assertEqual([account["account"] for account in found["ledger"]],
-                         ["gen -> r1", "r1 forwarding", "r1 out0 -> sink"])
+                         ["gen -> r1", "r1 forwarding", "r1 out0 -> sink", "gen -> r1, bytes", "r1 out0 -> sink, bytes"])
 
     def test_the_sampler_has_to_cover_the_window(self):
         start, end = self.build()["window_ns"]

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from harness.result.ledger import BYTES
 from harness.verdict import stats
 
 LOSS_BEHIND = 0.5
 
 # A buffer that is full is what a tier sets a limit for; packets that were never meant for a relay are no loss of it.
-NO_LOSS = ("buffer_exhaustion", "foreign")
+NO_LOSS = ("buffer_exhaustion", "foreign", "uncounted_headers")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def named_losses(run: dict) -> dict[str, int]:
 
 def vanished(run: dict) -> int:
     """Packets that no counter explains, on the whole way."""
-    return sum(abs(account["residual"]) for account in run["ledger"])
+    return sum(abs(account["residual"]) for account in run["ledger"] if account["unit"] != BYTES)
 
 
 @dataclass(frozen=True)
