@@ -70,6 +70,12 @@ def margin_line(verdict: dict) -> str:
     return f"relay 1 egress {verdict['margin']:+.1%} against the {pps(verdict['egress_needed_pps'])} that tier {tier} needs"
 
 
+def verified_line(verified: dict) -> str:
+    wrong = ", ".join(f"{name} {verified[name]:,}" for name in ("corrupt", "duplicated", "reordered"))
+    return (f"read behind the last relay, at {pps(verified['rate_pps'])}: {verified['received']:,} of {verified['expected']:,} "
+            f"packets whole; {wrong}")
+
+
 def tightest_line(verdict: dict) -> str:
     tightest = verdict["tightest"]
     memory = tightest["autocorrelation"]
@@ -95,6 +101,8 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
               f"{margin_line(verdict)}; "
               f"{verdict['rounds']} rounds, every ledger closed "
               f"(largest residual {verdict['ledger_residual_ratio_max']:.4%})")
+        if "verified" in verdict:
+            print(verified_line(verdict["verified"]))
         if "tightest" in verdict:
             print(tightest_line(verdict))
         beyond = baseline["tiers"].get(reached, {}).get("not_judged_by_the_gate")

@@ -77,6 +77,10 @@ DRILLS = (
           must={"budget": REGRESSION}, gates=("budget", "paired")),
     Drill("an allocation per packet", "--drill-allocations 1", build=SLOW_RELAY, scenario="single-hop",
           must={"budget": REGRESSION}, gates=("budget", "paired")),
+    *(Drill(name, f"--drill-{what}-every 1000", build=SLOW_RELAY, scenario="single-hop", short=("paired",),
+            must={"budget": REGRESSION, "paired": REGRESSION, "floor": REGRESSION})
+      for name, what in (("another bit in one packet of 1,000", "corrupt"), ("a byte less in one packet of 1,000", "cut"),
+                         ("one packet of 1,000 behind the next", "swap"))),
     Drill("io_uring depth 64 instead of 1024", "--queue-depth 64"),
     Drill("SO_SNDBUF 212992 instead of 4 MiB", "--socket-sndbuf 212992"),
     Drill("reaping one turn late", "--egress-reap deferred"),

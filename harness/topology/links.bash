@@ -17,7 +17,7 @@ topology_groups=1 # groups that a hop sends through each output
 topology_ready() {
 	local wanted
 	topology_mtu=$(scenario_mtu)
-	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} $topology_mtu $(scenario_offloads)"
+	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} ${SCENARIO[sink]:-count} $topology_mtu $(scenario_offloads)"
 	if [[ ${topology_stands:-} != "$wanted" ]]; then
 		topology_stands=
 		topology_remove

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * drill: a relay that does more than it needs, by a known amount for each packet received, for the
- * gates to prove that they notice. Compiled only into build/drill/mcrelay (make drill), which has
- * --drill-delay-ns, --drill-syscalls and --drill-allocations; nothing of it is in any other build.
+ * drill: a relay that does more than it needs, by a known amount for each packet received, or that
+ * damages some of them, for the gates to prove that they notice. Compiled only into
+ * build/drill/mcrelay (make drill), which has --drill-delay-ns and the like (supervisor/config.c);
+ * nothing of it is in any other build.
  */
 #ifndef DRILL_H
 #define DRILL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* What is done in vain for every packet. Each member is 0 for none. */
+/* Each member that is set is 0 for none. */
 struct drill {
+	/* in vain for every packet: */
 	uint32_t delay_ns;    /* spinning */
 	uint32_t syscalls;    /* the shortest one that the sandbox allows */
 	uint32_t allocations; /* malloc and free of a few bytes */
+	/* once in so many frames: */
+	uint32_t corrupt_every; /* one bit of the payload is another */
+	uint32_t cut_every;	/* the last byte of the payload is missing */
+	uint32_t swap_every;	/* a frame goes behind the next one */
+
+	/* since it was last done: */
+	uint32_t since_corrupt, since_cut, since_swap;
+	bool swapped; /* the frame before went in front of this one */
 };
 
 #ifdef DRILL
@@ -49,12 +60,59 @@ static inline void drill_burst(const struct drill *drill, uint64_t packets)
 		;
 }
 
+static inline bool drill_due(uint32_t every, uint32_t *since)
+{
+	if (every == 0 || ++*since < every)
+		return false;
+	*since = 0;
+	return true;
+}
+
+/* A payload that is about to be sent; returns how many of its bytes are left. */
+static inline uint32_t drill_payload(struct drill *drill, const unsigned char *payload,
+				     uint32_t bytes)
+{
+	if (bytes == 0)
+		return 0;
+	if (drill_due(drill->corrupt_every, &drill->since_corrupt))
+		((unsigned char *)(uintptr_t)payload)[bytes - 1] ^= 1;
+	return bytes - drill_due(drill->cut_every, &drill->since_cut);
+}
+
+/* Which frame of a burst of `count` comes as the i-th. */
+static inline unsigned drill_order(struct drill *drill, unsigned i, unsigned count)
+{
+	if (drill->swapped) {
+		drill->swapped = false;
+		return i - 1;
+	}
+	if (i + 1 == count || !drill_due(drill->swap_every, &drill->since_swap))
+		return i;
+	drill->swapped = true;
+	return i + 1;
+}
+
 #else
 
 static inline void drill_burst(const struct drill *drill, uint64_t packets)
 {
 	(void)drill;
 	(void)packets;
+}
+
+static inline uint32_t drill_payload(struct drill *drill, const unsigned char *payload,
+				     uint32_t bytes)
+{
+	(void)drill;
+	(void)payload;
+	return bytes;
+}
+
+static inline unsigned drill_order(struct drill *drill, unsigned i, unsigned count)
+{
+	(void)drill;
+	(void)count;
+	return i;
 }
 
 #endif

@@ -147,6 +147,12 @@ static const struct option_def config_options[] = {
 	 FIELD(drill_syscalls), .help = "make that many system calls for every packet received"},
 	{OPTION_UINT, "drill-allocations", .arg = "N", .min = 0, .max = 1000, .preset = "0",
 	 FIELD(drill_allocations), .help = "allocate and free that often for every packet received"},
+	{OPTION_UINT, "drill-corrupt-every", .arg = "N", .min = 0, .max = 1000000000, .preset = "0",
+	 FIELD(drill_corrupt_every), .help = "change a bit of the payload of every Nth frame"},
+	{OPTION_UINT, "drill-cut-every", .arg = "N", .min = 0, .max = 1000000000, .preset = "0",
+	 FIELD(drill_cut_every), .help = "leave the last byte out of the payload of every Nth frame"},
+	{OPTION_UINT, "drill-swap-every", .arg = "N", .min = 0, .max = 1000000000, .preset = "0",
+	 FIELD(drill_swap_every), .help = "send every Nth frame behind the next one"},
 #endif
 	{OPTION_END},
 };
@@ -321,6 +327,9 @@ static void fill_worker_settings(struct config *config)
 		.delay_ns = (uint32_t)config->drill_delay_ns,
 		.syscalls = (uint32_t)config->drill_syscalls,
 		.allocations = (uint32_t)config->drill_allocations,
+		.corrupt_every = (uint32_t)config->drill_corrupt_every,
+		.cut_every = (uint32_t)config->drill_cut_every,
+		.swap_every = (uint32_t)config->drill_swap_every,
 	};
 	worker->pool[POOL_SMALL] = (uint32_t)config->pool_small;
 	worker->pool[POOL_STANDARD] = (uint32_t)config->pool_standard;

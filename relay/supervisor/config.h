@@ -40,8 +40,10 @@ struct config {
 	uint64_t num_recv_buffers;
 	const char *log_level, *log_format;
 	bool log_packets;
-	const char *http;					    /* NULL: no HTTP server */
-	uint64_t drill_delay_ns, drill_syscalls, drill_allocations; /* 0 but in a drill build */
+	const char *http; /* NULL: no HTTP server */
+	/* 0 but in a drill build: */
+	uint64_t drill_delay_ns, drill_syscalls, drill_allocations;
+	uint64_t drill_corrupt_every, drill_cut_every, drill_swap_every;
 
 	/* derived: */
 	struct worker_settings worker; /* but for index, cpu */

@@ -224,6 +224,8 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 		return false;
 	}
 	counter_add(counters, COUNTER_matched, segments);
+	packet.payload_bytes =
+		drill_payload(&forwarder->drill, packet.payload, packet.payload_bytes);
 	route = &forwarder->routes[rule];
 	run = (struct run){packet.payload, packet.payload_bytes,
 			   segments > 1 ? frame->segment_bytes : packet.payload_bytes, segments,
@@ -262,9 +264,11 @@ void forward_burst(struct forwarder *forwarder, struct ingress *ingress, uint16_
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		bytes += frames[i].original;
-		if (!forward_frame(forwarder, ingress, index, &frames[i]))
-			ingress->ops->release(ingress, frames[i].slot);
+		const struct frame *frame = &frames[drill_order(&forwarder->drill, i, count)];
+
+		bytes += frame->original;
+		if (!forward_frame(forwarder, ingress, index, frame))
+			ingress->ops->release(ingress, frame->slot);
 	}
 	counter_add(forwarder->counters, COUNTER_recv_frames, count);
 	counter_add(forwarder->counters, COUNTER_recv_bytes, bytes);

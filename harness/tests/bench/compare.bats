@@ -74,6 +74,8 @@ sourced() {
 		scenario_override_all() { :; }
 		scenario_as_compared() { :; }
 		topology_ready() { :; }
+		compare_as() { :; }
+		verify_measure() { :; }
 		compare_ask() { return 1; }
 		compare_scenario paired
 		echo "went on"'
@@ -320,15 +322,37 @@ copy_says() {
 	assert_nothing_left
 }
 
-@test "compare: ends with the first pair that does not count" {
+@test "compare: ends before the first pair with a run that does not count" {
 	need_root
 	paired
 	printf '#!/bin/bash\nexec %q "$@"\n' "$PROGRAMS/mcrelay" >"$WORK/another"
 	chmod +x "$WORK/another"
 	measure compare --builds "$PROGRAMS/mcrelay" "$WORK/another"
 	assert_equal "$status" 5
-	assert_output --partial 'pair 01, head: r1: the binary that ran'
-	assert_equal "$(gojq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 1
+	assert_output --partial 'verified run of head: r1: the binary that ran'
+	assert_equal "$(gojq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 0
+}
+
+@test "compare: after a pair that does not count it measures no other, and asks" {
+	sourced '
+		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
+		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
+		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
+		scenario_as_compared() { :; }
+		topology_ready() { :; }
+		compare_as() { :; }
+		verify_measure() { :; }
+		measure() { :; }
+		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
+		compare_pair_valid() { return 1; }
+		compare_ask() {
+			echo x >>"$WORK/asked"
+			(($(wc -l <"$WORK/asked") > 1)) || printf "first 01 base head\nfirst 02 head base\n"
+		}
+		compare_scenario paired 2>/dev/null'
+	assert_success
+	assert_output $'base 01\nhead 01'
+	assert_equal "$(wc -l <"$WORK/asked")" 2
 }
 
 # ran KEY WHO...: of the runs of pair NN, PAIR/WHO/result.json of each.
@@ -462,6 +486,8 @@ fresh'
 		scenario_override_all() { :; }
 		scenario_as_compared() { :; }
 		topology_ready() { :; }
+		compare_as() { :; }
+		verify_measure() { echo "verified ${1##*/}"; }
 		measure() { echo "control ${2##*/first/}"; }
 		compare_copy() { :; }
 		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
@@ -475,7 +501,9 @@ fresh'
 		}
 		compare_scenario paired 2>/dev/null'
 	assert_success
-	assert_output 'control 01/control
+	assert_output 'verified base
+verified head
+control 01/control
 base 01
 head 01
 head 02

@@ -91,8 +91,26 @@ def control_run(offered: float = 733_000, **changes) -> dict:
     return {**json.loads(_CONTROL), "offered_pps": offered, **changes}
 
 
+def verified_run(losses: dict[str, int] | None = None, sink: dict | None = None, **changes) -> dict:
+    """A run with a receiver behind its last hop, which read every packet. `losses`: of the receiver's account; `sink`: of
+    the sum of all receivers."""
+    run = relay_run(**changes)
+    account = {"account": "sink socket", "unit": "packets received", "offered": 100_000, "delivered": 100_000,
+               "drops": dict.fromkeys(("socket_drops", "duplicated", "stale", "corrupt", "foreign"), 0) | (losses or {}),
+               "residual": 0, "residual_ratio": 0.0, "closed": True}
+    return {**run, "ledger": [*run["ledger"], account], "declared": {**run["declared"], "sink": "receive", "rate_pps": "50000"},
+            "sink": {"source": "trafficgen recv", "expected": 100_000, "received": 100_000, "lost": 0, "duplicated": 0,
+                     "reordered": 0, "corrupt": 0, "socket_drops": 0, "latency_ns": None} | (sink or {})}
+
+
+def write_verified(place: Path, run: dict) -> None:
+    place.mkdir(parents=True)
+    (place / "result.json").write_text(json.dumps(run))
+
+
 def write_sitting(folder: Path, relays: list[dict], controls: list[dict]) -> None:
     agree(folder)
+    write_verified(folder / "verified", verified_run())
     for kind, runs in (("relay", relays), ("control", controls)):
         for number, run in enumerate(runs, 1):
             place = folder / "rounds" / f"{number:02}" / kind

@@ -1,11 +1,12 @@
 """budget.py: from perf's counts to a verdict."""
 
 import json
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema
+from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema, verified_run, write_verified
 from harness.verdict.budget import budget
 
 
@@ -32,6 +33,7 @@ class Scratch(unittest.TestCase):
         self.sitting = Path(scratch.name)
         self.baseline = self.sitting / "budgets.json"
         agree(self.sitting)
+        write_verified(self.sitting / "verified", verified_run())
 
     def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, loss=0.0, **changes):
         raw = self.sitting / f"rounds/{number:02}/relay/raw"
@@ -57,6 +59,17 @@ class Scratch(unittest.TestCase):
 
 
 class Sitting(Scratch):
+    def test_a_relay_that_damages_packets_is_a_regression(self):
+        self.accepted()
+        shutil.rmtree(self.sitting / "verified")
+        write_verified(self.sitting / "verified", verified_run({"corrupt": 75}))
+        code, document, said = self.judge()
+        self.assertEqual((code, document["verdict"], document["figures"]["packets damaged"]["value"]), (3, "REGRESSION", 0.75))
+        self.assertIn("verified run: 75 of 100,000 packets: sink socket: corrupt", said)
+        self.assertEqual(self.judge("--accept")[0], 5)
+        shutil.rmtree(self.sitting / "verified")
+        self.assertEqual(self.judge()[0], 5)
+
     def test_without_a_baseline_it_is_invalid(self):
         self.put(1)
         code, document, text = self.judge()

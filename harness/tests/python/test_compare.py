@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.tests.python.support import agree, control_run, load, program, relay_run, schema
+from harness.tests.python.support import agree, control_run, load, program, relay_run, schema, verified_run, write_verified
 from harness.verdict.paired import compare, sittings
 
 BASE, HEAD = "b" * 64, "e" * 64
@@ -27,9 +27,21 @@ class Scratch(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name) / "compare" / "sitting"  # nobody else's lie beside it
-        self.folder = self.sitting / "flood"
-        self.folder.mkdir(parents=True)
+        self.sitting.mkdir(parents=True)
         agree(self.sitting)
+        self.scenario("flood")
+
+    def scenario(self, name: str) -> None:
+        """What is put and asked from here on; what arrives has been read."""
+        self.folder = self.sitting / name
+        self.folder.mkdir()
+        for who in ("base", "head"):
+            self.verified(who, verified_run())
+
+    def verified(self, who: str, run: dict) -> None:
+        shutil.rmtree(self.folder / "verified" / who, ignore_errors=True)
+        sut = {**run["sut"], "sha256": {"base": BASE, "head": HEAD}[who]}
+        write_verified(self.folder / "verified" / who, {**run, "sut": sut})
 
     def put(self, block: str, number: int, who: str, run: dict) -> None:
         place = self.folder / block / f"{number:02}" / who
@@ -345,8 +357,7 @@ class Sitting(Scratch):
         self.pairs("first", 1, 12, 1.0)
         self.ask()
         good = self.folder
-        self.folder = self.sitting / "other"
-        self.folder.mkdir()
+        self.scenario("other")
         self.pairs("first", 1, 12, 0.85)
         self.pairs("confirmation", 1, 12, 0.85)
         self.ask()
@@ -355,6 +366,25 @@ class Sitting(Scratch):
         self.assertEqual(code, 3)
         self.assertEqual({name: v["verdict"] for name, v in document["scenarios"].items()},
                          {"flood": "PASS", "other": "REGRESSION"})
+
+    def test_a_head_that_damages_packets_is_a_regression_without_a_pair(self):
+        self.verified("head", verified_run({"corrupt": 75}))
+        self.assertEqual(self.ask(), [])
+        code, document, text = self.finish()
+        self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
+        self.assertIn("flood: verified run of head: 75 of 100,000 packets: sink socket: corrupt", text)
+
+    def test_where_base_damages_them_too_it_is_invalid(self):
+        for who in ("base", "head"):
+            self.verified(who, verified_run(sink={"reordered": 1}))
+        self.assertEqual(self.ask(), [])
+        self.assertEqual(self.finish()[0], 5)
+
+    def test_what_nobody_has_read_is_invalid(self):
+        shutil.rmtree(self.folder / "verified")
+        self.pairs("first", 1, 6, 1.0)
+        self.assertEqual(self.ask(), [])
+        self.assertEqual(self.finish()[0], 5)
 
     def test_nothing_measured_is_an_error(self):
         answer = program("verdict.paired.compare", "finish", self.sitting, *ENDS)
@@ -389,8 +419,8 @@ class Earlier(Scratch):
 
     def sit(self, name: str, factor: float, *options: str) -> dict:
         self.sitting = self.all / name
-        self.folder = self.sitting / "flood"
-        self.folder.mkdir(parents=True)
+        self.sitting.mkdir()
+        self.scenario("flood")
         agree(self.sitting, unofficial=self.unofficial)
         self.pairs("first", 1, 12, factor)
         if factor < 1:
@@ -452,8 +482,8 @@ class Earlier(Scratch):
     def test_a_history_that_cannot_be_written_changes_no_verdict(self):
         (self.all / "history").touch()
         self.sitting = self.all / "20261128T120000Z-b"
-        self.folder = self.sitting / "flood"
-        self.folder.mkdir(parents=True)
+        self.sitting.mkdir()
+        self.scenario("flood")
         agree(self.sitting)
         self.pairs("first", 1, 12, 1.0)
         self.ask()

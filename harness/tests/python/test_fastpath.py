@@ -86,6 +86,13 @@ class Rows(unittest.TestCase):
         self.assertEqual(row(document, "ratio")["reasons"],
                          ["b, round 3: ledger of 'r1 in' does not close"])
 
+    def test_a_relay_that_damages_packets_where_somebody_reads_them(self):
+        found = runs()
+        found["a"][3] = {**found["a"][3], "sink": {**found["a"][3]["sink"], "source": "trafficgen recv", "reordered": 2}}
+        document = judge(found)
+        self.assertEqual(row(document, "full")["verdict"], "invalid")
+        self.assertIn("a, round 4: 2 of ", row(document, "full")["reasons"][0])
+
     def test_missing_rounds_and_another_binary(self):
         found = runs()
         found["a"].pop()

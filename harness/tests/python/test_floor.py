@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.tests.python.support import ROOT, baseline, control_run, program, relay_run, schema, write_sitting
+from harness.tests.python.support import ROOT, baseline, control_run, program, relay_run, schema, verified_run, write_sitting
 from harness.verdict import stats
 from harness.verdict.floor import floor
 from harness.verdict.outcome import MORE
@@ -21,8 +21,8 @@ def rounds(n: int, **figures) -> tuple[list[dict], list[dict]]:
             [control_run(noisy(733_000, i)) for i in range(n)])
 
 
-def judge(relays: list[dict], controls: list[dict], tier: str = "target", limit: int = 14) -> dict:
-    verdict = floor.judge(relays, controls, baseline(), tier, limit)
+def judge(relays: list[dict], controls: list[dict], tier: str = "target", limit: int = 14, verified=None) -> dict:
+    verdict = floor.judge(relays, controls, baseline(), tier, limit, verified or verified_run())
     if verdict["verdict"] != MORE:
         schema("verdict").validate(json.loads(json.dumps(verdict)))
     return verdict
@@ -173,6 +173,39 @@ class Arrival(unittest.TestCase):
         relays, controls = rounds(10)
         del relays[5]["hops"][2]
         self.assertIn("not the same number of relays in each round", judge(relays, controls)["reasons"])
+
+
+class Verified(unittest.TestCase):
+    """The run in which what arrives was read."""
+
+    def test_a_corrupt_packet_is_a_regression_at_once(self):
+        verdict = judge(*rounds(1), verified=verified_run({"corrupt": 75}))
+        self.assertEqual((verdict["exit"], verdict["verdict"], verdict["tier_reached"]), (3, "REGRESSION", None))
+        self.assertEqual(verdict["reasons"], ["verified run: 75 of 100,000 packets: sink socket: corrupt"])
+
+    def test_on_an_unfit_machine_too(self):
+        relays, _ = rounds(10)
+        verdict = judge(relays, [control_run(600_000)] * 10, verified=verified_run(sink={"reordered": 2}))
+        self.assertEqual(verdict["verdict"], "REGRESSION")
+
+    def test_what_was_not_read_has_not_passed(self):
+        few = verified_run(sink={"received": 10})
+        self.assertEqual(judge(*rounds(10), verified=few)["verdict"], "INCONCLUSIVE")
+        self.assertEqual(judge(*rounds(10, egress=90_000), verified=few)["verdict"], "REGRESSION")
+        self.assertEqual(judge(*rounds(9), verified=few)["exit"], 10)
+
+    def test_without_it_or_of_another_relay_it_is_invalid(self):
+        self.assertEqual(floor.judge(*rounds(10), baseline(), "target")["reasons"],
+                         ["verified run: no run in which what arrives is read"])
+        for key, value in (("sha256", "0" * 64), ("options", "--other")):
+            other = verified_run()
+            other["sut"] = {**other["sut"], key: value}
+            self.assertIn("of another program, or with other options, than the rounds",
+                          judge(*rounds(10), verified=other)["reasons"][0])
+
+    def test_its_figures_are_in_the_verdict(self):
+        self.assertEqual(judge(*rounds(10))["verified"], {"rate_pps": 50_000, "expected": 100_000, "received": 100_000,
+                                                           "corrupt": 0, "duplicated": 0, "reordered": 0})
 
 
 class Margins(unittest.TestCase):
@@ -351,7 +384,7 @@ class Bound(unittest.TestCase):
         for run in relays:
             run["declared"] |= override
             run["overrides"] |= change or {}
-        return floor.judge(relays, controls, baseline() | {"conditions": conditions}, "target")
+        return floor.judge(relays, controls, baseline() | {"conditions": conditions}, "target", verified=verified_run())
 
     def test_each_condition_that_differs(self):
         self.assertEqual(self.judge()["verdict"], "PASS")

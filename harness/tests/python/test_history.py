@@ -11,7 +11,7 @@ from unittest import mock
 
 from harness.history import history
 from harness.report import plots
-from harness.tests.python.support import ROOT, baseline, command, control_run, process, program, relay_run, schema
+from harness.tests.python.support import ROOT, baseline, command, control_run, process, program, relay_run, schema, verified_run
 from harness.verdict.floor import floor
 
 CLEAN = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
@@ -19,7 +19,7 @@ CLEAN = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
 
 def verdict(utc: str = "2026-11-20T14:00:00Z", **figures) -> dict:
     found = floor.judge([relay_run(**figures) for _ in range(10)], [control_run()] * 10,
-                        baseline(), "target")
+                        baseline(), "target", verified=verified_run())
     return {**json.loads(json.dumps(found)), "utc": utc}
 
 
@@ -214,7 +214,7 @@ class Report(Scratch):
 
     def test_invalid(self):
         found = floor.judge([relay_run(problems=["the ledger is open"])], [control_run()],
-                            baseline(), "target")
+                            baseline(), "target", verified=verified_run())
         text = self.report(found)
         self.assertIn("INVALID: the measurement itself is broken", text)
         self.assertIn("- round 1: the ledger is open", text)

@@ -58,6 +58,7 @@ command_budget() {
 		terms_take budget "$@"
 	fi
 	sitting_begin budget budget "$@"
+	verify_measure "$SITTING.partial/verified"
 	budget_probes
 	WATCHED=budget
 	for ((round = 1; round <= ROUNDS; round++)); do

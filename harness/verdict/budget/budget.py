@@ -1,6 +1,6 @@
 """budget.py SITTING BASELINE [--accept]: work per 1,000 packets against what is budgeted.
 
-SITTING holds rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
+SITTING holds verified/result.json and rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
 table, exits with 0 PASS, 3 REGRESSION, 5 INVALID: among other things, when nobody has accepted any budgets. Each figure is the median of
 the rounds; it may exceed its budget by the baseline's tolerance. Less work is a pass, and said. --accept writes the
 figures into BASELINE, to be reviewed and committed: nothing else changes it.
@@ -17,13 +17,13 @@ from harness.report.tables import load_line, machine_line, paint, table
 from harness.result import documents, validity
 from harness.result.documents import Faulty, write_json
 from harness.result.runs import load
-from harness.verdict import outcome
+from harness.verdict import arrival, outcome
 from harness.verdict.outcome import INVALID, PASS, REGRESSION, STATUS
 from harness.verdict.terms import terms
 
 TOLERANCE, ABSOLUTE = 0.05, 1.0  # a ratio of the budget, and calls per 1,000 packets; the larger counts
 LOSS_MAX = 0.001
-LOST = "packets lost"  # beside the figures that have a budget
+LOST, DAMAGED = "packets lost", "packets damaged"  # beside the figures that have a budget
 
 EVENTS = {  # what perf counts -> our name
     "raw_syscalls:sys_enter": "system calls",
@@ -124,6 +124,12 @@ def judge_loss(runs: list[dict]) -> dict:
     return {"value": value, "budget": 0.0, "limit": 1000 * LOSS_MAX, "verdict": PASS if value <= 1000 * LOSS_MAX else REGRESSION}
 
 
+def judge_damage(verified: dict) -> dict:
+    """Of the run in which what arrives was read."""
+    value = 1000 * sum(arrival.damages(verified).values()) / verified["sink"]["expected"]
+    return {"value": value, "budget": 0.0, "limit": 0.0, "verdict": PASS if value == 0 else REGRESSION}
+
+
 def loss_faults(run: dict) -> list[str]:
     if validity.is_number(run["hops"][0].get("loss_ratio")):
         return []
@@ -134,7 +140,9 @@ def measurement(sitting: Path) -> tuple[list[dict], list[dict[str, float]]]:
     """The runs of a sitting and their figures; why they are none, a line each."""
     places = sorted((sitting / "rounds").glob("*/relay"))
     runs = [load(place / "result.json") for place in places]
-    faults = [f"round {i}: {fault}" for i, run in enumerate(runs, 1)
+    arrived, found = arrival.judge(arrival.of_sitting(sitting))
+    faults = [] if arrived in (PASS, REGRESSION) else arrival.told(found)
+    faults += [f"round {i}: {fault}" for i, run in enumerate(runs, 1)
               for fault in validity.faults(run, "relay") or loss_faults(run)]
     if not runs or faults:
         raise Faulty("\n".join(faults) or "no run")
@@ -171,8 +179,11 @@ def main() -> int:
         agreed = terms.of(args.sitting)
         runs, rounds = measurement(args.sitting)
         measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
-        if args.accept and judge_loss(runs)["verdict"] != PASS:
-            raise Faulty("the relay loses packets at a rate far below what it can carry: its work per packet is not accepted")
+        verified = arrival.of_sitting(args.sitting)
+        beside = {LOST: judge_loss(runs), DAMAGED: judge_damage(verified)}
+        if args.accept and any(item["verdict"] != PASS for item in beside.values()):
+            raise Faulty("the relay loses or damages packets at a rate far below what it can carry: its work per packet is not "
+                         "accepted")
         if args.accept:
             accept(args.baseline, measured, runs[0])
         budgets = budgets_of(args.baseline, runs[0]["scenario"])
@@ -181,7 +192,7 @@ def main() -> int:
         write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
         print(f"{paint(INVALID, INVALID)}: {'; '.join(reasons)}")
         return STATUS[INVALID]
-    judged = judge(measured, budgets) | {LOST: judge_loss(runs)}
+    judged = judge(measured, budgets) | beside
     document = terms.under({
         "schema": 1, "verdict": outcome.worst(item["verdict"] for item in judged.values()), "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
         "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds}, agreed)
@@ -193,7 +204,7 @@ def main() -> int:
                 [[name, text(item["value"]), *spread([one | {LOST: 1000 * run["hops"][0]["loss_ratio"]}
                                                       for one, run in zip(rounds, runs)], name), text(item["budget"]), text(item["limit"]),
                   item["verdict"]] for name, item in judged.items()], False) + "\n")
-    print("\n  - ".join([paint(verdict, verdict), *terms.lines(agreed)]))
+    print("\n  - ".join([paint(verdict, verdict), *arrival.told(arrival.damage(verified)), *terms.lines(agreed)]))
     return STATUS[verdict]
 
 

@@ -20,7 +20,7 @@ from harness.report.tables import machine_line, paint, pps, table
 from harness.result import validity
 from harness.result.documents import read_json, write_json
 from harness.result.runs import by_name
-from harness.verdict import control, cost, outcome
+from harness.verdict import arrival, control, cost, outcome
 from harness.verdict.outcome import STATUS
 from harness.verdict.terms import terms
 
@@ -101,7 +101,7 @@ def problems_of(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[s
         if len(runs[name]) != wanted:
             found.append(f"{name}: {len(runs[name])} of {wanted} runs")
         found += [f"{name}, round {number}: {fault}" for number, run in enumerate(runs[name], 1)
-                  for fault in validity.faults(run, "relay")]
+                  for fault in [*validity.faults(run, "relay"), *arrival.damage_seen(run)]]
         if len({run["sut"]["sha256"] for run in runs[name]}) > 1:
             found.append(f"{name}: the binary changed between rounds")
     return found

@@ -1,13 +1,13 @@
 """floor.py SITTING BASELINE --tier TIER --rounds N: judges the rounds of a sitting against the floor.
 
-SITTING holds rounds/NN/{relay,control}/result.json. Writes SITTING/verdict.json once there is a
+SITTING holds verified/result.json and rounds/NN/{relay,control}/result.json. Writes SITTING/verdict.json once there is a
 verdict, and exits with its code:
 
   0 PASS, 3 REGRESSION, 4 INCONCLUSIVE or machine unfit, 5 INVALID; 10: measure one more round
 
-The question: do the medians of relay 1's egress rate, ingress rate and buffer exhaustion, and of what each relay
-behind it loses, lie on the right side of their limits (limits.py)? Each is answered by a 99 % bound of the median that holds
-for any distribution of the noise (order statistics, stats.py). There are two looks, so that a clear case
+First what arrives is read, once (arrival.py). Then: do the medians of relay 1's egress rate, ingress rate and buffer
+exhaustion, and of what each relay behind it loses, lie on the right side of their limits (limits.py)? Each is answered by a
+99 % bound of the median that holds for any distribution of the noise (order statistics, stats.py). There are two looks, so that a clear case
 is over early; each look, and each of the figures, gets its share of the 1 % (Bonferroni), which is why the
 first look comes after 10 rounds and not after 7.
 
@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.result import documents, ledger, runs, validity
-from harness.verdict import control, cost, stats
+from harness.verdict import arrival, control, cost, outcome, stats
 from harness.verdict.floor import limits
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT
 from harness.verdict.terms import terms
@@ -61,9 +61,9 @@ def invalid_reasons(relays: list[dict], controls: list[dict], baseline: dict) ->
                for i, run in enumerate(runs, 1) for fault in validity.faults(run, kind)]
     reasons += [f"round {i}: relay {hop + 1} has no {key}" for i, run in enumerate(relays, 1)
                 for hop, key in figures_of(run) if not validity.is_number(run["hops"][hop].get(key))]
-    reasons += [f"round {i}: {limits.vanished(run):,} packets vanished on the whole way, though each account closes"
+    reasons += [f"round {i}: {arrival.vanished(run):,} packets vanished on the whole way, though each account closes"
                 for i, run in enumerate(relays, 1) if run["ledger"]
-                and limits.vanished(run) > ledger.TOLERANCE * run["ledger"][0]["offered"]]
+                and arrival.vanished(run) > ledger.TOLERANCE * run["ledger"][0]["offered"]]
     if len({len(run["hops"]) for run in relays}) > 1:
         reasons.append("not the same number of relays in each round")
     for run in relays + controls:
@@ -129,6 +129,10 @@ def egress_needed(tier: dict, relays: list[dict]) -> float:
     return max(tier["egress_pps_min"], (1.0 - tier["exhaustion_ratio_max"]) * ingress)
 
 
+def program(run: dict) -> tuple:
+    return run["sut"]["sha256"], run["sut"]["options"]
+
+
 def provenance(runs: list[dict]) -> dict:
     """What was measured, when, where; nothing when there is no run."""
     return {key: runs[0][key] for key in ("utc", "commit", "dirty", "sut", "profile", "placement",
@@ -153,12 +157,18 @@ def decide(judged: limits.Judged, tier: str, relays: list[dict], controls: list[
 
 
 def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
-          limit: int = LOOKS[-1]) -> dict:
+          limit: int = LOOKS[-1], verified: dict | None = None) -> dict:
     """The verdict over the rounds so far: a dict with at least `exit` and `reasons`. exit is MORE
-    when another round is needed."""
+    when another round is needed. `verified`: the run in which what arrives was read, which says all that it can say
+    at once."""
     looks = tuple(n for n in LOOKS if n < limit) + (limit,)
     confidence = look_confidence(looks, max([1, *(len(figures_of(run)) for run in relays)]))
     reasons = invalid_reasons(relays, controls, baseline)
+    arrived, found = arrival.judge(verified)
+    if arrived == INVALID:
+        reasons += arrival.told(found)
+    elif relays and program(verified) != program(relays[0]):
+        reasons += arrival.told(["of another program, or with other options, than the rounds"])
     if not relays or not controls:
         reasons.append("no round has been measured")
     if reasons:
@@ -166,11 +176,15 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
                 "gate": "floor", "scenario": baseline["scenario"], "baseline": baseline["name"],
                 "tier_asked": tier, "rounds": len(relays), "rounds_max": limit,
                 **provenance(relays + controls)}
-    if len(relays) not in looks and len(relays) < limit:
+    if arrived != REGRESSION and len(relays) not in looks and len(relays) < limit:
         return {"exit": STATUS[MORE], "verdict": MORE, "reasons": []}
 
     judged = {name: limits.judge(baseline["tiers"][name], relays, confidence) for name in TIERS}
-    word, reasons = decide(judged[tier], tier, relays, controls, len(relays) >= limit)
+    word, reasons = decide(judged[tier], tier, relays, controls, arrived == REGRESSION or len(relays) >= limit)
+    if arrived == REGRESSION:
+        word, reasons = REGRESSION, arrival.told(found)
+    elif arrived != PASS:
+        word, reasons = outcome.worst([word, arrived]) if word != MORE else MORE, [*reasons, *arrival.told(found)]
     if word == MORE:
         return {"exit": STATUS[MORE], "verdict": MORE, "reasons": []}
 
@@ -178,7 +192,7 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     offered = [run["offered_pps"] for run in controls]
     costs = cost.costs(relays, controls)
     needed = egress_needed(baseline["tiers"][tier], relays)
-    reached = [name for name in TIERS if judged[name].side == 1]
+    reached = [name for name in TIERS if judged[name].side == 1 and arrived != REGRESSION]
     return {
         "schema": 1,
         "exit": STATUS[word],
@@ -207,7 +221,8 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
                            "loss_ratio", "cpu_ns_per_packet", "errors")
                if all(run["hops"][i].get(key) is not None for run in relays)},
         } for i in range(len(relays[0]["hops"]))],
-        "named_losses": [limits.named_losses(run) for run in relays],
+        "verified": arrival.summary(verified),
+        "named_losses": [arrival.named_losses(run) for run in relays],
         "ledger_residual_ratio_max": max(account["residual_ratio"] for run in relays
                                          for account in run["ledger"]),
         **provenance(relays),
@@ -224,7 +239,7 @@ def main() -> int:
     try:
         baseline = documents.read(options.baseline, "floor")
         verdict = judge(runs.of_kind(options.sitting, "relay"), runs.of_kind(options.sitting, "control"),
-                        baseline, options.tier, options.rounds)
+                        baseline, options.tier, options.rounds, arrival.of_sitting(options.sitting))
         if verdict["verdict"] != MORE:
             verdict = terms.under(verdict, terms.of(options.sitting))
             documents.write_json(options.sitting / "verdict.json", verdict)

@@ -14,6 +14,7 @@ command_gate() {
 	[[ -n ${SCENARIO[baseline]:-} ]] ||
 		die "$EXIT_INVALID" "scenario ${SCENARIO[name]} names no baseline"
 	baseline=$BASELINES/${SCENARIO[baseline]}.json
+	verify_measure "$SITTING.partial/verified"
 	while ((status == EXIT_MORE)); do
 		round=$((round + 1))
 		dir=$SITTING.partial/rounds/$(printf '%02d' "$round")

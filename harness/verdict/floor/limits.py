@@ -5,7 +5,7 @@ none of them may lose LOSS_BEHIND of what arrives at it, over the whole run and 
 16 sittings on three machines (2026-11-20 to -28, 2 cores): relay 2, which shares a core with relay 1, a median of 38 to
 43 %, and 47 % in the worst of 188 rounds; relay 3 a median of 2 % at most, and 7 % in the worst round.
 
-What is lost otherwise than by full buffers (named_losses) is counted packet by packet: a tier allows `errors_max` of them in
+What is lost otherwise than by full buffers (arrival.py) is counted packet by packet: a tier allows `errors_max` of them in
 a round, on the whole way. In the same 188 rounds there was not one.
 """
 
@@ -14,13 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from harness.result.ledger import BYTES
 from harness.verdict import stats
+from harness.verdict.arrival import named_losses
 
 LOSS_BEHIND = 0.5
-
-# A buffer that is full is what a tier sets a limit for; packets that were never meant for a relay are no loss of it.
-NO_LOSS = ("buffer_exhaustion", "foreign", "uncounted_headers")
 
 
 @dataclass(frozen=True)
@@ -71,17 +68,6 @@ def of_tier(tier: dict, hops: int) -> list[Limit]:
     """Of a pipeline of so many relays."""
     found = [Limit(0, key, figure, tier[name], more) for name, (key, figure, more) in OF_RELAY_1.items() if name in tier]
     return found + [Limit(hop, "loss_ratio", "loss", LOSS_BEHIND, False) for hop in range(1, hops)]
-
-
-def named_losses(run: dict) -> dict[str, int]:
-    """What was lost otherwise than by full buffers, over the whole run, by account and cause."""
-    return {f"{account['account']}: {cause}": count for account in run["ledger"]
-            for cause, count in account["drops"].items() if count and cause not in NO_LOSS}
-
-
-def vanished(run: dict) -> int:
-    """Packets that no counter explains, on the whole way."""
-    return sum(abs(account["residual"]) for account in run["ledger"] if account["unit"] != BYTES)
 
 
 @dataclass(frozen=True)

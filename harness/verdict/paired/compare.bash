@@ -14,8 +14,13 @@ compare_scenario() {
 	COMPARE_COMMON=${SCENARIO[relay_options]:-}
 	compare_shape
 	[[ $COMPARE_QUESTION != reference ]] || reference_known_options
-	topology_ready
 	mkdir -p "$dir"
+	for who in base head; do
+		compare_as "$who" "${COMPARED[$who]}"
+		verify_measure "$dir/verified/$who"
+	done
+	topology_ready
+	COMPARE_BEGUN=$(clock_s)
 	while true; do
 		plan=$(compare_ask "$dir") || die "$EXIT_INVALID" "the pairs of $name could not be judged"
 		[[ -n $plan ]] || break
@@ -66,11 +71,16 @@ compare_copy() {
 	done
 }
 
-# compare_run base|head: one run of COMPARE_PAIR.
-compare_run() {
-	RELAY=${COPIED[$1]} RELAY_SHA256=${SHA256[$1]}
+# compare_as base|head PROGRAM: it, with its options, is what is measured.
+compare_as() {
+	RELAY=$2 RELAY_SHA256=${SHA256[$1]}
 	SCENARIO[relay_options]="$COMPARE_COMMON ${BUILD_OPTIONS[$1]}"
 	RELAY_LEFT_OUT=${LEFT_OUT[$1]:-}
+}
+
+# compare_run base|head: one run of COMPARE_PAIR.
+compare_run() {
+	compare_as "$1" "${COPIED[$1]}"
 	measure relay "$COMPARE_PAIR/$1"
 }
 
@@ -128,7 +138,6 @@ command_compare() {
 		asked+=(--same-program)
 	else
 		for name in "${CHOSEN[@]}"; do
-			COMPARE_BEGUN=$(clock_s)
 			compare_scenario "$name"
 		done
 		rm -rf "$SITTING.partial/programs"

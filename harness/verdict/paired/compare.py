@@ -26,7 +26,7 @@ from statistics import median
 
 from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, read, write_json
-from harness.verdict import control, cost, outcome, waivers
+from harness.verdict import arrival, control, cost, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT, WAIVED
 from harness.verdict.paired import paired, reference, shape, sittings
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
@@ -124,11 +124,12 @@ def ask(args: argparse.Namespace) -> int:
         blocks, verdict = {name: [] for name in BLOCKS}, broken([str(error)])
     everything = [pair for pairs in blocks.values() for pair in pairs]
     first = everything[0]["base"] if everything else {}
-    write_json(folder / "verdict.json", verdict | {
+    verdict = arrival.over(verdict | {
         "schema": 1, "scenario": folder.name, "metric": args.metric, "blocks_raw": describe(blocks, args.metric),
         "same_program": False, "builds": {"base": args.base, "head": args.head},
         "machine": cost.of_pairs(everything, are_twins(first)) if everything and verdict["verdict"] != INVALID else None,
-        **{key: first.get(key) for key in PROVENANCE}})
+        **{key: first.get(key) for key in PROVENANCE}}, folder)
+    write_json(folder / "verdict.json", verdict)
     if verdict["verdict"] == MORE:
         have = len(blocks[verdict["block"]])
         for i in range(have, verdict["needs"]):
