@@ -53,8 +53,8 @@ usage_text() {
 	  BENCH_BASELINES   folder with the baselines, budgets and waivers (default $ROOT/baselines)
 	                    With either one a verdict is unofficial: it is not of what the commit has.
 
-	Exit status: 0 pass, 3 regression or a target missed, 4 inconclusive or machine unfit, 5 invalid measurement, 64 usage;
-	of bench verdict, 70 besides: a question crashed.
+	Exit status: 0 pass, 3 regression or a target missed, 4 inconclusive or machine unfit, 5 invalid measurement, 64 usage.
+	bench verdict has 70 besides: a question crashed.
 	EOF
 }
 
