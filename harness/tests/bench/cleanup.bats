@@ -150,6 +150,7 @@ stops() {
 @test "Ctrl-C twice, at each moment of a comparison of twins or of one run" {
 	need_root
 	local point points what
+	export BENCH_COMPARE_SAME=1
 	scenario paired compare=cpu_ns_per_packet twin=yes
 	read -ra points < <(stops)
 	((${#points[@]} >= 10))
