@@ -334,18 +334,23 @@ copy_says() {
 	assert_equal "$(gojq .scenarios.paired.pairs "$RESULTS"/compare/*/compare.json)" 0
 }
 
+# What compare_scenario calls, but for what asks for pairs: each step says so, and for which scenario it is.
+readonly STEPS='
+	declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
+	SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
+	scenario_load() { SCENARIO=([name]=$1 [window_ms]=100 [compare]=cpu_ns_per_packet); }
+	scenario_as_compared() { :; }
+	topology_ready() { :; }
+	compare_as() { :; }
+	verify_measure() { echo "${SCENARIO[name]}: verified ${1##*/}"; }
+	measure() { echo "${SCENARIO[name]}: control ${2##*/first/}"; }
+	compare_copy() { :; }
+	compare_run() { echo "${SCENARIO[name]}: $1 ${COMPARE_PAIR##*/}"; }
+	compare_pair_valid() { :; }
+'
+
 @test "compare: after a pair that does not count it measures no other, and asks" {
-	sourced '
-		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
-		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
-		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
-		scenario_as_compared() { :; }
-		topology_ready() { :; }
-		compare_as() { :; }
-		verify_measure() { :; }
-		measure() { :; }
-		compare_copy() { :; }
-		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
+	sourced "$STEPS"'
 		compare_pair_valid() { return 1; }
 		compare_ask() {
 			echo x >>"$WORK/asked"
@@ -353,7 +358,11 @@ copy_says() {
 		}
 		compare_scenario paired 2>/dev/null'
 	assert_success
-	assert_output $'base 01\nhead 01'
+	assert_output 'paired: verified base
+paired: verified head
+paired: control 01/control
+paired: base 01
+paired: head 01'
 	assert_equal "$(wc -l <"$WORK/asked")" 2
 }
 
@@ -481,18 +490,7 @@ fresh'
 }
 
 @test "compare: it asks for more pairs until there is a verdict, and not once more" {
-	sourced '
-		declare -A SCENARIO=() SHA256=([base]=1 [head]=2)
-		SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
-		scenario_load() { SCENARIO=([name]=paired [window_ms]=100 [compare]=cpu_ns_per_packet); }
-		scenario_as_compared() { :; }
-		topology_ready() { :; }
-		compare_as() { :; }
-		verify_measure() { echo "verified ${1##*/}"; }
-		measure() { echo "control ${2##*/first/}"; }
-		compare_copy() { :; }
-		compare_run() { echo "$1 ${COMPARE_PAIR##*/}"; }
-		compare_pair_valid() { :; }
+	sourced "$STEPS"'
 		compare_ask() {
 			echo x >>"$WORK/asked"
 			case $(wc -l <"$WORK/asked") in
@@ -502,17 +500,39 @@ fresh'
 		}
 		compare_scenario paired 2>/dev/null'
 	assert_success
-	assert_output 'verified base
-verified head
-control 01/control
-base 01
-head 01
-head 02
-base 02
-control 03/control
-head 03
-base 03'
+	assert_output 'paired: verified base
+paired: verified head
+paired: control 01/control
+paired: base 01
+paired: head 01
+paired: head 02
+paired: base 02
+paired: control 03/control
+paired: head 03
+paired: base 03'
 	assert_equal "$(wc -l <"$WORK/asked")" 3
+}
+
+@test "compare: each scenario is compared as it is, not as the one before it" {
+	sourced "$STEPS"'
+		compare_ask() {
+			[[ -e $1/asked ]] || printf "first 01 base head\n"
+			touch "$1/asked"
+		}
+		for name in one other; do
+			compare_scenario "$name" 2>/dev/null
+		done'
+	assert_success
+	assert_output 'one: verified base
+one: verified head
+one: control 01/control
+one: base 01
+one: head 01
+other: verified base
+other: verified head
+other: control 01/control
+other: base 01
+other: head 01'
 }
 
 @test "profile: where the time goes, and what is left of perf" {

@@ -253,6 +253,23 @@ class History(unittest.TestCase):
                     for place in (49, 50))
         self.assertEqual([one.point for one in drift.news("s", entries, [], [old, new])], [new])
 
+    def test_what_was_told_so_far_away_is_another_change(self):
+        entries = entries_of(noise(20))
+
+        def point(place: int) -> alerts.ChangePoint:
+            return alerts.ChangePoint("s", "1" * 12, "2" * 12, *[entries[place]["utc"]] * 3, -0.1, 0.0005, ())
+
+        for away in (-drift.SEGMENT_MIN, drift.SEGMENT_MIN):
+            told = point(10 + away)
+            with self.subTest(away):
+                self.assertEqual(drift.news("s", entries, [drift.Found(point(10), True, 10)], [told]),
+                                 [drift.News(alerts.NEW, point(10)), drift.News(alerts.WITHDRAWN, told)])
+        for away in (1 - drift.SEGMENT_MIN, drift.SEGMENT_MIN - 1):
+            told = point(10 + away)
+            with self.subTest(away):
+                self.assertEqual(drift.news("s", entries, [drift.Found(point(10), True, 10)], [told]),
+                                 [drift.News(alerts.CORRECTED, point(10), told)])
+
     def test_one_commit_on_both_sides_is_not_to_blame(self):
         self.add(noise(10))
         self.add(noise(5, 3), commit="a" * 12)

@@ -23,6 +23,18 @@
 
 static char folder[64], path[96];
 static json_t *small;
+static void (*after_the_look)(
+	void); /* what somebody else does between a look at the path and its use */
+
+/* Instead of the C library's. */
+int lstat(const char *name, struct stat *status)
+{
+	const int rc = fstatat(AT_FDCWD, name, status, AT_SYMLINK_NOFOLLOW);
+
+	if (after_the_look)
+		after_the_look();
+	return rc;
+}
 
 static int setup(void **state)
 {
@@ -312,6 +324,28 @@ static void test_fifo(void **state)
 	close(reader);
 }
 
+static int reader;
+
+static void become_fifo(void)
+{
+	after_the_look = NULL;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	assert_true(reader >= 0);
+}
+
+/* Lines meant for a file go nowhere else, not into a FIFO that has just taken its place either. */
+static void test_fifo_after_the_look(void **state)
+{
+	char byte;
+
+	(void)state;
+	after_the_look = become_fifo;
+	assert_int_equal(json_file_append(path, small), -ENXIO);
+	assert_int_equal(read(reader, &byte, 1), 0);
+	close(reader);
+}
+
 /* What /dev/stdout and the like are: here a pipe. */
 static void test_open_descriptor(void **state)
 {
@@ -518,6 +552,7 @@ int main(void)
 		TEST(test_planted_old_file),
 		TEST(test_planted_temporary),
 		TEST(test_fifo),
+		TEST(test_fifo_after_the_look),
 		TEST(test_open_descriptor),
 		TEST(test_append),
 		TEST(test_read),
