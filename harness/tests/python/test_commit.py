@@ -143,6 +143,9 @@ class Figures(Asked):
         look = {"estimate": -0.012, "lower": -0.03, "upper": None, "pairs": 12, "verdict": "PASS", "reasons": []}
         for document, said in (
                 ({"scenarios": {"hop": look}}, ["hop -1.2% (-3.0% to unbounded, 12 pairs)"]),
+                ({"scenarios": {"hop": look | {"estimate": None, "same_program": True}}}, ["hop: same program"]),
+                ({"scenarios": {"hop": look | {"estimate": 1.5, "lower": 1.2}}, "question": "shape"},
+                 ["hop 2.50 times as fast as PHASE4's shape (2.20 to unbounded, 12 pairs)"]),
                 ({"hops": [{"egress_pps": {"median": 500000}}], "tier_reached": None}, ["relay 1 500,000 pps, tier none"]),
                 ({"rows": [{"verdict": "met", "name": "a", "reasons": []}, {"verdict": "missed", "name": "b", "reasons": []}]},
                  ["1 of 2 rows met"]),

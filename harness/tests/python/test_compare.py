@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from harness import ROOT
 from harness.tests.python.support import agree, control_run, load, program, relay_run, schema, verified_run, write_verified
 from harness.verdict.paired import compare, sittings
 
@@ -439,6 +440,19 @@ class Earlier(Scratch):
         third = self.sit("20261128T140000Z-b", 1.0)
         self.assertIn("third sitting of this comparison; before: REGRESSION, PASS", third["reasons"])
         self.assertEqual(third["verdict"], "PASS")
+
+    def test_another_question_about_the_same_programs_is_another_comparison(self):
+        floor = str(ROOT / "baselines/phase4.json")
+        self.sit("20261128T100000Z-a", 1.0)
+        self.assertEqual(self.sit("20261128T110000Z-a", 1.0, "--shape", floor)["earlier"], [])
+        self.assertEqual([one["sitting"] for one in self.sit("20261128T120000Z-a", 1.0, "--shape", floor)["earlier"]],
+                         ["20261128T110000Z-a"])
+        # a document from before the question was written down
+        path = self.all / "20261128T110000Z-a/compare.json"
+        document = json.loads(path.read_text()) | {"reference": "1" * 40}
+        del document["question"]
+        path.write_text(json.dumps(document))
+        self.assertEqual([one["sitting"] for one in self.sit("20261128T130000Z-a", 1.0)["earlier"]], ["20261128T100000Z-a"])
 
     def test_one_that_cannot_be_read_is_said(self):
         (self.all / "20261128T100000Z-a").mkdir()

@@ -36,9 +36,9 @@ def reasons(found: dict) -> list[str]:
 def figures(found: dict) -> list[str]:
     """One for each thing that was judged, for people."""
     if "scenarios" in found:
-        return [f"{name} {signed(verdict['estimate'])} ({signed(verdict['lower'])} to {signed(verdict['upper'])}, "
-                f"{verdict['pairs']} pairs)"
-                for name, verdict in found["scenarios"].items() if verdict.get("estimate") is not None]
+        compared = times if found.get("question") == "shape" else change
+        return [f"{name}: same program" if verdict.get("same_program") else f"{name} {compared(verdict)}"
+                for name, verdict in found["scenarios"].items() if verdict.get("same_program") or verdict.get("estimate") is not None]
     if "hops" in found:
         return [f"relay 1 {pps(found['hops'][0]['egress_pps']['median'])}, tier {found['tier_reached'] or 'none'}"]
     if "rows" in found:
@@ -49,6 +49,16 @@ def figures(found: dict) -> list[str]:
         return [f"{answers.count(True)} of {len(answers)} answers right"]
     calls = found.get("figures", {}).get("system calls")
     return [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
+
+
+def change(verdict: dict) -> str:
+    return f"{signed(verdict['estimate'])} ({signed(verdict['lower'])} to {signed(verdict['upper'])}, {verdict['pairs']} pairs)"
+
+
+def times(verdict: dict) -> str:
+    """Of what is many times as fast."""
+    lower, upper = (f"{1.0 + bound:.2f}" if bound is not None else "unbounded" for bound in (verdict["lower"], verdict["upper"]))
+    return f"{1.0 + verdict['estimate']:.2f} times as fast as PHASE4's shape ({lower} to {upper}, {verdict['pairs']} pairs)"
 
 
 def signed(ratio: float | None) -> str:

@@ -233,7 +233,8 @@ def finish(args: argparse.Namespace) -> int:
     past = Path(args.history) if args.history else None
     builds = {"base": args.base_sha256, "head": args.head_sha256}
     options = {"base": args.base_options, "head": args.head_options}
-    before, notes = sittings.earlier(sitting, past, builds, options)
+    question = "reference" if pinned else "shape" if args.shape else "change"
+    before, notes = sittings.earlier(sitting, past, question, builds, options)
     verdicts = {name: same(name, builds) if args.same_program else verdict_of(sitting / name) for name in names}
     decided = {}
     for name, verdict in waive(final(verdicts), found, waivers.today()).items():
@@ -243,7 +244,7 @@ def finish(args: argparse.Namespace) -> int:
         decided[name] = verdict | {"earlier": others,
                                    "reasons": [*verdict["reasons"], *gained, *sittings.remark(others), *notes, *args.note]}
     try:
-        document = terms.under({"schema": 1, "base": args.base, "head": args.head, "builds": builds, "options": options,
+        document = terms.under({"schema": 1, "question": question, "base": args.base, "head": args.head, "builds": builds, "options": options,
                                 "reference": pinned["commit"] if pinned else None, "head_commit": args.head_commit,
                                 "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()),
                                 "scenarios": decided}, terms.of(sitting))
