@@ -1,8 +1,8 @@
 """Which gate catches what: bench planted [--only NAME]... [--results FOLDER]
 
 Plants the changes of harness/selftest/planted.toml, one at a time, each as a commit on top of this one in a copy of the tree, and asks
-there what a commit is asked (bench verdict), until one question tells. A change is caught by a REGRESSION or by INVALID; the
-harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}. Exits with 0 when each is caught, 3 when one is
+there what a commit is asked (bench verdict), until one question tells. A change is caught by a REGRESSION, or by an INVALID
+that says what the change says it has to; the harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}. Exits with 0 when each is caught, 3 when one is
 missed, or the harmless one caught, 4 when a gate could not tell, 5 when a change could not be planted. Needs root; two hours at most.
 """
 
@@ -24,8 +24,7 @@ from harness.result.documents import Faulty, write_json
 from harness.run.child import end_by_signals, require_results
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, USAGE
 
-TELLS = (REGRESSION, INVALID)
-CANNOT_TELL = (INCONCLUSIVE, UNFIT)
+CANNOT_TELL = (INCONCLUSIVE, UNFIT, INVALID)
 CAUGHT, MISSED, NOT_TOLD, OPEN, PASSED, FALSE_ALARM = "caught", "MISSED", "not told", "open", "passed", "FALSE ALARM"
 
 
@@ -99,13 +98,19 @@ class Copy:
         return {"gate": gate, "verdict": word, "why": (said.strip().splitlines() or [""])[-1], "seconds": seconds}
 
 
+def tells(change: dict, answer: dict) -> bool:
+    """A sitting is INVALID for many reasons, most of which have nothing to do with what was planted."""
+    return answer["verdict"] == REGRESSION or (answer["verdict"] == INVALID and
+                                               any(text in answer["why"] for text in change.get("invalid", [])))
+
+
 def conclude(change: dict, answers: list[dict]) -> str:
     """What became of a change."""
     words = [answer["verdict"] for answer in answers]
-    told = any(word in TELLS for word in words)
     if change.get("harmless"):
-        return FALSE_ALARM if told else NOT_TOLD if any(word != PASS for word in words) else PASSED
-    return CAUGHT if told else NOT_TOLD if any(word in CANNOT_TELL for word in words) else MISSED
+        return (FALSE_ALARM if REGRESSION in words or INVALID in words else
+                NOT_TOLD if any(word != PASS for word in words) else PASSED)
+    return CAUGHT if any(tells(change, answer) for answer in answers) else NOT_TOLD if any(word in CANNOT_TELL for word in words) else MISSED
 
 
 def examine(change: dict, copy: Copy, results: Path) -> dict:
@@ -116,7 +121,7 @@ def examine(change: dict, copy: Copy, results: Path) -> dict:
     for gate in change["gates"]:
         say(f"planted: {change['name']}: {gate}")
         entry["answers"].append(copy.ask(gate, results))
-        if entry["answers"][-1]["verdict"] in TELLS:
+        if tells(change, entry["answers"][-1]):
             break
     return entry | {"outcome": conclude(change, entry["answers"]), "seconds": round(sum(a["seconds"] for a in entry["answers"]), 1)}
 

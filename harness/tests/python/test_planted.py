@@ -15,7 +15,7 @@ HARMLESS, BAD = {"harmless": True}, {}
 
 
 def answers(*words: str) -> list[dict]:
-    return [{"verdict": word} for word in words]
+    return [{"verdict": word, "why": f"it is {word}"} for word in words]
 
 
 class Changes(unittest.TestCase):
@@ -36,10 +36,14 @@ class Changes(unittest.TestCase):
 
 class Outcomes(unittest.TestCase):
     def test_of_a_change_that_has_to_be_caught(self):
-        for words, outcome in ((("REGRESSION",), "caught"), (("PASS", "INVALID"), "caught"), (("PASS", "PASS"), "MISSED"),
+        for words, outcome in ((("REGRESSION",), "caught"), (("PASS", "INVALID"), "not told"), (("PASS", "PASS"), "MISSED"),
                                (("PASS", "INCONCLUSIVE"), "not told"), (("UNFIT", "PASS"), "not told"), (("exit 1",), "MISSED"),
                                (("CRASHED",), "MISSED")):
             self.assertEqual(planted.conclude(BAD, answers(*words)), outcome)
+
+    def test_invalid_catches_it_by_what_it_says(self):
+        for texts, outcome in (([], "not told"), (["lost"], "not told"), (["lost", "is INV"], "caught")):
+            self.assertEqual(planted.conclude({"invalid": texts}, answers("PASS", "INVALID")), outcome)
 
     def test_of_one_that_is_none(self):
         for words, outcome in ((("PASS", "PASS"), "passed"), (("PASS", "REGRESSION"), "FALSE ALARM"), (("INVALID",), "FALSE ALARM"),
