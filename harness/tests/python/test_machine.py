@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from harness.result.machine import TWINS, machine
+from harness.result.machine import SHARES, TWINS, machine
 from harness.tests.python.support import control_run, relay_run, schema
 from harness.verdict import cost
 
@@ -88,6 +88,16 @@ class Cost(unittest.TestCase):
         self.assertIsNone(cost.control_ns(broken))
         self.assertEqual(cost.costs([self.relay], [*broken, self.controls[0]]), cost.costs([self.relay], self.controls[:1]))
         self.assertEqual(cost.costs([self.relay | {"valid": False}, self.relay | {"problems": ["why"]}], self.controls), [])
+
+    def test_beside_programs_that_fill_all_cores_it_is_not_known(self):
+        def filled(idle: float) -> dict:
+            shares = {f"{name}_ratio": 0.0 for name in SHARES} | {"user_ratio": 0.75, "softirq_ratio": 0.25 - idle}
+            return control_run(offered=800_000, machine=busy(2.0, 800_000, **shares))
+
+        self.assertIsNone(cost.control_ns([filled(0.005)]))
+        self.assertEqual(cost.costs([self.relay], [filled(0.0)] * 3), [])
+        self.assertAlmostEqual(cost.control_ns([filled(0.02)]), 2500.0)
+        self.assertAlmostEqual(cost.control_ns([*self.controls, filled(0.0)]), 500.0)
 
     def test_of_twins_both_together(self):
         halves = [self.relay | {"offered_pps": 300_000, "hops": [self.relay["hops"][0] | {"egress_pps": pps}]}
