@@ -68,23 +68,6 @@ sourced() {
 		'"$1" - "$HARNESS" "$WORK"
 }
 
-@test "compare: pairs that cannot be judged end it, and are not passed over" {
-	sourced '
-		declare -A SCENARIO=([window_ms]=100)
-		SITTING=$WORK/sitting
-		scenario_load() { :; }
-		scenario_as_compared() { :; }
-		topology_ready() { :; }
-		compare_as() { :; }
-		verify_measure() { :; }
-		compare_ask() { return 1; }
-		compare_scenario paired
-		echo "went on"'
-	assert_failure 5
-	assert_output ''
-	assert_said 'the pairs of paired could not be judged'
-}
-
 @test "compare: the table goes to --markdown and to the summary of the job, once if they are the same" {
 	sourced '
 		echo table >"$WORK/compare.md"
@@ -348,6 +331,20 @@ readonly STEPS='
 	compare_run() { echo "${SCENARIO[name]}: $1 ${COMPARE_PAIR##*/}"; }
 	compare_pair_valid() { :; }
 '
+
+@test "compare: pairs that cannot be judged end it, and are not passed over" {
+	local ends
+	for ends in 5 1; do
+		sourced "$STEPS"'
+			compare_ask() { return '$ends'; }
+			compare_scenario paired
+			echo "went on"'
+		assert_failure "$ends"
+		refute_output --partial 'went on'
+		assert_said 'the pairs of paired could not be judged.*'
+	done
+	assert_said '.*: what was to judge it crashed .exit 1.'
+}
 
 @test "compare: after a pair that does not count it measures no other, and asks" {
 	sourced "$STEPS"'

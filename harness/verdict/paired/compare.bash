@@ -22,12 +22,12 @@ compare_scenario() {
 	topology_ready
 	COMPARE_BEGUN=$(clock_s)
 	while true; do
-		plan=$(compare_ask "$dir") || die "$EXIT_INVALID" "the pairs of $name could not be judged"
+		plan=$(compare_ask "$dir") || no_verdict "$?" "the pairs of $name could not be judged"
 		[[ -n $plan ]] || break
 		while read -r block number who; do
 			if ! compare_in_time; then
 				# the pairs since the last look are kept, too
-				compare_ask "$dir" >/dev/null || die "$EXIT_INVALID" "the pairs of $name could not be judged"
+				compare_ask "$dir" >/dev/null || no_verdict "$?" "the pairs of $name could not be judged"
 				break 2
 			fi
 			compare_progress "$name" "$block" "$number" "$plan" "$count"
