@@ -9,10 +9,10 @@ and neither corrected nor withdrawn since.
 """
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.history import history
+from harness.result.keep import utc_now
 
 NEW, CORRECTED, WITHDRAWN = "new", "corrected", "withdrawn"
 KNOWN = "known"  # nothing to tell
@@ -85,5 +85,5 @@ def read(path: Path) -> tuple[list[ChangePoint], list[str]]:
 
 def append(path: Path, news: News) -> None:
     of = {"of": news.of.utc} if news.of else {}
-    told_utc = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told_utc = utc_now()
     history.append_line(path, {"state": news.state, "told_utc": told_utc, **of, **asdict(news.point)})

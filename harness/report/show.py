@@ -42,9 +42,9 @@ def verdict_rows(verdict: dict, baseline: dict) -> list[list[str]]:
         row("control", "generator alone (control)", verdict["control_pps"], pps, True),
         row("generator", "generator, offered", verdict["offered_pps"], pps, True),
     ]
-    for number, hop in enumerate(verdict["hops"], 1):
-        name = f"relay {number}"
-        first = number == 1
+    for place, hop in enumerate(verdict["hops"], 1):
+        name = f"relay {place}"
+        first = place == 1
         rows.append(row(f"{hop['name']} ingress_pps", f"{name} ingress", hop["ingress_pps"], pps,
                         True, limits.get("ingress_pps_min") if first else None))
         if hop["egress_pps"]["median"] > 0:

@@ -39,13 +39,13 @@ def variants(own: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
 def plan(scenario: str, own: dict[str, str], rounds: int, only: list[str]) -> list[str]:
     """`only`: variants whose names have one of these in them; all, when there is none. In the first round each has a control."""
     lines = []
-    for number in range(1, rounds + 1):
+    for place in range(1, rounds + 1):
         for name, changes in variants(own):
             if only and not any(text in name for text in only):
                 continue
             words = [f"{key}={value}" for key, value in changes.items()]
-            lines += [cost.control_plan(name, [scenario, *words])] if number == 1 else []
-            lines.append("\t".join([f"rounds/{number:02}/{name}", scenario, "relay", *words]))
+            lines += [cost.control_plan(name, [scenario, *words])] if place == 1 else []
+            lines.append("\t".join([f"rounds/{place:02}/{name}", scenario, "relay", *words]))
     return lines
 
 

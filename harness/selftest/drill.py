@@ -22,13 +22,12 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from shlex import quote
 
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
-from harness.result.documents import write_json
+from harness.result.keep import keep, utc_now
 from harness.run.child import bench, only, require_results
 from harness.selftest import drilling
 from harness.selftest.drilling import RELAY, SLOW_RELAY
@@ -319,13 +318,10 @@ def main() -> int:
                            "loss": drill.loss, "gates": found})
     answers = [fault["right"] for fault in faults]
     answers += [found["right"] for drill in drills for found in drill["gates"].values()]
-    document = {"schema": 1, "verdict": overall(answers), "utc": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    document = {"schema": 1, "verdict": overall(answers), "utc": utc_now(),
                 "commit": git("rev-parse", "--short=12", "HEAD") or "unknown", "short": args.short,
                 "seconds": round(time.monotonic() - begun, 1), "drills": drills, "faults": faults}
-    folder = args.results / "drill" / f"{document['utc'].replace('-', '').replace(':', '')}-{document['commit']}"
-    folder.mkdir(parents=True)
-    write_json(folder / "drill.json", document)
-    (folder / "drill.md").write_text(show(document, True), encoding="utf-8")
+    folder = keep(args.results, "drill", document["commit"], "drill", document, show)
     print(show(document, False))
     print(f"results: {folder}")
     return STATUS[document["verdict"]]

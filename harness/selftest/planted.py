@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 import tomllib
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness import HARNESS, ROOT
 from harness.report.tables import paint, table
-from harness.result.documents import Faulty, write_json
+from harness.result.documents import Faulty
+from harness.result.keep import keep, utc_now
 from harness.run.child import end_by_signals, require_results
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, USAGE
 
@@ -156,7 +156,7 @@ def main() -> int:
     wanted = [change for change in changes() if not args.only or any(text in change["name"] for text in args.only)]
     if not wanted:
         parser.error(f"no change with '{args.only[0]}' in its name; there are: {', '.join(c['name'] for c in changes())}")
-    utc = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    utc = utc_now()
     with tempfile.TemporaryDirectory(prefix="mcrelay-planted-") as scratch:
         try:
             copy = Copy(Path(scratch) / "tree")
@@ -166,10 +166,7 @@ def main() -> int:
             return STATUS[INVALID]
         commit = copy.base[:12]
     document = {"schema": 1, "verdict": overall([entry["outcome"] for entry in found]), "utc": utc, "commit": commit, "changes": found}
-    folder = args.results / "planted" / f"{utc.replace('-', '').replace(':', '')}-{commit}"
-    folder.mkdir(parents=True)
-    write_json(folder / "planted.json", document)
-    (folder / "planted.md").write_text(show(document, True), encoding="utf-8")
+    folder = keep(args.results, "planted", commit, "planted", document, show)
     print(show(document, False))
     print(f"results: {folder}")
     return STATUS[document["verdict"]]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # ci/lint includes: each folder of relay/ includes what stands behind it, and nothing else. ci/lint bash: what shellcheck does
-# not ask.
+# not ask. ci/lint python: names.
 
 bats_load_library bats-support
 bats_load_library bats-assert
@@ -76,4 +76,15 @@ plant() {
 	assert_failure 1
 	assert_line 'ci/gate: no line "shopt -s inherit_errexit" behind its "set -e"'
 	assert_line 'ci/new: no line "shopt -s inherit_errexit" behind its "set -e"'
+}
+
+@test "a name in Python that nothing uses, and one that is none" {
+	git -C "$COPY" init -q
+	run "$COPY/ci/lint" python
+	assert_success
+	printf 'import json\n\n\nprint(jsn)\n' >"$COPY/ci/new.py"
+	run "$COPY/ci/lint" python
+	assert_failure 1
+	assert_line --regexp "^ci/new.py:1:.*'json' imported but unused"
+	assert_line --regexp "^ci/new.py:4:.*undefined name 'jsn'"
 }

@@ -17,11 +17,11 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.report.tables import paint, table
 from harness.result.documents import Faulty, validate, write_json
+from harness.result.keep import utc_now
 from harness.result.profile import different, profiles_apart
 from harness.verdict import waivers
 from harness.verdict.baseline import captures, stored
@@ -300,7 +300,7 @@ def diff(args: argparse.Namespace) -> int:
 def accepted(name: str, proposal: Proposal, baseline: dict | None, reason: str, by: str) -> dict:
     """The new document; what the file said before stays in `changes`."""
     newest, figures = proposal.newest, proposal.figures()
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = utc_now()
     change = {"utc": now, "commit": newest["commit"], "by": by, "reason": reason,
               "conditions": conditions_differ(baseline, newest) if baseline else [],
               "before": stored.medians(baseline) if baseline else None,

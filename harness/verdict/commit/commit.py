@@ -11,18 +11,17 @@ commit takes about a quarter of an hour, a night some hours.
 """
 
 import argparse
-import json
 import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness import ROOT
 from harness.report.tables import paint, table
-from harness.result.documents import Faulty, read, write_json
+from harness.result.documents import Faulty, read
+from harness.result.keep import keep, utc_now
 from harness.run.child import bench, end_by_signals, require_results
 from harness.verdict import outcome
 from harness.verdict.commit import answers
@@ -164,21 +163,17 @@ def main() -> int:
         return STATUS[INVALID]
     except ValueError as error:
         parser.error(str(error))
-    utc = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    utc = utc_now()
     found = []
     for number, question in enumerate(questions, 1):
         say(f"question {number} of {len(questions)}: {question['asks']} (about {question['minutes']:g} min)")
         found.append(ask(question, expected.base, args.results, bench))
         say(f"  {found[-1]['verdict']}{': ' + '; '.join(found[-1]['figures']) if found[-1]['figures'] else ''}")
     document = conclude(found, expected.as_dict(), args.night, args.only, args.commit, args.dirty, utc)
-    folder = args.results / "verdict" / f"{utc.replace('-', '').replace(':', '')}-{args.commit}"
-    folder.mkdir(parents=True)
-    write_json(folder / "commit.json", document)
-    text = show(document, True)
-    (folder / "commit.md").write_text(text, encoding="utf-8")
+    folder = keep(args.results, "verdict", args.commit, "commit", document, show)
     if args.markdown:
         with args.markdown.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(show(document, True))
     print(show(document, False))
     print(f"results: {folder}")
     return document["exit"]

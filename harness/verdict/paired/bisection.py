@@ -13,12 +13,11 @@ six minutes.
 import argparse
 import sys
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness import ROOT
 from harness.report.tables import paint, table
-from harness.result.documents import write_json
+from harness.result.keep import keep, utc_now
 from harness.run.child import bench, end_by_signals, only, require_results
 from harness.verdict import outcome
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, USAGE
@@ -142,12 +141,9 @@ def main() -> int:
     ends = ask(bad)
     left, steps = search(good, bad, ask) if ends["exit"] == STATUS[REGRESSION] else ([], [])
     word, why = conclude(ends, left)
-    utc = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    document = {"schema": 1, "verdict": word, "why": why, "utc": utc, "scenario": args.scenario, "good": good, "bad": bad,
+    document = {"schema": 1, "verdict": word, "why": why, "utc": utc_now(), "scenario": args.scenario, "good": good, "bad": bad,
                 "candidates": left, "steps": [ends, *steps]}
-    folder = args.results / "bisect" / f"{utc.replace('-', '').replace(':', '')}-{good[:12]}-{bad[:12]}"
-    folder.mkdir(parents=True)
-    write_json(folder / "bisect.json", document)
+    folder = keep(args.results, "bisect", f"{good[:12]}-{bad[:12]}", "bisect", document)
     print(show(document))
     print(f"{paint(word, word)}: {why}\n\nresults: {folder / 'bisect.json'}")
     return STATUS[word]

@@ -20,14 +20,13 @@ import json
 import sys
 from dataclasses import fields, replace
 from datetime import date
-from math import exp
 from pathlib import Path
 from statistics import median
 
 from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, read, write_json
 from harness.verdict import arrival, control, cost, outcome, waivers
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT, WAIVED
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, WAIVED
 from harness.verdict.paired import paired, reference, shape, sittings
 from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
 from harness.verdict.terms import terms

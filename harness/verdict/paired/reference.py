@@ -12,12 +12,12 @@ reference.py move FILE COMPARE.json --reason TEXT --by NAME: the head of that co
 import argparse
 import subprocess
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.history import history
 from harness.report.tables import table
 from harness.result.documents import Faulty, read, validate, write_json
+from harness.result.keep import utc_now
 from harness.verdict.outcome import INVALID, PASS, STATUS
 
 GAIN = 0.05       # proven: so much faster than the reference that it should move, or the gain can be lost unseen
@@ -149,7 +149,7 @@ def main() -> int:
             print(show(load(args.file)))
         else:
             document = moved(load(args.file), read(args.comparison, "compare"), args.reason, args.by,
-                             datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+                             utc_now())
             validate(document, "reference", LABEL)
             write_json(args.file, document)
             print(f"{args.file}: {document['commit'][:12]}; review and commit it")
