@@ -68,7 +68,7 @@ need_root() {
 	suite
 	assert_success
 	# makes, lints, unit tests under ASan and TSan, inputs, Python, bats
-	assert_equal "${lines[-1]}" "$((3 + 4 + 2 + 2 + 1 + 1 + 2)) passed, 0 failed, 0 skipped"
+	assert_equal "${lines[-1]}" "$((3 + 5 + 2 + 2 + 1 + 1 + 2)) passed, 0 failed, 0 skipped"
 	assert_output --regexp '== total: [0-9]+:[0-9]{2} wall, [0-9.]+ s CPU'
 }
 
@@ -129,7 +129,7 @@ need_root() {
 	assert_equal "${lines[-1]}" "0 passed, 1 failed, 0 skipped"
 	suite --no-root
 	assert_success
-	assert_equal "${lines[-1]}" "13 passed, 0 failed, 2 skipped"
+	assert_equal "${lines[-1]}" "14 passed, 0 failed, 2 skipped"
 }
 
 @test "a part that hangs is ended, with all that it started" {
