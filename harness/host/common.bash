@@ -20,6 +20,8 @@ note() {
 # unexpected STATUS COMMAND PLACE: a failure that nothing has a better message for.
 unexpected() {
 	((BASH_SUBSHELL == 0 && $1 != 141)) || return 0 # a reader that has seen enough
+	# what ended in $( ) with a status of ours has said why
+	[[ $2 != *'$('* || ! $1 =~ ^($EXIT_INCONCLUSIVE|$EXIT_INVALID|$EXIT_USAGE)$ ]] || return 0
 	note "stopped at $3: '${2%%$'\n'*}' failed (exit $1); if neither the disk nor a missing program explains" \
 		"it, it is a defect of the harness"
 }

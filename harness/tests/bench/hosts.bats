@@ -88,6 +88,25 @@ lacks() {
 	[[ ! -e $WORK/changed ]]
 }
 
+@test "what ends within \$( ) says why once, what nobody explains is a defect" {
+	local ends
+	for ends in 4 5 64; do
+		run --separate-stderr bash -c 'set -Eeuo pipefail
+			shopt -s inherit_errexit
+			source "$1/host/common.bash"
+			trap '\''unexpected $? "$BASH_COMMAND" here'\'' ERR
+			name=$(die "$2" "it is so")' - "$HARNESS" "$ends"
+		assert_failure "$ends"
+		assert_said '^bench: it is so$'
+	done
+	run --separate-stderr bash -c 'set -Eeuo pipefail
+		source "$1/host/common.bash"
+		trap '\''unexpected $? "$BASH_COMMAND" here'\'' ERR
+		name=$(grep -q nothing /dev/null)' - "$HARNESS"
+	assert_failure 1
+	assert_said '^bench: stopped at here: .*it is a defect of the harness$'
+}
+
 @test "a host where root may not see which program runs" {
 	need_root
 	with_program sha256sum '
