@@ -2,8 +2,9 @@
 
 Plants the changes of harness/selftest/planted.toml, one at a time, each as a commit on top of this one in a copy of the tree, and asks
 there what a commit is asked (bench verdict), until one question tells. A change is caught by a REGRESSION, or by an INVALID
-that says what the change says it has to; the harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}. Exits with 0 when each is caught, 3 when one is
-missed, or the harmless one caught, 4 when a gate could not tell, 5 when a change could not be planted. Needs root; two hours at most.
+that says what the change says it has to; the harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}.
+Exits with 0 when each is caught, 3 when one is missed, or the harmless one caught, 4 when a gate could not tell, 5 when a
+change could not be planted. Needs root; two hours at most.
 """
 
 import argparse
@@ -110,7 +111,9 @@ def conclude(change: dict, answers: list[dict]) -> str:
     if change.get("harmless"):
         return (FALSE_ALARM if REGRESSION in words or INVALID in words else
                 NOT_TOLD if any(word != PASS for word in words) else PASSED)
-    return CAUGHT if any(tells(change, answer) for answer in answers) else NOT_TOLD if any(word in CANNOT_TELL for word in words) else MISSED
+    if any(tells(change, answer) for answer in answers):
+        return CAUGHT
+    return NOT_TOLD if any(word in CANNOT_TELL for word in words) else MISSED
 
 
 def examine(change: dict, copy: Copy, results: Path) -> dict:

@@ -149,6 +149,11 @@ class Shape(unittest.TestCase):
     def test_the_rule_is_the_target(self):
         self.assertAlmostEqual(1.0 - paired.SHAPE.tolerance, shape.shares(self.FLOOR)["target"], delta=0.005)
 
+    def test_pairs_that_lie_far_apart_say_nothing_against_it(self):
+        pairs = [0.9, 0.85, 1.1, 0.8, 0.85, 1.1, 1.1, 1.15, 1.2, 0.8, 1.1, 1.1]  # three times as fast, in this hour
+        self.assertEqual(paired.decide(pairs, rule=paired.SHAPE).verdict, "PASS")
+        self.assertEqual(paired.decide(pairs).verdict, "MORE")
+
     def test_the_options_are_those_that_bash_gives(self):
         self.assertIn(f"BUILD_OPTIONS[base]='{shape.OPTIONS}'", (ROOT / "harness/verdict/paired/reference.bash").read_text())
         self.assertIn(f"CHOSEN=({shape.SCENARIO})", (ROOT / "harness/verdict/paired/reference.bash").read_text())

@@ -11,6 +11,7 @@ compare_scenario() {
 	local name=$1 dir=$SITTING.partial/$1 plan block number who count=0
 	scenario_load "$name"
 	scenario_override_all
+	shape_scenario
 	COMPARE_COMMON=${SCENARIO[relay_options]:-}
 	compare_shape
 	[[ $COMPARE_QUESTION != reference ]] || reference_known_options

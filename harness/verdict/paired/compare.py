@@ -243,8 +243,8 @@ def finish(args: argparse.Namespace) -> int:
         decided[name] = verdict | {"earlier": others,
                                    "reasons": [*verdict["reasons"], *gained, *sittings.remark(others), *notes, *args.note]}
     try:
-        document = terms.under({"schema": 1, "question": question, "base": args.base, "head": args.head, "builds": builds, "options": options,
-                                "reference": pinned["commit"] if pinned else None, "head_commit": args.head_commit,
+        document = terms.under({"schema": 1, "question": question, "base": args.base, "head": args.head, "builds": builds,
+                                "options": options, "reference": pinned["commit"] if pinned else None, "head_commit": args.head_commit,
                                 "verdict": outcome.worst(verdict["verdict"] for verdict in decided.values()),
                                 "scenarios": decided}, terms.of(sitting))
     except Faulty as fault:

@@ -13,6 +13,7 @@ compare_choose_scenarios() {
 	((${#CHOSEN[@]})) || refuse "no scenario in $SCENARIOS says what to compare, of a $WHEN (keys 'compare' and 'when')"
 	for name in "${CHOSEN[@]}"; do
 		scenario_load "$name"
+		shape_scenario
 		[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario $name does not say what to compare (key 'compare')"
 	done
 }

@@ -24,8 +24,16 @@ shape_choose() {
 	((${#ARGUMENTS[@]} == 0)) || refuse "--shape is of the files as they are, and takes no commit"
 	BASE='' HEAD='' COMPARE_QUESTION=shape
 	host_dirty || compare_commit HEAD commit HEAD
-	BASE=$HEAD CHOSEN=(single-hop)
+	BASE=$HEAD CHOSEN=(single-hop-flood)
 	BUILD_OPTIONS[base]='--ingress uring --gso off'
+}
+
+# What is compared there. At a rate that PHASE4's shape cannot carry, packets that it loses would need a price; flooded, whoever
+# has the higher cost per packet sends the less, as PHASE4 itself was measured. Both at the same time: what neighbours of this
+# machine do they do to both.
+shape_scenario() {
+	[[ $COMPARE_QUESTION == shape ]] || return 0
+	SCENARIO[compare]=egress_pps SCENARIO[twin]=yes
 }
 
 # What the scenario asks of the reference that it does not know, into LEFT_OUT; said, where its absence means the same.
