@@ -469,6 +469,26 @@ packet_lines() {
 	assert_regex "$stderr" 'cannot pin the worker to its CPU: Invalid argument'
 }
 
+# threads_are_on WORKER CPU CPU: the thread that receives, which is the first one, and the one that sends.
+threads_are_on() {
+	local task found=
+	for task in /proc/"$1"/task/*; do # in the order of their numbers, which is that of their start
+		found+=" $(sed -n 's/^Cpus_allowed_list:\s*//p' "$task/status")"
+	done
+	[[ $found == " $2 $3"* ]] # io_uring may have some of its own behind them
+}
+
+@test "--cpus: each thread of a worker that has two runs on its CPU, in turn" {
+	((${#CPUS[@]} >= 2)) || skip "needs two CPUs"
+	local i
+	relay_start "$RULE" --num-workers 2 --thread-model split --cpus "${CPUS[1]},${CPUS[0]}"
+	relay_report
+	for i in 0 1; do
+		eventually threads_are_on "$(worker "$i" pid)" "${CPUS[1]}" "${CPUS[0]}"
+	done
+	relay_stop
+}
+
 @test "a worker that cannot get its memory says so, and what may be too low; at the start that is the end" {
 	! is_sanitized "$RELAY" || skip "a sanitizer has more addresses than that"
 	run --separate-stderr -1 at r1 prlimit --as=$((500 << 20)) "$RELAY" "${CONTROL[@]}" --ingress uring \
