@@ -2,8 +2,8 @@
 
 Plants the changes of harness/selftest/planted.toml, one at a time, each as a commit on top of this one in a copy of the tree, and asks
 there what a commit is asked (bench verdict), until one question tells. A change is caught by a REGRESSION, or by an INVALID
-that says what the change says it has to; the harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}.
-Exits with 0 when each is caught, 3 when one is missed, or the harmless one caught, 4 when a gate could not tell, 5 when a
+that says what the change says it has to, and held back by an INCONCLUSIVE that does; the harmless one has to pass. Writes FOLDER/planted/TIME-COMMIT/planted.{json,md}.
+Exits with 0 when each is caught or held back, 3 when one is missed, or the harmless one caught, 4 when a gate could not tell, 5 when a
 change could not be planted. Needs root; two hours at most.
 """
 
@@ -26,7 +26,8 @@ from harness.run.child import end_by_signals, require_results
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, REGRESSION, STATUS, UNFIT, USAGE
 
 CANNOT_TELL = (INCONCLUSIVE, UNFIT, INVALID)
-CAUGHT, MISSED, NOT_TOLD, OPEN, PASSED, FALSE_ALARM = "caught", "MISSED", "not told", "open", "passed", "FALSE ALARM"
+CAUGHT, HELD, MISSED, NOT_TOLD = "caught", "held back", "MISSED", "not told"
+OPEN, PASSED, FALSE_ALARM = "open", "passed", "FALSE ALARM"
 
 
 def say(text: str) -> None:
@@ -100,9 +101,9 @@ class Copy:
 
 
 def tells(change: dict, answer: dict) -> bool:
-    """A sitting is INVALID for many reasons, most of which have nothing to do with what was planted."""
-    return answer["verdict"] == REGRESSION or (answer["verdict"] == INVALID and
-                                               any(text in answer["why"] for text in change.get("invalid", [])))
+    """A sitting is INVALID or INCONCLUSIVE for many reasons, most of which have nothing to do with what was planted."""
+    texts = {INVALID: change.get("invalid", []), INCONCLUSIVE: change.get("inconclusive", [])}.get(answer["verdict"], [])
+    return answer["verdict"] == REGRESSION or any(text in answer["why"] for text in texts)
 
 
 def conclude(change: dict, answers: list[dict]) -> str:
@@ -111,8 +112,9 @@ def conclude(change: dict, answers: list[dict]) -> str:
     if change.get("harmless"):
         return (FALSE_ALARM if REGRESSION in words or INVALID in words else
                 NOT_TOLD if any(word != PASS for word in words) else PASSED)
-    if any(tells(change, answer) for answer in answers):
-        return CAUGHT
+    told = [answer["verdict"] for answer in answers if tells(change, answer)]
+    if told:
+        return HELD if set(told) == {INCONCLUSIVE} else CAUGHT
     return NOT_TOLD if any(word in CANNOT_TELL for word in words) else MISSED
 
 
@@ -122,8 +124,9 @@ def examine(change: dict, copy: Copy, results: Path) -> dict:
         return entry | {"outcome": OPEN, "seconds": 0.0}
     copy.plant(change)
     for gate in change["gates"]:
-        say(f"planted: {change['name']}: {gate}")
+        say(f"planted: {change['name']}: {gate}?")
         entry["answers"].append(copy.ask(gate, results))
+        say(f"  {entry['answers'][-1]['verdict']}")
         if tells(change, entry["answers"][-1]):
             break
     return entry | {"outcome": conclude(change, entry["answers"]), "seconds": round(sum(a["seconds"] for a in entry["answers"]), 1)}
@@ -136,15 +139,16 @@ def overall(outcomes: list[str]) -> str:
 
 
 def show(document: dict, markdown: bool) -> str:
-    rows = []
+    rows, whys = [], []
     for entry in document["changes"]:
         last = entry["answers"][-1] if entry["answers"] else None
-        rows.append([entry["name"], entry["what"], entry["outcome"], "; ".join(f"{a['gate']}: {a['verdict']}" for a in entry["answers"]),
-                     f"{entry['seconds']:.0f} s" if last else "", last["why"] if last else entry["open"]])
+        rows.append([entry["name"], entry["what"], entry["outcome"], ", ".join(f"{a['gate']}: {a['verdict']}" for a in entry["answers"]),
+                     f"{entry['seconds']:.0f} s" if last else ""])
+        whys.append(f"{'- ' if markdown else '  '}{entry['name']}: {last['why'] if last else 'open: ' + entry['open']}")
     word = document["verdict"]
-    ends = {PASS: "each is caught that has to be", REGRESSION: "a gate has missed one, or found what is none: see above",
+    ends = {PASS: "each is caught or held back that has to be", REGRESSION: "a gate has missed one, or found what is none: see above",
             INCONCLUSIVE: "a gate could not tell; again, on a quieter machine"}
-    return "\n\n".join([table(["change", "what", "", "answers", "after", "why"], rows, markdown),
+    return "\n\n".join([table(["change", "what", "", "answers", "after"], rows, markdown), "\n".join(whys),
                         f"{f'**{word}**' if markdown else paint(word, word)}: {ends[word]}"]) + "\n"
 
 

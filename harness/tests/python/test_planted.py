@@ -45,20 +45,28 @@ class Outcomes(unittest.TestCase):
         for texts, outcome in (([], "not told"), (["lost"], "not told"), (["lost", "is INV"], "caught")):
             self.assertEqual(planted.conclude({"invalid": texts}, answers("PASS", "INVALID")), outcome)
 
+    def test_inconclusive_holds_it_back_by_what_it_says(self):
+        change = {"inconclusive": ["is INCON"], "invalid": ["is INV"]}
+        for words, outcome in ((("INCONCLUSIVE",), "held back"), (("PASS", "INCONCLUSIVE"), "held back"),
+                               (("INVALID", "INCONCLUSIVE"), "caught"), (("UNFIT",), "not told")):
+            self.assertEqual(planted.conclude(change, answers(*words)), outcome)
+
     def test_of_one_that_is_none(self):
         for words, outcome in ((("PASS", "PASS"), "passed"), (("PASS", "REGRESSION"), "FALSE ALARM"), (("INVALID",), "FALSE ALARM"),
                                (("PASS", "UNFIT"), "not told"), (("exit 1",), "not told")):
             self.assertEqual(planted.conclude(HARMLESS, answers(*words)), outcome)
 
     def test_of_all(self):
-        for outcomes, word in ((["caught", "passed", "open"], "PASS"), (["caught", "MISSED", "not told"], "REGRESSION"),
+        for outcomes, word in ((["caught", "passed", "open", "held back"], "PASS"), (["caught", "MISSED", "not told"], "REGRESSION"),
                                (["FALSE ALARM"], "REGRESSION"), (["caught", "not told"], "INCONCLUSIVE")):
             self.assertEqual(planted.overall(outcomes), word)
 
     def test_an_open_one_is_listed_and_not_asked(self):
         entry = planted.examine({"name": "x", "what": "y", "open": "why", "gates": []}, None, Path())
         self.assertEqual((entry["outcome"], entry["answers"]), ("open", []))
-        self.assertIn("| x | y | open |", planted.show({"verdict": "PASS", "changes": [entry]}, True))
+        text = planted.show({"verdict": "PASS", "changes": [entry]}, True)
+        self.assertIn("| x | y | open |", text)
+        self.assertIn("- x: open: why", text)
 
 
 class InACopy(unittest.TestCase):
