@@ -95,7 +95,7 @@ class Copy:
         seconds = round(time.monotonic() - begun, 1)
         if found:
             answer = json.loads(found[0].read_text(encoding="utf-8"))["answers"][0]
-            return {"gate": gate, "verdict": answer["verdict"], "why": "; ".join([*answer["figures"], answer["said"]]), "seconds": seconds}
+            return {"gate": gate, "verdict": answer["verdict"], "why": "; ".join(filter(None, [*answer["figures"], answer["said"]])), "seconds": seconds}
         word = INVALID if child.returncode == STATUS[INVALID] else f"exit {child.returncode}"
         return {"gate": gate, "verdict": word, "why": (said.strip().splitlines() or [""])[-1], "seconds": seconds}
 
