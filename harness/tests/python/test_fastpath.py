@@ -112,6 +112,17 @@ class Rows(unittest.TestCase):
                          ["a: the generator reached 700,000 of 733,000 pps"])
         self.assertEqual(judge(runs(offered=700_000, lost=500))["exit"], 3)
 
+    def test_relays_that_starve_the_generator_miss_what_is_missed(self):
+        """Without them it reaches all: half the packets is their doing, and a target that is kept was not asked of all."""
+        slow = runs(egress_a=200_000, offered=700_000)
+        healthy, starved = ({"a": [control_run(offered=offered)]} for offered in (733_000, 700_000))
+        found = row(judge(slow, controls=healthy), "ratio")
+        self.assertEqual((found["verdict"], found["reasons"]),
+                         ("missed", ["a: the generator reached 700,000 of 733,000 pps, and without the relay all of it"]))
+        for controls in (starved, {}, {"a": [control_run(offered=733_000) | {"valid": False}]}):
+            self.assertEqual(row(judge(slow, controls=controls), "ratio")["verdict"], "unfit")
+        self.assertEqual(row(judge(runs(offered=700_000), controls=healthy), "ratio")["verdict"], "unfit")
+
     def test_flooded_it_may_reach_what_it_can(self):
         found = runs(offered=700_000)
         for run in found["a"]:

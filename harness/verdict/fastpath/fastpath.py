@@ -107,18 +107,25 @@ def problems_of(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[s
     return found
 
 
-def starved(row: dict, runs: dict[str, list[dict]]) -> list[str]:
-    """Variants whose generator did not reach the rate that they ask for."""
-    found = []
+def starved(row: dict, runs: dict[str, list[dict]], controls: dict[str, list[dict]]) -> tuple[list[str], bool]:
+    """(variants whose generator did not reach the rate that they ask for; was it the relays that took it from each of them,
+    since without them it does?)"""
+    found, theirs = [], True
     for name in variants_of(row):
         asked = int(runs[name][0]["declared"]["rate_pps"])
         offered = median(run["offered_pps"] for run in runs[name])
         if asked < control.FLOOD_PPS and control.starved(offered, asked):
-            found.append(f"{name}: the generator reached {offered:,.0f} of {asked:,} pps")
-    return found
+            alone = [run["offered_pps"] for run in controls.get(name, []) if not validity.faults(run, "control")]
+            healthy = bool(alone) and not control.starved(median(alone), asked)
+            theirs &= healthy
+            found.append(f"{name}: the generator reached {offered:,.0f} of {asked:,} pps"
+                         + (", and without the relay all of it" if healthy else ""))
+    return found, theirs
 
 
-def judge_row(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[str]) -> dict:
+def judge_row(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[str], controls: dict[str, list[dict]]) -> dict:
+    """A target that is missed beside a starving generator is missed by the relays, if it is they who starve it; one that is met
+    there was not asked of all the load."""
     unit, metric, _ = METRICS[row["metric"]]
     name, limit = limit_of(row)
     sign, holds = LIMITS[name]
@@ -137,17 +144,18 @@ def judge_row(row: dict, runs: dict[str, list[dict]], rounds: int, once: set[str
             return {**judged, "verdict": INVALID, "reasons": [f"{row['against']}: nothing was sent"]}
         value /= base
     judged["value"] = value
-    judged["reasons"] = starved(row, runs)
-    if judged["reasons"]:
+    judged["reasons"], theirs = starved(row, runs, controls)
+    met = holds(value, limit)
+    if judged["reasons"] and (met or not theirs):
         return {**judged, "verdict": UNFIT}
-    return {**judged, "verdict": MET if holds(value, limit) else MISSED}
+    return {**judged, "verdict": MET if met else MISSED}
 
 
 def judge(targets: dict, runs: dict[str, list[dict]], rounds: int, only: list[str],
           controls: dict[str, list[dict]]) -> dict:
     """`runs`, `controls`: by variant, in the order of the rounds."""
     once = {variant["name"] for variant in targets["variants"] if variant.get("once")}
-    rows = [judge_row(row, runs, rounds, once) for row in chosen(targets, only)]
+    rows = [judge_row(row, runs, rounds, once, controls) for row in chosen(targets, only)]
     verdict = next(word for word in WORST_FIRST if word in [row["verdict"] for row in rows])
     measured = {name: found for name, found in runs.items() if found}
     first = next(iter(measured.values()))[0] if measured else {}
