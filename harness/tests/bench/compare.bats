@@ -323,6 +323,7 @@ readonly STEPS='
 	SITTING=$WORK/sitting BUDGET= COMPARE_BEGUN=0
 	scenario_load() { SCENARIO=([name]=$1 [window_ms]=100 [compare]=cpu_ns_per_packet); }
 	scenario_as_compared() { :; }
+	shape_scenario() { :; }
 	topology_ready() { :; }
 	compare_as() { :; }
 	verify_measure() { echo "${SCENARIO[name]}: verified ${1##*/}"; }
