@@ -30,7 +30,8 @@ guard() {
 	[[ -z $guard_caught ]] || guard_stop TERM
 	while true; do
 		status=0
-		wait -f "$guard_child" || status=$?
+		# not -f: bash 5.2 then waits for ever for a child of which a trap has made it lose the record
+		wait "$guard_child" || status=$?
 		[[ -d /proc/$guard_child ]] || break # else a signal has ended the wait
 	done 2>/dev/null # "Terminated"
 	trap '' HUP INT PIPE TERM # once more Ctrl-C does not stop the cleaning
