@@ -469,13 +469,19 @@ packet_lines() {
 	assert_regex "$stderr" 'cannot pin the worker to its CPU: Invalid argument'
 }
 
-# threads_are_on WORKER CPU CPU: the thread that receives, which is the first one, and the one that sends.
+# threads_are_on WORKER CPU CPU: the thread that receives, whose number is the worker's, and the one that sends. (io_uring may
+# have some of its own.)
 threads_are_on() {
-	local task found=
-	for task in /proc/"$1"/task/*; do # in the order of their numbers, which is that of their start
-		found+=" $(sed -n 's/^Cpus_allowed_list:\s*//p' "$task/status")"
+	local task cpu receives='' others=' '
+	for task in /proc/"$1"/task/*; do
+		cpu=$(sed -n 's/^Cpus_allowed_list:\s*//p' "$task/status")
+		if [[ ${task##*/} == "$1" ]]; then
+			receives=$cpu
+		else
+			others+="$cpu "
+		fi
 	done
-	[[ $found == " $2 $3"* ]] # io_uring may have some of its own behind them
+	[[ $receives == "$2" && $others == *" $3 "* ]]
 }
 
 @test "--cpus: each thread of a worker that has two runs on its CPU, in turn" {
