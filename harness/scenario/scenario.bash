@@ -101,6 +101,7 @@ scenario_override_all() {
 		[[ $key != relay_options ]] || OVERRIDES[$key]="${SCENARIO[$key]:-} ${OVERRIDES[$key]}"
 		scenario_override "--${key%_bytes}" "$key" "${OVERRIDES[$key]}"
 	done
+	scenario_check_reports "${SCENARIO[name]}, as it is asked for"
 }
 
 # Any number of outputs instead of the one that a single hop has.
@@ -154,12 +155,17 @@ scenario_check() {
 	done <<<"$SCENARIO_KEYS"
 	[[ -z ${SCENARIO[fanout]:-} || ${SCENARIO[topology]} == fanout ]] || die "$EXIT_USAGE" \
 		"$file: fanout: topology ${SCENARIO[topology]} has no number of outputs; fanout has"
-	((${SCENARIO[report_interval_ms]:-100} * 10 <= SCENARIO[window_ms])) || die "$EXIT_USAGE" "$file: report_interval_ms: found" \
-		"${SCENARIO[report_interval_ms]:-100}, expected a tenth of window_ms at most: a rate is one of samples that cover the window"
+	scenario_check_reports "$file"
 	topology_exists "${SCENARIO[topology]}" || die "$EXIT_USAGE" \
 		"$file: topology: no topology in harness/topology/${SCENARIO[topology]}.bash"
 	[[ -z ${SCENARIO[baseline]:-} || -r $BASELINES/${SCENARIO[baseline]}.json ]] ||
 		die "$EXIT_INVALID" "$file: baseline: no file ${BASELINES##*/}/${SCENARIO[baseline]}.json"
+}
+
+# scenario_check_reports WHERE: also of a scenario that has been changed since it was read.
+scenario_check_reports() {
+	((${SCENARIO[report_interval_ms]:-100} * 10 <= SCENARIO[window_ms])) || die "$EXIT_USAGE" "$1: report_interval_ms: found" \
+		"${SCENARIO[report_interval_ms]:-100}, expected a tenth of window_ms at most: a rate is one of samples that cover the window"
 }
 
 # The scenario, and what was asked for instead of its file's values, as JSON objects of strings.

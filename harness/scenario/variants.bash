@@ -29,6 +29,7 @@ variant_load() {
 		scenario_override "$1: ${change%%=*}" "${change%%=*}" "${change#*=}"
 		OVERRIDES[${change%%=*}]=${change#*=}
 	done
+	scenario_check_reports "$1, as the variant has it"
 }
 
 # variants_check PLAN: everything that a plan asks for is understood, before anything is measured.

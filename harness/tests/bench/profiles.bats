@@ -269,6 +269,9 @@ targets() {
 	targets 1
 	sed -i 's/"profile": "gro"/"rate_pps": "fast"/' "$BENCH_SCENARIOS/fastpath.json"
 	refused_plan "short: rate_pps: found 'fast', expected packets per second"
+	targets 1
+	sed -i 's/"profile": "gro"/"report_interval_ms": "99999"/' "$BENCH_SCENARIOS/fastpath.json"
+	refused_plan 'short, as the variant has it: report_interval_ms: found 99999, expected a tenth of window_ms at most'
 	printf '{' >"$BENCH_SCENARIOS/fastpath.json"
 	refused_plan 'Expecting'
 	rm "$BENCH_SCENARIOS/fastpath.json"

@@ -4,6 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from harness.scenario import scenario
 from harness.tests.python.support import agree, HARNESS, control_run, load, program, relay_run, schema
 from harness.verdict.fastpath import fastpath
 
@@ -131,6 +132,13 @@ class Rows(unittest.TestCase):
 
 
 class Table(unittest.TestCase):
+    def test_reports_of_every_variant_cover_its_window(self):
+        """Else it cannot be measured: an answer that came after two minutes and was the same every night."""
+        for variant in load(HARNESS / "scenario/fastpath.json")["variants"]:
+            values = scenario.values(HARNESS / "scenario", variant["scenario"]) | variant["change"]
+            with self.subTest(variant["name"]):
+                self.assertLessEqual(10 * int(values.get("report_interval_ms", 100)), int(values["window_ms"]))
+
     def test_rows_refer_to_variants_and_metrics(self):
         names = [variant["name"] for variant in TARGETS["variants"]]
         self.assertEqual(len(names), len(set(names)))
