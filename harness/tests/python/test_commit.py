@@ -139,6 +139,12 @@ class Conclusion(Asked):
 
 
 class Figures(Asked):
+    def test_while_others_are_asked(self):
+        for figures, said, verdict, expected in ((["31.2 calls"], "", "PASS", "PASS: 31.2 calls"), ([], "", "PASS", "PASS"),
+                                                 ([], "no perf", "INVALID", "INVALID: no perf"),
+                                                 (["+1 %"], "why", "REGRESSION", "REGRESSION: +1 %")):
+            self.assertEqual(commit.in_short({"figures": figures, "said": said, "verdict": verdict}), expected)
+
     def test_of_each_gate(self):
         look = {"estimate": -0.012, "lower": -0.03, "upper": None, "pairs": 12, "verdict": "PASS", "reasons": []}
         for document, said in (

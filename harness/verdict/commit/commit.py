@@ -81,6 +81,12 @@ def ask(question: dict, base: str | None, results: Path, run: Callable[..., tupl
         "folder": str(folder.relative_to(results)) if folder else None, "terms": found.get("terms") if found else None}
 
 
+def in_short(answer: dict) -> str:
+    """An answer while others are asked. What was not measured says why."""
+    told = answer["figures"] or ([answer["said"]] if answer["verdict"] != PASS and answer["said"] else [])
+    return ": ".join([answer["verdict"], *(["; ".join(told)] if told else [])])
+
+
 def conclude(found: list[dict], expected: dict, night: bool, only: list[str], commit: str, dirty: bool, utc: str) -> dict:
     """commit.json."""
     counting = [answer["verdict"] for answer in found if not answer["advisory"] or answer["verdict"] in (CRASHED, INVALID)]
@@ -168,7 +174,7 @@ def main() -> int:
     for number, question in enumerate(questions, 1):
         say(f"question {number} of {len(questions)}: {question['asks']} (about {question['minutes']:g} min)")
         found.append(ask(question, expected.base, args.results, bench))
-        say(f"  {found[-1]['verdict']}{': ' + '; '.join(found[-1]['figures']) if found[-1]['figures'] else ''}")
+        say(f"  {in_short(found[-1])}")
     document = conclude(found, expected.as_dict(), args.night, args.only, args.commit, args.dirty, utc)
     folder = keep(args.results, "verdict", args.commit, "commit", document, show)
     if args.markdown:
