@@ -41,9 +41,7 @@ static int account_for(struct receiver *receiver, uint8_t *bytes, size_t size, b
 		receiver->foreign++;
 		return 0;
 	}
-	if (receiver->first_ns == 0)
-		receiver->first_ns = at_ns;
-	receiver->last_ns = at_ns;
+	arrivals_add(&receiver->arrivals, at_ns);
 	if (cut_off || size > receiver->settings.max_size ||
 	    (verify && kind == PAYLOAD_SEALED && !payload_intact(bytes, size))) {
 		flows_corrupt(&receiver->flows, payload.flow);
@@ -55,8 +53,10 @@ static int account_for(struct receiver *receiver, uint8_t *bytes, size_t size, b
 		return rc;
 	receiver->bytes += size;
 	age_ns = payload_age_ns(at_ns, payload.sent_ns);
-	if (age_ns >= 0)
+	if (age_ns >= 0) {
 		histogram_add(&receiver->latency, (uint64_t)age_ns);
+		arrivals_age(&receiver->arrivals, at_ns, (uint64_t)age_ns);
+	}
 	return 0;
 }
 
@@ -159,9 +159,9 @@ static bool finished(const struct receiver *receiver, uint64_t now)
 		return true;
 	if (passed(now, receiver->run.start_ns, settings->common.duration_ms * NS_PER_MS))
 		return true;
-	if (receiver->first_ns == 0)
+	if (receiver->arrivals.first_ns == 0)
 		return passed(now, receiver->run.start_ns, settings->first_timeout_ms * NS_PER_MS);
-	return passed(now, receiver->last_ns, settings->idle_ms * NS_PER_MS);
+	return passed(now, receiver->arrivals.last_ns, settings->idle_ms * NS_PER_MS);
 }
 
 static void read_socket_drops(struct receiver *receiver)

@@ -9,6 +9,7 @@
 #ifndef RECV_H
 #define RECV_H
 
+#include "arrivals.h"
 #include "batch.h"
 #include "flows.h"
 #include "histogram.h"
@@ -45,7 +46,7 @@ struct receiver {
 	struct batch batch;
 	struct flows flows;
 	struct histogram latency;
-	uint64_t first_ns, last_ns; /* of the packets, corrupt ones too; or 0 */
+	struct arrivals arrivals; /* of the packets, corrupt ones too */
 	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
 	uint64_t aggregates, aggregated; /* messages of more than one packet; packets in them */
 	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */

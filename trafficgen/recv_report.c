@@ -15,7 +15,7 @@ bool count_reached(const struct receiver *receiver)
 /* N packets have N - 1 gaps between the first and the last. */
 static double rate_pps(const struct receiver *receiver)
 {
-	uint64_t ns = receiver->last_ns - receiver->first_ns;
+	uint64_t ns = receiver->arrivals.last_ns - receiver->arrivals.first_ns;
 	uint64_t received = receiver->flows.received;
 
 	return ns && received ? (double)(received - 1) * 1e9 / (double)ns : 0;
@@ -80,12 +80,13 @@ static json_t *instant_to_json(uint64_t ns)
 static json_t *figures_to_json(const struct receiver *receiver)
 {
 	struct flow_counts total = flows_total(&receiver->flows);
+	json_t *figures;
 
 	/* clang-format off */
-	return json_pack(
+	figures = json_pack(
 		"{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o}",
-		"first_ns", instant_to_json(receiver->first_ns),
-		"last_ns", instant_to_json(receiver->last_ns),
+		"first_ns", instant_to_json(receiver->arrivals.first_ns),
+		"last_ns", instant_to_json(receiver->arrivals.last_ns),
 		"received", (json_int_t)total.received,
 		"lost", (json_int_t)total.lost,
 		"duplicated", (json_int_t)total.duplicated,
@@ -102,6 +103,9 @@ static json_t *figures_to_json(const struct receiver *receiver)
 		"gro", gro_to_json(receiver),
 		"latency_ns", latency_to_json(&receiver->latency));
 	/* clang-format on */
+	if (figures)
+		arrivals_report(&receiver->arrivals, figures);
+	return figures;
 }
 
 static void print_count(const char *label, uint64_t count)
@@ -125,7 +129,7 @@ static void print_latency(const struct histogram *latency)
 
 static void print_summary(const struct receiver *receiver, const struct flow_counts *total)
 {
-	double seconds = (double)(receiver->last_ns - receiver->first_ns) / 1e9;
+	double seconds = (double)(receiver->arrivals.last_ns - receiver->arrivals.first_ns) / 1e9;
 
 	print_count("Received:", total->received);
 	print_count("Lost:", total->lost);
@@ -141,6 +145,7 @@ static void print_summary(const struct receiver *receiver, const struct flow_cou
 	printf("Rate:         %.0f pps, %.2f Gbps over %.3f s\n", rate_pps(receiver),
 	       seconds > 0 ? (double)receiver->bytes * 8 / 1e9 / seconds : 0.0, seconds);
 	print_latency(&receiver->latency);
+	printf("Longest gap:  %.1f ms\n", (double)receiver->arrivals.longest_gap_ns / 1e6);
 }
 
 int recv_report(const struct receiver *receiver)

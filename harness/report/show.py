@@ -161,6 +161,8 @@ def sink_line(sink: dict) -> str:
     if latency:
         parts.append("latency " + ", ".join(f"{name.replace('_', '.')} {latency[name] / 1000:,.0f} us"
                                             for name in ("p50", "p99", "p99_9", "max")))
+    if sink.get("longest_gap_ms") is not None:
+        parts.append(f"longest gap {sink['longest_gap_ms']:,.1f} ms")
     return f"  sink ({sink['source']}): " + "; ".join(parts)
 
 

@@ -1,6 +1,7 @@
 """The end of the packets' way: what arrived there, and what became of it."""
 
 from math import prod
+from statistics import median
 
 from harness.result.hops import copies
 
@@ -16,17 +17,31 @@ def worst_latency(latencies: list[dict]) -> dict | None:
             **{name: max(latency[name] for latency in heard) for name in QUANTILES}}
 
 
+def worst_of_second(reports: list[dict]) -> dict:
+    """The median of what each whole second had as its longest, over several receivers the worst; nothing where no second was whole."""
+    seconds = [report.get("slowest_ns", [])[:-1] for report in reports]  # receivers from before it was recorded have none
+    found = [median(ones) for ones in seconds if ones]
+    return {"worst_of_second": max(found)} if found else {}
+
+
+def longest_gap_ms(reports: list[dict]) -> float | None:
+    gaps = [report["longest_gap_ns"] / 1e6 for report in reports if "longest_gap_ns" in report]
+    return max(gaps, default=None)
+
+
 def sink_result(source: str, expected: int, received: int, reports: list[dict]) -> dict:
     """What became of the packets at the end of their way. Only a receiver (`reports`) knows more than
     how many came."""
     def total(name: str) -> int | None:
         return sum(report[name] for report in reports) if reports else None
 
+    latency = worst_latency([report["latency_ns"] for report in reports])
     return {"source": source, "expected": expected, "received": received,
             "lost": expected - received,
             "duplicated": total("duplicated"), "reordered": total("reordered"),
             "corrupt": total("corrupt"), "socket_drops": total("socket_drops"),
-            "latency_ns": worst_latency([report["latency_ns"] for report in reports])}
+            "longest_gap_ms": longest_gap_ms(reports),
+            "latency_ns": latency and latency | worst_of_second(reports)}
 
 
 def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],

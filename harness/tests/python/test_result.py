@@ -81,6 +81,12 @@ class Whole(Recorded):
         self.assertEqual(sink["latency_ns"]["count"], 20_000)
         self.assertLessEqual(sink["latency_ns"]["p50"], sink["latency_ns"]["p99"])
 
+    def test_a_receiver_knows_the_longest_gap_and_the_worst_of_each_second(self):
+        self.assertIsNone(self.build()["sink"]["longest_gap_ms"])  # recorded before it did
+        self.change("sink.recv.json", lambda report: report.update(longest_gap_ns=7_500_000, slowest_ns=[900, 300, 500, 700]))
+        sink = self.build()["sink"]
+        self.assertEqual((sink["longest_gap_ms"], sink["latency_ns"]["worst_of_second"]), (7.5, 500))  # the last second is not whole
+
     def test_without_a_receiver_the_interfaces_count(self):
         self.change("run.json", lambda run: run.update(sinks=[]))
         sink = self.build()["sink"]
