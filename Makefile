@@ -48,7 +48,7 @@ endif
 .SECONDARY: $(UNIT_TESTS:$(BUILD)/unit/%=$(BUILD)/obj/%.o) $(FUZZERS:%=$(BUILD)/obj/relay/fuzz/fuzz_%.o)
 
 .PHONY: all unit-tests fuzzers test gate asan drill tsan fuzz lint format install clean help
-all: $(PROGRAMS) $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
+all: $(PROGRAMS) $(BUILD)/packet_path $(MANPAGES) $(BUILD)/mcrelay.service  ## build the programs and man pages (default)
 
 $(BUILD)/mcrelay: $(call objects,relay/main.c $(RELAY) $(COMMON))
 $(BUILD)/mcrelayctl: $(call objects,$(CTL) $(COMMON))
@@ -128,6 +128,11 @@ $(BUILD)/unit/trafficgen/tests/%: $(BUILD)/obj/trafficgen/tests/%.o $(BUILD)/tra
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcmocka
+
+# The packet path against a made-up kernel, for valgrind to count: bench budget
+$(BUILD)/packet_path: $(BUILD)/obj/relay/tests/cost/packet_path.o $(BUILD)/relay.a
+	$(say) LD $@
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 unit-tests: $(UNIT_TESTS) ## build the unit tests under build/unit; each is a program that needs no root
 

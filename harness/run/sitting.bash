@@ -50,6 +50,7 @@ programs_fresh() {
 	local programs=(build/trafficgen) # as make knows them
 	[[ $BUILD == "$ROOT/build" && -f $BUILD/flags ]] || return 0
 	[[ $RELAY != "$BUILD/mcrelay" || $COMMAND == compare ]] || programs+=(build/mcrelay)
+	[[ $RELAY != "$BUILD/mcrelay" || $COMMAND != budget ]] || programs+=(build/packet_path)
 	env -u MAKEFLAGS -u MFLAGS make -C "$ROOT" --question --old-file=build/flags BUILD=build "${programs[@]}" \
 		>/dev/null 2>&1
 }

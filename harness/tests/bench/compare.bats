@@ -557,7 +557,12 @@ budgets() {
 	scenario budget
 	budgets '.value.value = 1e6'
 	measure budget --rounds 1
+	assert_equal "$status" 64
+	assert_output --partial 'packet_path'
+	ln -s "$PROGRAMS/packet_path" "$BUILD"
+	measure budget --rounds 1
 	assert_equal "$status" 0
+	assert_line --regexp '^ +one rule +packet +[1-9]'
 	assert_line --regexp 'system calls +[1-9]'
 	assert_line --regexp 'allocations +0.00 '
 	assert_schema budget "$RESULTS"/budget/*/budget.json

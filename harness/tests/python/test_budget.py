@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 from harness.tests.python.support import agree, HARNESS, load, program, relay_run, schema, verified_run, write_verified
+from harness.tests.python.test_instructions import write_counts
 from harness.verdict.budget import budget
 
 
@@ -31,8 +32,11 @@ class Scratch(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.sitting = Path(scratch.name)
-        self.baseline = self.sitting / "budgets.json"
+        self.baselines = self.sitting / "baselines"
+        self.baseline = self.baselines / "budgets.json"
+        self.baselines.mkdir()
         agree(self.sitting)
+        write_counts(self.sitting / "instructions/here")
         write_verified(self.sitting / "verified", verified_run())
 
     def put(self, number: int, syscalls=9360, writes=0, mallocs=0, turns=3120, packets=200_000, loss=0.0, **changes):
@@ -46,7 +50,7 @@ class Scratch(unittest.TestCase):
         (raw.parent / "result.json").write_text(json.dumps(run))
 
     def judge(self, *options: str):
-        answer = program("verdict.budget.budget", self.sitting, self.baseline, *options)
+        answer = program("verdict.budget.budget", self.sitting, self.baselines, *options)
         self.assertEqual(answer.stderr, "")
         document = load(self.sitting / "budget.json")
         schema("budget").validate(document)
@@ -97,6 +101,32 @@ class Sitting(Scratch):
                 self.assertEqual((code, document["verdict"]), (3, "REGRESSION"))
                 self.assertEqual(document["figures"][figure]["verdict"], "REGRESSION")
                 self.assertIn(figure, text)
+
+    def test_instructions_count_as_the_rest_does(self):
+        self.accepted()
+        write_counts(self.sitting / "instructions/here", {"forward.c: fan_out_one": 90})
+        code, document, text = self.judge()
+        self.assertEqual((code, document["verdict"], document["instructions"]["verdict"]), (3, "REGRESSION", "REGRESSION"))
+        self.assertIn("one rule: 190.0 instructions instead of 180.0 for each packet: forward.c: fan_out_one +10.0", text)
+        (self.sitting / "instructions/here/callgrind.out.2").unlink()
+        self.assertEqual(self.judge()[0], 5)
+
+    def test_instructions_of_a_relay_of_elsewhere_are_not_counted(self):
+        self.accepted()
+        (self.sitting / "instructions/reason").write_text("there is no packet_path beside /old/mcrelay\n")
+        code, document, text = self.judge()
+        self.assertEqual((code, document["instructions"]["verdict"]), (0, "PASS"))
+        self.assertIn("instructions: not counted: there is no packet_path beside /old/mcrelay", text)
+
+    def test_what_hardware_counts_is_shown(self):
+        self.accepted()
+        for number in (1, 2, 3):
+            raw = self.sitting / f"rounds/{number:02}/relay/raw/perf.csv"
+            raw.write_text(raw.read_text() + "100000000,,instructions:u,1,100.00,,\n900000000,,instructions:k,1,100.00,,\n")
+        code, document, _ = self.judge()
+        self.assertEqual((code, document["figures"]["instructions, kernel"]["value"]), (0, 4_500_000))
+        self.assertEqual(self.judge("--accept")[0], 0)
+        self.assertNotIn("instructions, kernel", load(self.baseline)["budgets"])
 
     def test_twice_the_turns_is_a_regression(self):
         self.accepted()

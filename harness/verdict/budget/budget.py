@@ -1,9 +1,10 @@
-"""budget.py SITTING BASELINE [--accept]: work per 1,000 packets against what is budgeted.
+"""budget.py SITTING BASELINES [--accept]: work per 1,000 packets, and instructions, against what is budgeted.
 
-SITTING holds verified/result.json and rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json}. Writes SITTING/budget.json, prints a
-table, exits with 0 PASS, 3 REGRESSION, 5 INVALID: among other things, when nobody has accepted any budgets. Each figure is the median of
-the rounds; it may exceed its budget by the baseline's tolerance. Less work is a pass, and said. --accept writes the
-figures into BASELINE, to be reviewed and committed: nothing else changes it.
+SITTING holds verified/result.json, rounds/NN/relay/{result.json,raw/perf.csv,raw/r1.stats.json} and instructions/ (instructions.py).
+Writes SITTING/budget.json, prints tables, exits with 0 PASS, 3 REGRESSION, 5 INVALID: among other things, when nobody has accepted any
+budgets. Each figure is the median of the rounds; it may exceed its budget by the baseline's tolerance. Less work is a pass,
+and said. --accept writes the figures into budgets.json and instructions.json of the folder BASELINES, to be reviewed and committed:
+nothing else changes them.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from harness.result import documents, validity
 from harness.result.documents import Faulty, write_json
 from harness.result.runs import load
 from harness.verdict import arrival, outcome
+from harness.verdict.budget import instructions
 from harness.verdict.outcome import INVALID, PASS, REGRESSION, STATUS
 from harness.verdict.terms import terms
 
@@ -33,6 +35,10 @@ EVENTS = {  # what perf counts -> our name
 SUMS = {
     "writes": ("syscalls:sys_enter_write", "syscalls:sys_enter_writev"),
     "allocations": tuple(f"mcrelay_budget:{name}" for name in ("malloc", "calloc", "realloc", "mmap")),
+}
+HARDWARE = {  # where the machine can count them -> our name; a kernel's are no budget of the relay's: they are shown
+    "instructions:u": "instructions, user space",
+    "instructions:k": "instructions, kernel",
 }
 COUNTERS = {  # of the relay's own report -> our name
     "submits": "io_uring submissions",
@@ -78,6 +84,7 @@ def figures(folder: Path) -> dict[str, float]:
     total = relay_counts(folder / "raw/r1.stats.json")
     packets = total["matched"]
     found = {name: perf[event] for event, name in EVENTS.items()}
+    found |= {name: perf[event] for event, name in HARDWARE.items() if event in perf}
     found |= {name: sum(perf[event] for event in events) for name, events in SUMS.items()}
     found |= {name: total[counter] for counter, name in COUNTERS.items()}
     return {name: 1000 * count / packets for name, count in found.items()}
@@ -87,6 +94,9 @@ def judge(measured: dict[str, float], budgets: dict[str, dict]) -> dict[str, dic
     judged = {}
     for name, value in measured.items():
         budget = budgets.get(name)
+        if budget is None and name in HARDWARE.values():
+            judged[name] = {"value": value, "budget": None, "limit": None, "verdict": PASS}
+            continue
         if budget is None:
             judged[name] = {"value": value, "budget": None, "limit": None, "verdict": INVALID}
             continue
@@ -104,7 +114,7 @@ def accept(path: Path, measured: dict[str, float], run: dict) -> None:
         "schema": 1, "scenario": run["scenario"], "unit": "per 1,000 packets",
         "source": {"commit": run["commit"], "utc": run["utc"], "profile": run["profile"]["id"]},
         "budgets": {name: {"tolerance": TOLERANCE, "absolute": ABSOLUTE} | known.get(name, {}) | {"value": round(value, 2)}
-                    for name, value in measured.items()}})
+                    for name, value in measured.items() if name not in HARDWARE.values()}})
 
 
 def worst(judged: dict[str, dict]) -> str:
@@ -172,12 +182,13 @@ def text(value: float | None) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sitting", type=Path)
-    parser.add_argument("baseline", type=Path)
+    parser.add_argument("baselines", type=Path)
     parser.add_argument("--accept", action="store_true")
     args = parser.parse_args()
     try:
         agreed = terms.of(args.sitting)
         runs, rounds = measurement(args.sitting)
+        counted = instructions.of_sitting(args.sitting / "instructions", args.baselines)
         measured = {name: median(one[name] for one in rounds) for name in rounds[0]}
         verified = arrival.of_sitting(args.sitting)
         beside = {LOST: judge_loss(runs), DAMAGED: judge_damage(verified)}
@@ -185,8 +196,9 @@ def main() -> int:
             raise Faulty("the relay loses or damages packets at a rate far below what it can carry: its work per packet is not "
                          "accepted")
         if args.accept:
-            accept(args.baseline, measured, runs[0])
-        budgets = budgets_of(args.baseline, runs[0]["scenario"])
+            accept(args.baselines / "budgets.json", measured, runs[0])
+            counted = instructions.accept(args.sitting / "instructions", args.baselines, runs[0])
+        budgets = budgets_of(args.baselines / "budgets.json", runs[0]["scenario"])
     except Faulty as error:
         reasons = str(error).splitlines()
         write_json(args.sitting / "budget.json", {"schema": 1, "verdict": INVALID, "reasons": reasons})
@@ -194,8 +206,9 @@ def main() -> int:
         return STATUS[INVALID]
     judged = judge(measured, budgets) | beside
     document = terms.under({
-        "schema": 1, "verdict": outcome.worst(item["verdict"] for item in judged.values()), "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
-        "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds}, agreed)
+        "schema": 1, "verdict": outcome.worst([counted["verdict"], *(item["verdict"] for item in judged.values())]), "scenario": runs[0]["scenario"], "commit": runs[0]["commit"],
+        "profile": runs[0]["profile"], "unit": "per 1,000 packets", "figures": judged, "rounds": rounds,
+        "instructions": counted}, agreed)
     verdict = document["verdict"]
     write_json(args.sitting / "budget.json", document)
     print(load_line(runs[0]))
@@ -204,7 +217,9 @@ def main() -> int:
                 [[name, text(item["value"]), *spread([one | {LOST: 1000 * run["hops"][0]["loss_ratio"]}
                                                       for one, run in zip(rounds, runs)], name), text(item["budget"]), text(item["limit"]),
                   item["verdict"]] for name, item in judged.items()], False) + "\n")
-    print("\n  - ".join([paint(verdict, verdict), *arrival.told(arrival.damage(verified)), *terms.lines(agreed)]))
+    print(instructions.shown(counted) + "\n")
+    print("\n  - ".join([paint(verdict, verdict), *arrival.told(arrival.damage(verified)), *instructions.reasons(counted),
+                         *terms.lines(agreed)]))
     return STATUS[verdict]
 
 

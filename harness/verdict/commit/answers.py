@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from harness.report.tables import pps
+from harness.verdict.budget import instructions
 
 # In the folder of a sitting, the document that has its verdict.
 DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json")
@@ -30,7 +31,7 @@ def reasons(found: dict) -> list[str]:
     said += [f"{row['name']}: {reason}" for row in found.get("rows", []) for reason in row["reasons"]]
     said += [f"{name}: {item['value']} of {item['limit']}" for name, item in found.get("figures", {}).items()
              if item["verdict"] != "PASS"]
-    return said
+    return said + instructions.reasons(found.get("instructions", {}))
 
 
 def figures(found: dict) -> list[str]:
@@ -48,7 +49,9 @@ def figures(found: dict) -> list[str]:
         answers += [fault["right"] for fault in found["faults"]]
         return [f"{answers.count(True)} of {len(answers)} answers right"]
     calls = found.get("figures", {}).get("system calls")
-    return [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
+    said = [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
+    return said + [f"{item['instructions']:,.1f} instructions a packet" for name, item in
+                   found.get("instructions", {}).get("cases", {}).items() if name == instructions.FIRST]
 
 
 def change(verdict: dict) -> str:
