@@ -18,8 +18,7 @@ void arrivals_add(struct arrivals *arrivals, uint64_t at_ns)
 void arrivals_age(struct arrivals *arrivals, uint64_t at_ns, uint64_t age_ns)
 {
 	const uint64_t passed = (at_ns - arrivals->first_ns) / NS_PER_SECOND;
-	const unsigned second =
-		passed < ARRIVALS_SECONDS ? (unsigned)passed : ARRIVALS_SECONDS - 1;
+	const unsigned second = passed < ARRIVALS_SECONDS ? (unsigned)passed : ARRIVALS_SECONDS - 1;
 
 	if (second >= arrivals->seconds)
 		arrivals->seconds = second + 1;

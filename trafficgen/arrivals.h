@@ -12,7 +12,7 @@
 enum { ARRIVALS_SECONDS = 100000 }; /* a day; what comes later counts in the last one */
 
 struct arrivals {
-	uint64_t first_ns, last_ns; /* 0: none has come */
+	uint64_t first_ns, last_ns;		    /* 0: none has come */
 	uint64_t longest_gap_ns, longest_gap_at_ns; /* when it began, since the first packet */
 	unsigned seconds;
 	uint64_t slowest_ns[ARRIVALS_SECONDS]; /* pages are only taken when written to */

@@ -10,12 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void drop_directly(void *context, struct hold hold)
-{
-	(void)context;
-	hold_drop(hold);
-}
-
 static int init_back_end(struct egress *egress, unsigned depth)
 {
 	if (egress->mode == EGRESS_SENDMMSG) {
@@ -45,7 +39,7 @@ int egress_init(struct egress *egress, const struct worker_settings *settings,
 		.reap = settings->reap,
 		.gso = settings->gso,
 		.counters = counters,
-		.drop = drop ? drop : drop_directly,
+		.drop = drop,
 		.drop_context = drop_context,
 	};
 	rc = send_pool_init(&egress->pool, depth);
@@ -97,8 +91,19 @@ static void add_apart(struct egress *egress, struct output *output, const struct
 	output->open_op = NULL;
 }
 
-void egress_add(struct egress *egress, struct output *output, const struct run *run,
-		struct hold hold)
+/* Whether a run is one packet more of what the send that is open consists of already: nothing else
+ * has to be decided then, and the send stays open. */
+static inline bool one_more(const struct send_op *op, const struct output *output,
+			    const struct run *run)
+{
+	return op && run->segments == 1 && run->bytes == op->segment_bytes && !output->marks &&
+	       op->segments < GSO_SEGMENTS_MAX && op->bytes + run->bytes <= GSO_BYTES_MAX &&
+	       op->segment_bytes <= output->gso_proven;
+}
+
+/* Apart, so that the short way has no registers to save. */
+static __attribute__((noinline)) void add_any(struct egress *egress, struct output *output,
+					      const struct run *run, struct hold hold)
 {
 	struct send_op *op = output->open_op;
 	uint16_t marks = 0;
@@ -108,13 +113,13 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 	if ((output->marks & MARKS_TTL) && !(marks & MARKS_TTL)) {
 		counter_add(egress->counters, COUNTER_drop_ttl, run->segments);
 		counter_bump(&output->counters->expired, run->segments);
-		egress->drop(egress->drop_context, hold);
+		egress_drop_hold(egress, hold);
 		return;
 	}
 	counter_add(egress->counters, COUNTER_egress_queued, run->segments);
 	if (output->fd < 0) {
 		egress_count_errors(egress, output, output->error, run->segments);
-		egress->drop(egress->drop_context, hold);
+		egress_drop_hold(egress, hold);
 		return;
 	}
 	/* a refusal lowers gso_limit, so this comes before anything else is decided */
@@ -131,12 +136,23 @@ void egress_add(struct egress *egress, struct output *output, const struct run *
 	if (!send_op_takes(op, run, marks))
 		op = claim_op(egress, output, run->segment_bytes, marks);
 	send_op_append(op, run, hold);
-	output->gso_on_trial = egress_gso_untried(op);
+	output->gso_on_trial = egress_gso_untried(op, output);
 	/* a packet shorter than its predecessors, or too large to coalesce, closes the op */
 	output->open_op = op->bytes == op->segments * op->segment_bytes && op->bytes > 0 &&
 					  op->segment_bytes <= output->gso_limit
 				  ? op
 				  : NULL;
+}
+
+void egress_add(struct egress *egress, struct output *output, const struct run *run,
+		struct hold hold)
+{
+	if (!one_more(output->open_op, output, run)) {
+		add_any(egress, output, run, hold);
+		return;
+	}
+	counter_add(egress->counters, COUNTER_egress_queued, 1);
+	send_op_append(output->open_op, run, hold);
 }
 
 int egress_flush(struct egress *egress)

@@ -59,11 +59,11 @@ struct egress {
 	enum gso_mode gso;
 	int error; /* of the io_uring itself: negative errno, sticky; 0 with sendmmsg */
 	struct counters *counters;
-	egress_drop drop;
+	egress_drop drop; /* NULL: directly */
 	void *drop_context;
 };
 
-/* By the thread that will send. `drop` NULL: hold_drop. 0 or negative errno. */
+/* By the thread that will send. `drop` NULL: holds are dropped directly. 0 or negative errno. */
 int egress_init(struct egress *egress, const struct worker_settings *settings,
 		struct counters *counters, egress_drop drop, void *drop_context);
 void egress_exit(struct egress *egress);

@@ -8,7 +8,7 @@ void egress_release(struct egress *egress, uint32_t index)
 
 	for (unsigned i = 0; i < op->parts; i++)
 		if (op->holds[i].ingress)
-			egress->drop(egress->drop_context, op->holds[i]);
+			egress_drop_hold(egress, op->holds[i]);
 	egress->pool.free[egress->pool.num_free++] = index;
 }
 

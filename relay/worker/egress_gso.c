@@ -29,11 +29,6 @@ void egress_gso_try_again(struct output *output)
 	output->gso_limit = output->gso_most;
 }
 
-bool egress_gso_untried(const struct send_op *op)
-{
-	return op->segments > 1 && op->segment_bytes > op->output->gso_proven;
-}
-
 void egress_gso_end_trial(const struct send_op *op)
 {
 	struct output *output = op->output;

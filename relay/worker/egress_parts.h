@@ -24,6 +24,15 @@ void egress_uring_drain(struct egress *egress);
 /* Sends what is queued; it is completed when this returns. */
 void egress_sendmmsg_flush(struct egress *egress);
 
+/* A slot is needed by one send less. */
+static inline void egress_drop_hold(struct egress *egress, struct hold hold)
+{
+	if (egress->drop)
+		egress->drop(egress->drop_context, hold);
+	else
+		hold_drop(hold);
+}
+
 /* The packets of an op that is handed to the kernel now. */
 void egress_count_submitted(struct egress *egress, const struct send_op *op);
 /* The packets of a send that has succeeded. */
@@ -41,8 +50,12 @@ void egress_release(struct egress *egress, uint32_t index);
 
 /* A second after a refusal, what was refused is tried once more. */
 void egress_gso_try_again(struct output *output);
-/* Whether an op that is queued must be through before anything behind it is sent. */
-bool egress_gso_untried(const struct send_op *op);
+/* Whether an op that is queued for that output must be through before anything behind it is sent.
+ */
+static inline bool egress_gso_untried(const struct send_op *op, const struct output *output)
+{
+	return op->segments > 1 && op->segment_bytes > output->gso_proven;
+}
 /* The result of an op tells whether the kernel segments for its output. */
 void egress_gso_end_trial(const struct send_op *op);
 /* Whether the kernel refused to segment it; plain sends still can work. */

@@ -76,17 +76,26 @@ static enum counter drop_counter(enum packet_verdict verdict)
 	}
 }
 
+/* In the split thread model. */
+static __attribute__((noinline)) void hand_over(struct forwarder *forwarder, struct output *output,
+						const struct run *run, struct hold hold)
+{
+	if (handoff_push(forwarder->handoff, &(struct handoff_run){output, *run, hold}))
+		return;
+	counter_bump(&output->counters->queued, -(uint64_t)run->segments);
+	counter_add(forwarder->counters, COUNTER_drop_handoff, run->segments);
+	hold_drop(hold);
+}
+
 static void send_to(struct forwarder *forwarder, struct output *output, const struct run *run,
 		    struct hold hold)
 {
 	counter_bump(&output->counters->queued, run->segments);
 	if (!forwarder->handoff) {
 		egress_add(forwarder->egress, output, run, hold);
-	} else if (!handoff_push(forwarder->handoff, &(struct handoff_run){output, *run, hold})) {
-		counter_bump(&output->counters->queued, -(uint64_t)run->segments);
-		counter_add(forwarder->counters, COUNTER_drop_handoff, run->segments);
-		hold_drop(hold);
+		return;
 	}
+	hand_over(forwarder, output, run, hold);
 }
 
 /* The most packets of that size that one send can take. */
@@ -102,7 +111,7 @@ static uint32_t runs_of(const struct run *all)
 {
 	uint32_t limit;
 
-	if (all->segments == 1) /* nearly always: no division then */
+	if (all->segments == 1)
 		return 1;
 	limit = run_limit(all->segment_bytes);
 	return (all->segments + limit - 1) / limit;
@@ -131,11 +140,21 @@ static void fan_out(struct forwarder *forwarder, const struct route *route, cons
 	}
 }
 
+/* A frame of one packet: nearly all are, where links carry no aggregates. */
+static void fan_out_one(struct forwarder *forwarder, const struct route *route,
+			const struct run *run, struct ingress *ingress, uint32_t slot)
+{
+	ingress->holds[slot] = (uint32_t)route->num_outputs;
+	for (unsigned i = 0; i < route->num_outputs; i++)
+		send_to(forwarder, route->outputs[i], run, (struct hold){ingress, slot});
+}
+
 /* The packets of a frame go on as one run, or as a few if one send cannot take them all. `pieces`:
  * what they are, nearly always one. */
-static void fan_out_all(struct forwarder *forwarder, const struct route *route,
-			const struct run *pieces, unsigned count, struct ingress *ingress,
-			uint32_t slot)
+static __attribute__((noinline)) void fan_out_all(struct forwarder *forwarder,
+						  const struct route *route,
+						  const struct run *pieces, unsigned count,
+						  struct ingress *ingress, uint32_t slot)
 {
 	uint32_t runs = 0;
 
@@ -178,14 +197,59 @@ static void log_run(const struct packet *packet, const struct run *run)
 static void forward_fragment(struct forwarder *forwarder, uint16_t index,
 			     const struct frame *frame);
 
+static __attribute__((noinline)) int32_t
+find_rule_by_source(const struct rule_table *table, const struct packet *packet, uint16_t input)
+{
+	const struct rule_key key = {packet->group, packet->port, input};
+
+	return rule_table_find_source(table, key, packet_source(packet));
+}
+
 static int32_t find_rule(const struct rule_table *table, const struct packet *packet,
 			 uint16_t input)
 {
 	const struct rule_key key = {packet->group, packet->port, input};
 	const int32_t rule = rule_table_find(table, key);
 
-	return rule == RULE_BY_SOURCE ? rule_table_find_source(table, key, packet_source(packet))
-				      : rule;
+	return rule == RULE_BY_SOURCE ? find_rule_by_source(table, packet, input) : rule;
+}
+
+/* Packets that match a rule go to its outputs. True when sends hold the slot now. */
+static bool hand_out(struct forwarder *forwarder, struct route *route, const struct packet *packet,
+		     const struct run *run, struct ingress *ingress, uint32_t slot)
+{
+	const struct run *pieces = run;
+	unsigned count = 1;
+
+	if (route->num_outputs == 0)
+		return false;
+	if ((loop_watch_due(&route->watch, forwarder->tick, run->payload, run->segment_bytes) ||
+	     (run->segments > 1 && loop_watch_within(&route->watch, run))) &&
+	    forwarder->loops)
+		count = loops_look(forwarder, route, packet, run, &pieces);
+	if (count == 0)
+		return false;
+	if (run->segments == 1)
+		fan_out_one(forwarder, route, pieces, ingress, slot);
+	else
+		fan_out_all(forwarder, route, pieces, count, ingress, slot);
+	return true;
+}
+
+/* What is no packet that a rule could ask for, or not a whole one yet. */
+static __attribute__((noinline)) void drop_frame(struct forwarder *forwarder,
+						 struct ingress *ingress, uint16_t index,
+						 const struct frame *frame,
+						 enum packet_verdict verdict)
+{
+	if (verdict == PACKET_FRAGMENT) {
+		forward_fragment(forwarder, index, frame);
+		return;
+	}
+	if (verdict == PACKET_TRUNCATED)
+		log_truncation_once(ingress, frame);
+	counter_add(forwarder->counters, drop_counter(verdict), frame_packets(frame));
+	counter_add(forwarder->counters, COUNTER_recv_packets, frame_packets(frame));
 }
 
 /* True when sends hold the frame's slot now. */
@@ -197,21 +261,12 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 	struct route *route;
 	enum packet_verdict verdict = packet_parse(frame, &packet);
 	struct run run;
-	const struct run *pieces = &run;
 	bool held;
 	uint32_t segments;
-	unsigned count = 1;
 	int32_t rule;
 
-	if (verdict == PACKET_FRAGMENT) {
-		forward_fragment(forwarder, index, frame);
-		return false;
-	}
 	if (verdict != PACKET_OK) {
-		if (verdict == PACKET_TRUNCATED)
-			log_truncation_once(ingress, frame);
-		counter_add(counters, drop_counter(verdict), frame_packets(frame));
-		counter_add(counters, COUNTER_recv_packets, frame_packets(frame));
+		drop_frame(forwarder, ingress, index, frame, verdict);
 		return false;
 	}
 	segments = frame_segments(frame, packet.payload_bytes);
@@ -232,14 +287,7 @@ static bool forward_frame(struct forwarder *forwarder, struct ingress *ingress, 
 			   route->marks ? packet_marks(&packet) : 0};
 	if (forwarder->log_packets)
 		log_run(&packet, &run);
-	if (route->num_outputs > 0 &&
-	    (loop_watch_due(&route->watch, forwarder->tick, run.payload, run.segment_bytes) ||
-	     (segments > 1 && loop_watch_within(&route->watch, &run))) &&
-	    forwarder->loops)
-		count = loops_look(forwarder, route, &packet, &run, &pieces);
-	held = route->num_outputs > 0 && count > 0;
-	if (held)
-		fan_out_all(forwarder, route, pieces, count, ingress, frame->slot);
+	held = hand_out(forwarder, route, &packet, &run, ingress, frame->slot);
 	/* not before: should we die meanwhile, it is not said that each output has had them */
 	counter_bump(&route->counters->packets, segments);
 	counter_bump(&route->counters->bytes, packet.payload_bytes);

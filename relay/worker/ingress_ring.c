@@ -65,9 +65,9 @@ static uint64_t slot_time(const struct tpacket2_hdr *slot)
 }
 
 /* The frame in a slot that is ours. */
-static struct frame read_slot(const struct ingress *ingress, uint32_t index)
+static inline struct frame read_slot(const struct ingress *ingress, const struct tpacket2_hdr *slot,
+				     uint32_t index)
 {
-	const struct tpacket2_hdr *slot = slot_at(ingress, index);
 	const uint8_t *data = (const uint8_t *)slot + slot->tp_mac;
 	/* of a link that is not Ethernet, what comes before the IP header, if anything */
 	const uint32_t skip = ingress->bare ? (uint32_t)(slot->tp_net - slot->tp_mac) : 0;
@@ -135,7 +135,7 @@ static void take_over(struct ingress *ingress)
 		uint32_t packets = 1;
 
 		if ((!ours || slot->tp_padding[0] == LENT) && slot_good(ingress, slot)) {
-			const struct frame frame = read_slot(ingress, index);
+			const struct frame frame = read_slot(ingress, slot, index);
 
 			packets = frame_packets(&frame);
 		}
@@ -180,11 +180,12 @@ static void ring_close(struct ingress *ingress)
 
 static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigned max)
 {
-	uint32_t head = ingress->position->head;
+	const unsigned most =
+		ingress->slots - ingress->lent < max ? ingress->slots - ingress->lent : max;
+	uint32_t index = ingress->position->head;
 	unsigned n;
 
-	for (n = 0; n < max && ingress->lent + n < ingress->slots; n++) {
-		const uint32_t index = after(ingress, head, n);
+	for (n = 0; n < most; n++, index = after(ingress, index, 1)) {
 		struct tpacket2_hdr *slot = slot_at(ingress, index);
 		/* pairs with the kernel's barrier between filling the slot and its status */
 		uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
@@ -194,7 +195,7 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 		/* the kernel wrote this slot on another core: fetch the next ones meanwhile */
 		__builtin_prefetch(slot_at(ingress, after(ingress, index, 2)));
 		slot->tp_padding[0] = LENT;
-		frames[n] = read_slot(ingress, index);
+		frames[n] = read_slot(ingress, slot, index);
 		/* the first bytes of the payload, which are compared when loops are looked for */
 		__builtin_prefetch(frames[n].data + CACHE_LINE_BYTES);
 	}
@@ -203,7 +204,7 @@ static unsigned ring_peek(struct ingress *ingress, struct frame *frames, unsigne
 	__atomic_store_n(&ingress->position->uncounted, ingress->position->uncounted + n,
 			 __ATOMIC_RELEASE);
 	__atomic_store_n(&ingress->position->lent, ingress->lent, __ATOMIC_RELEASE);
-	__atomic_store_n(&ingress->position->head, after(ingress, head, n), __ATOMIC_RELEASE);
+	__atomic_store_n(&ingress->position->head, index, __ATOMIC_RELEASE);
 	return n;
 }
 

@@ -62,15 +62,41 @@ static uint16_t fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* The sum over data that contains its own correct checksum is all ones. */
+/* The sum over data that contains its own correct checksum is all ones: of the sums that are not 0,
+ * those that 65535 divides. */
+static inline bool all_ones(uint64_t sum)
+{
+	return sum % 0xffff == 0;
+}
+
+static inline uint32_t load_word(const uint8_t *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* Its first byte is not 0. */
+static inline bool ip_checksum_ok(const uint8_t *ip, uint32_t header_bytes)
+{
+	uint64_t sum = (uint64_t)load_word(ip) + load_word(ip + 4) + load_word(ip + 8) +
+		       load_word(ip + 12) + load_word(ip + 16);
+
+	if (header_bytes > IPV4_MIN_BYTES)
+		sum += sum_bytes(ip + IPV4_MIN_BYTES, header_bytes - IPV4_MIN_BYTES);
+	return all_ones(sum);
+}
+
+/* The pseudo header has a protocol, which is not 0. */
 static bool udp_checksum_ok(const uint8_t *ip, const uint8_t *udp, uint32_t udp_bytes)
 {
 	const uint8_t pseudo[4] = {0, PROTOCOL_UDP, (uint8_t)(udp_bytes >> 8), (uint8_t)udp_bytes};
 
 	if (load16(udp + 6) == 0) /* the sender computed none */
 		return true;
-	return fold(sum_bytes(ip + 12, 8) + sum_bytes(pseudo, sizeof(pseudo)) +
-		    sum_bytes(udp, udp_bytes)) == 0xffff;
+	return all_ones(sum_bytes(ip + 12, 8) + sum_bytes(pseudo, sizeof(pseudo)) +
+			sum_bytes(udp, udp_bytes));
 }
 
 static uint32_t skip_tags(const struct frame *frame, uint16_t *type)
@@ -120,7 +146,7 @@ enum packet_verdict packet_parse(const struct frame *frame, struct packet *packe
 		return PACKET_MALFORMED;
 	if (offset + total_bytes > frame->captured)
 		return PACKET_TRUNCATED;
-	if (fold(sum_bytes(ip, header_bytes)) != 0xffff)
+	if (!ip_checksum_ok(ip, header_bytes))
 		return PACKET_CHECKSUM;
 	if (load16(ip + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET))
 		return PACKET_FRAGMENT;
