@@ -332,3 +332,35 @@ refused_sweep() {
 	assert_equal "$(gojq -r .sut.options "$RESULTS"/short/*/rounds/01/uring-deferred/result.json)" \
 		'--exclusive --ingress uring --egress-reap deferred'
 }
+
+@test "capacity: a search with one relay, latency at shares of it, a picture; what it refuses" {
+	need_root
+	measure capacity short --goal ndr
+	assert_equal "$status" 0
+	assert_line --regexp 'ndr: no packet may be lost +[0-9,]+ pps +all that can be offered .* complete'
+	assert_line --partial 'ndr: the generator is the limit, not what was measured'
+	assert_schema capacity "$RESULTS"/short/*/capacity.json
+	assert_equal "$(gojq -r '[.latency[] | .valid] | map(tostring) | unique | join(" ")' "$RESULTS"/short/*/capacity.json)" true
+	[[ -s $(echo "$RESULTS"/short/*/curve.svg) ]]
+	[[ ! -e $RESULTS/history ]] # the scenario is the test's own
+	rm -r "$RESULTS"
+	measure capacity short --budget 0
+	assert_equal "$status" 4
+	assert_output --partial 'time was over'
+	run --separate-stderr "$BENCH" capacity short --goal most --results "$RESULTS"
+	assert_failure 64
+	assert_said "--goal: 'most' is not one of ndr, pdr"
+	run --separate-stderr "$BENCH" capacity --results "$RESULTS"
+	assert_failure 64
+	assert_said 'capacity takes the name of one scenario'
+}
+
+@test "capacity: Ctrl-C leaves nothing" {
+	need_root
+	start capacity short
+	until grep -qs '^trial 2' "$WORK/err" || [[ ! -d /proc/$BENCH_PID ]]; do sleep 0.02; done
+	kill -INT -- "-$BENCH_PID"
+	ended 130
+	assert_host_restored
+	assert_nothing_left
+}

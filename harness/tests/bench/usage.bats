@@ -14,7 +14,7 @@ refused() {
 	run --separate-stderr "$BENCH" help
 	assert_success
 	for word in 'bench run' 'bench gate' 'bench fastpath' 'bench sweep' 'bench matrix' 'bench plot' \
-		'bench list' 'bench clean' 'bench compare' 'bench budget' 'bench drill' 'bench profile' 'bench noise' 'bench baseline' --reason --relay --results --markdown --tier --rounds --only --control \
+		'bench list' 'bench clean' 'bench compare' 'bench budget' 'bench capacity' 'bench drill' 'bench profile' 'bench noise' 'bench baseline' --reason --relay --results --markdown --tier --rounds --only --control \
 		--sut --profile --payload --flows --fanout BENCH_SCENARIOS BENCH_BASELINES BUILD 'Exit status: 0'; do
 		assert_output --partial "$word"
 	done

@@ -7,7 +7,7 @@ from harness.report.tables import pps
 from harness.verdict.budget import instructions
 
 # In the folder of a sitting, the document that has its verdict.
-DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json")
+DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json", "capacity.json")
 
 
 def document(folder: Path) -> dict | None:
@@ -40,6 +40,8 @@ def figures(found: dict) -> list[str]:
         compared = times if found.get("question") == "shape" else change
         return [f"{name}: same program" if verdict.get("same_program") else f"{name} {compared(verdict)}"
                 for name, verdict in found["scenarios"].items() if verdict.get("same_program") or verdict.get("estimate") is not None]
+    if "goals" in found:
+        return [f"{found['scenario']} {name} {pps(goal['lower_pps'])}" for name, goal in found["goals"].items()]
     if "hops" in found:
         return [f"relay 1 {pps(found['hops'][0]['egress_pps']['median'])}, tier {found['tier_reached'] or 'none'}"]
     if "rows" in found:

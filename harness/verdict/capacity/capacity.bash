@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# capacity: how much passes, packets/s: trials of one second with one relay that stays, until the search (mlrsearch.py) has its
+# bounds or its time is over; then how long packets take at some of that. See capacity.py.
+
+readonly CAPACITY_TRIAL_MS=1000 CAPACITY_FLOOD_PPS=99999999 CAPACITY_MINUTES=5
+readonly CAPACITY_SHARES='10 50 90' # percent of the lower bound, at which latency is measured
+
+command_capacity() {
+	local load number=0 raw goals=(ndr pdr)
+	parse_options '--goal --budget --sut --profile --payload --flows --fanout --relay-options' "$@"
+	((${#ARGUMENTS[@]} == 1)) || refuse "capacity takes the name of one scenario"
+	[[ -z $GOAL ]] || goals=("$GOAL")
+	sitting_begin "${ARGUMENTS[0]}" capacity "$@"
+	raw=$SITTING.partial/raw
+	mkdir -p "$raw"
+	SCENARIO[sink]=count SCENARIO[warmup_ms]=0
+	topology_ready
+	profile_begin relay
+	SINK=() SUT=()
+	sut_start "$raw"
+	progress "what the generator can offer"
+	capacity_trial flood "$CAPACITY_FLOOD_PPS" # and the relay has warmed up
+	CAPACITY_BEGUN=$(clock_s)
+	while capacity_in_time; do
+		load=$(capacity_ask next "${goals[@]}") || no_verdict "$?" "the trials could not be judged"
+		[[ -n $load ]] || break
+		number=$((number + 1))
+		progress "trial $number: $load packets/s, for $(($(clock_s) - CAPACITY_BEGUN)) of $(capacity_limit_s) s at most"
+		capacity_trial "$(printf '%03d' "$number")" "$load"
+		sut_check_alive "$raw"
+	done
+	sut_stop "$raw"
+	profile_end
+	capacity_latency "${goals[@]}"
+	progress_end
+	save "$raw/run.json" measure_describe relay "$SITTING.partial" "$CAPACITY_TRIAL_MS"
+	capacity_finish "${goals[@]}"
+}
+
+capacity_finish() {
+	local status=0
+	capacity_ask finish "$@" || status=$?
+	[[ -s $SITTING.partial/capacity.json ]] || no_verdict "$status"
+	sitting_keep
+	python harness.report.curve "$SITTING/capacity.json" "$SITTING" || note "no picture could be drawn"
+	[[ -z $MARKDOWN ]] || cat "$SITTING/capacity.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
+	say $'\n'"results: $SITTING"
+	exit "$status"
+}
+
+# capacity_ask next|finish GOAL...
+capacity_ask() {
+	local command=$1 hops
+	hops=$(measure_hops)
+	python harness.verdict.capacity.capacity "$command" "$SITTING.partial" --hops "$hops" --goal "${@:2}" --history "$RESULTS/history"
+}
+
+capacity_limit_s() {
+	local tenths=${BUDGET:-$CAPACITY_MINUTES}
+	[[ $tenths == *.* ]] || tenths+=.0
+	printf '%s' $((10#${tenths/./} * 6))
+}
+
+capacity_in_time() {
+	(($(clock_s) - CAPACITY_BEGUN < $(capacity_limit_s)))
+}
+
+# capacity_trial NAME LOAD: one, in SITTING.partial/trials/NAME; its cool-down is part of it.
+capacity_trial() {
+	local dir=$SITTING.partial/trials/$1
+	mkdir -p "$dir"
+	SCENARIO[rate_pps]=$2
+	printf '{"load_pps": %s, "seconds": %s.%03d}\n' "$2" $((CAPACITY_TRIAL_MS / 1000)) $((CAPACITY_TRIAL_MS % 1000)) >"$dir/trial.json"
+	save "$dir/links.before.json" topology_counters
+	traffic_send relay "$dir" $((CAPACITY_TRIAL_MS - 200))
+	traffic_drain
+	save "$dir/links.after.json" topology_counters
+}
+
+# capacity_latency GOAL...: runs with a receiver, of a new relay each, at shares of what the last goal's lower bound is. A receiver
+# reads one group of a link; where there are more, nobody can tell.
+capacity_latency() {
+	local share lower
+	((topology_groups == 1)) && [[ $SYSTEM == relay ]] || return 0
+	lower=$(capacity_ask lower "$@") || no_verdict "$?" "the trials could not be judged"
+	[[ -n $lower ]] || return 0
+	scenario_load "${SCENARIO[name]}"
+	scenario_override_all
+	SCENARIO[sink]=receive
+	for share in $CAPACITY_SHARES; do
+		SCENARIO[rate_pps]=$((lower * share / 100))
+		((SCENARIO[rate_pps] > 0)) || continue
+		progress "latency at $share % of $lower packets/s"
+		measure relay "$SITTING.partial/latency/$(printf '%03d' "$share")"
+	done
+}
