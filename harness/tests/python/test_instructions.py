@@ -109,6 +109,11 @@ class Counting(Scratch):
         self.assertEqual(counted.functions, FUNCTIONS)
         self.assertEqual((counted.unit, counted.instructions, counted.calls), ("packet", 180, 1))
 
+    def test_names_are_those_of_the_source(self):
+        for name, expected in (("reap", "reap"), ("read_slot.isra.0", "read_slot"), ("prepare_queued.part.0", "prepare_queued"),
+                               ("worker_main'2", "worker_main"), ("look.constprop.0.isra.0", "look"), ("add.cold", "add")):
+            self.assertEqual(instructions.CLONE.sub("", name), expected)
+
     def test_a_call_within_the_file_is_none_of_a_library(self):
         path = self.folder / "here/callgrind.out.1"
         path.write_text(path.read_text() + "calls=500 41\n+1 5\n+1 1000\n")
