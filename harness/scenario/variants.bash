@@ -38,4 +38,5 @@ variants_check() {
 	while IFS=$'\t' read -ra fields; do
 		variant_load "${fields[@]:1}"
 	done <<<"$1"
+	SYSTEM=relay OVERRIDES=() # what the last one changes is nothing that was asked for
 }

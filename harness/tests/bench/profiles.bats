@@ -237,6 +237,8 @@ targets() {
 	rm -r "$RESULTS"
 	measure fastpath --rounds 1 --only easy
 	assert_equal "$status" 0
+	assert_output --partial 'unofficial'
+	refute_output --partial 'profile = gro' # which the table says, and nobody else
 	assert_equal "$(find "$RESULTS" -name result.json | wc -l)" 2
 }
 
