@@ -355,6 +355,10 @@ refused_sweep() {
 	run --separate-stderr "$BENCH" capacity --results "$RESULTS"
 	assert_failure 64
 	assert_said 'capacity takes the name of one scenario'
+	scenario row topology=pipeline3
+	measure capacity row
+	assert_equal "$status" 64
+	assert_among_said 'that of topology pipeline3 sends nothing on; take single or fanout'
 }
 
 @test "capacity: Ctrl-C leaves nothing" {

@@ -15,6 +15,8 @@ command_capacity() {
 	mkdir -p "$raw"
 	SCENARIO[sink]=count SCENARIO[warmup_ms]=0
 	topology_ready
+	[[ -n ${HOP_OUTS[${topology_hops##* }]:-} ]] || refuse \
+		"capacity counts what leaves the last hop, and that of topology ${SCENARIO[topology]} sends nothing on; take single or fanout"
 	profile_begin relay
 	SINK=() SUT=()
 	sut_start "$raw"
