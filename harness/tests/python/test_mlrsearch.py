@@ -1,4 +1,4 @@
-"""mlrsearch.py: against the draft's rules, and against simulated devices whose capacity is known."""
+"""mlrsearch.py: against the rules of RFC 9971, and against simulated devices whose capacity is known."""
 
 import random
 import unittest

@@ -1,12 +1,12 @@
-"""How much a device passes on: MLRsearch (draft-ietf-bmwg-mlrsearch, to be RFC 9971), with FD.io CSIT's goals as defaults.
+"""How much a device passes on: MLRsearch (RFC 9971), with FD.io CSIT's goals as defaults.
 
 A trial offers a load for a time and finds the share of packets that was lost. A goal says what counts: a load is a *lower bound*
 of what the device can do when, whatever trials may still come, at least half of the time loses no more than the goal's loss ratio; an *upper
 bound* when it can no more; else it is not decided yet. The search ends when the two that matter lie within the goal's
-width of each other. Between them lies the *conditional throughput*: what came through at the lower bound in the trials that count.
+width of each other. The *conditional throughput* is what came through at the lower bound, half of the time at least.
 
 Pure: whoever makes the trials asks next_trial() and tells record() what came of it. The classification of loads and the
-conditional throughput are those of the draft's appendices; which load is tried next is left to the implementation.
+conditional throughput follow the RFC; which load is tried next it leaves to the implementation.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Trial:
 
 
 def classify(trials: Iterable[Trial], goal: Goal) -> str:
-    """Of the trials at one load: appendix A of the draft."""
+    """What the trials at one load say of it."""
     low, high, short_low, short_high = 0.0, 0.0, 0.0, 0.0
     for trial in trials:
         full, good = trial.duration_s >= goal.trial_s, trial.loss_ratio <= goal.loss_ratio
@@ -60,7 +60,7 @@ def classify(trials: Iterable[Trial], goal: Goal) -> str:
 
 
 def conditional_throughput(trials: Iterable[Trial], goal: Goal) -> float | None:
-    """Packets/s that came through at this load: appendix B of the draft. None: there was no full trial."""
+    """Packets/s that came through at this load, for a share of the time of 1 - exceed ratio at least. None: there was no full trial."""
     full = sorted((trial for trial in trials if trial.duration_s >= goal.trial_s), key=lambda trial: trial.loss_ratio)
     if not full:
         return None
