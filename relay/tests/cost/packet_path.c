@@ -53,6 +53,7 @@ enum {
 	SEGMENTS = 46, /* of an aggregate of such payloads */
 	PORT = 5000,
 	MTU = 9000,
+	OUTPUTS = 50,
 	TURN_NS = 100000, /* from burst to burst, by the frames' time stamps */
 };
 
@@ -75,7 +76,7 @@ static const struct cost_case cases[] = {
 	{"one rule of 100", "packet", 100, 1, BURST, 1, LAST_RULE},
 	{"one rule of 1,000", "packet", 1000, 1, BURST, 1, LAST_RULE},
 	{"1,000 rules by turns", "packet", 1000, 1, BURST, 1, BY_TURNS},
-	{"50 outputs", "packet", 1, 50, BURST, 1, LAST_RULE},
+	{"50 outputs", "packet", 1, OUTPUTS, BURST, 1, LAST_RULE},
 	{"packets of two sizes", "packet", 1, 1, BURST, 1, TWO_SIZES},
 	{"aggregates", "aggregate", 1, 1, 8, SEGMENTS, LAST_RULE},
 	{"one packet at a time", "wake-up", 1, 1, 1, 1, LAST_RULE},
@@ -330,7 +331,7 @@ static void tell_set_up(void)
 	ring_make(&rings[FRAMES_LARGE], LARGE_SLOTS, LARGE_BYTES);
 	tell_input(FRAMES_SMALL);
 	tell_input(FRAMES_LARGE);
-	for (unsigned i = 0; i < 50; i++)
+	for (unsigned i = 0; i < OUTPUTS; i++)
 		tell_output(i, nowhere);
 	close(nowhere);
 	close(fd);
@@ -340,12 +341,20 @@ static void tell_set_up(void)
 
 enum happening { MESSAGES, FRAMES, AGGREGATES };
 
-static uint64_t matched_so_far(void)
+static uint64_t so_far(enum counter which)
 {
 	struct counters sum = {0};
 
 	published_add_up(&sum, &shared->receiving);
-	return counter_get(&sum, COUNTER_matched);
+	return counter_get(&sum, which);
+}
+
+static void expect(const struct cost_case *this, const char *what, uint64_t packets,
+		   uint64_t expected)
+{
+	if (packets != expected)
+		give_up("%s: %llu packets were %s instead of %llu", this->name,
+			(unsigned long long)packets, what, (unsigned long long)expected);
 }
 
 static void begin_counting(void)
@@ -354,16 +363,14 @@ static void begin_counting(void)
 	CALLGRIND_ZERO_STATS;
 }
 
-static void end_counting(const struct cost_case *this, uint64_t matched)
+static void end_counting(const struct cost_case *this, uint64_t matched, uint64_t sent)
 {
-	const uint64_t packets = matched_so_far() - matched;
 	const uint64_t expected = (uint64_t)ROUNDS * this->frames * this->segments;
 
 	CALLGRIND_DUMP_STATS_AT(this->name);
 	CALLGRIND_STOP_INSTRUMENTATION;
-	if (packets != expected)
-		give_up("%s: %llu packets have matched instead of %llu", this->name,
-			(unsigned long long)packets, (unsigned long long)expected);
+	expect(this, "matched", so_far(COUNTER_matched) - matched, expected);
+	expect(this, "sent", so_far(COUNTER_egress_sent) - sent, expected * this->outputs);
 	printf("{\"case\": \"%s\", \"unit\": \"%s\", \"count\": %u}\n", this->name, this->unit,
 	       this->frames ? ROUNDS * this->frames : ROUNDS);
 }
@@ -373,16 +380,17 @@ static void end_counting(const struct cost_case *this, uint64_t matched)
 static enum happening happen(void)
 {
 	static unsigned number, step;
-	static uint64_t matched;
+	static uint64_t matched, sent;
 	const struct cost_case *this = &cases[number];
 
 	read_answers();
 	if (step == 1 + WARM_UP) {
-		matched = matched_so_far();
+		matched = so_far(COUNTER_matched);
+		sent = so_far(COUNTER_egress_sent);
 		begin_counting();
 	}
 	if (step == 1 + WARM_UP + ROUNDS) {
-		end_counting(this, matched);
+		end_counting(this, matched, sent);
 		this = &cases[++number];
 		step = 0;
 	}
@@ -400,6 +408,7 @@ static enum happening happen(void)
 
 /* ------------------------------------------------------------------------- the made-up kernel */
 
+enum { POLLS = 1 + FRAME_CLASSES, URINGS = 2 };
 enum waited_for { NOTHING, CHANNEL, RING };
 
 /* One io_uring as its user has it. Sends complete as they are submitted, polls when there is what
@@ -412,10 +421,8 @@ struct made_up_uring {
 		enum waited_for what;
 		unsigned class; /* of the ring */
 		uint64_t user_data;
-	} polls[1 + FRAME_CLASSES];
+	} polls[POLLS];
 };
-
-enum { POLLS = 1 + FRAME_CLASSES, URINGS = 2 };
 
 static struct made_up_uring urings[URINGS];
 
