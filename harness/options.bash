@@ -67,7 +67,7 @@ refuse() {
 parse_options() {
 	local own=" $1 --relay --results --markdown "
 	shift
-	ARGUMENTS=() MARKDOWN='' BASE_ASKED='' WHEN=commit REFERENCE='' SHAPE='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' GOAL='' BUILDS=() ACCEPT='' REASON=''
+	ARGUMENTS=() MARKDOWN='' BASE_ASKED='' WHEN=commit REFERENCE='' SHAPE='' CONTROL='' TIER=target ROUNDS='' ONLY=() CHOSEN=() BUDGET='' GOAL='' PACKETS='' DURATION='' BUILDS=() ACCEPT='' REASON=''
 	BUILD_OPTIONS=([base]='' [head]='')
 	while (($#)); do
 		[[ $1 != -* || $own == *" $1 "* ]] || refuse_option "$1"
@@ -95,6 +95,8 @@ parse_options() {
 			--budget) BUDGET=$2 ;;
 			--reason) REASON=$2 ;;
 			--goal) GOAL=$2 ;;
+			--packets) PACKETS=$2 ;;
+			--duration) DURATION=$2 ;;
 			--builds)
 				[[ -n ${3:-} ]] || refuse "--builds needs two files"
 				BUILDS=("$2" "$3")
@@ -119,13 +121,21 @@ parse_options() {
 	[[ $WHEN =~ ^(commit|night)$ ]] || refuse "--when: '$WHEN' is not one of commit, night"
 	[[ $ROUNDS =~ ^([1-9][0-9]?)?$ ]] || refuse "--rounds: '$ROUNDS' is not a number from 1 to 99"
 	[[ $BUDGET =~ ^([0-9]{1,4}([.][0-9])?)?$ ]] || refuse "--budget: '$BUDGET' is not a number of minutes such as 5 or 0.5"
+	[[ $PACKETS =~ ^([1-9][0-9]{0,11}[kMG]?)?$ ]] || refuse "--packets: '$PACKETS' is not a number of packets such as 20000000 or 20M"
+	PACKETS=${PACKETS/k/000} PACKETS=${PACKETS/M/000000} PACKETS=${PACKETS/G/000000000}
+	[[ $DURATION =~ ^([1-9][0-9]{0,4}[smh]?)?$ ]] || refuse "--duration: '$DURATION' is not a time such as 30s, 10m or 1h"
+	case $DURATION in
+	*h) DURATION=$((${DURATION%h} * 3600)) ;;
+	*m) DURATION=$((${DURATION%m} * 60)) ;;
+	*) DURATION=${DURATION%s} ;;
+	esac
 	[[ $GOAL =~ ^(ndr|pdr)?$ ]] || refuse "--goal: '$GOAL' is not one of ndr, pdr"
 	[[ -z $MARKDOWN ]] || { : >>"$MARKDOWN"; } 2>/dev/null ||
 		refuse "--markdown: cannot write '$MARKDOWN'"
 }
 
 refuse_option() {
-	[[ " --control --accept --reference --shape --base --when --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --goal --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
+	[[ " --control --accept --reference --shape --base --when --tier --rounds --only --scenario --budget --builds --base-options --head-options --relay-options --reason --goal --packets --duration --sut --profile --payload --flows --fanout " != *" $1 "* ]] ||
 		refuse "this command does not take '$1'"
 	refuse "unknown option '$1'"
 }

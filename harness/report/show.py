@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.report.tables import load_line, machine_line, ns, number, paint, percent, pps, table
 from harness.result import validity
 from harness.verdict import cost
+from harness.verdict.age import newest
 from harness.verdict.floor.limits import LOSS_BEHIND
 from harness.verdict.outcome import INVALID
 from harness.verdict.terms import terms
@@ -105,6 +106,8 @@ def print_verdict(verdict: dict, baseline: dict | None, markdown: bool) -> None:
             print(verified_line(verdict["verified"]))
         if "tightest" in verdict:
             print(tightest_line(verdict))
+        if "soak" in verdict:
+            print(newest.said(verdict["soak"]))
         beyond = baseline["tiers"].get(reached, {}).get("not_judged_by_the_gate")
         if beyond:
             print(f"note: tier {reached} also asks for '{beyond}', which this gate does not judge")

@@ -14,6 +14,7 @@ def offload_problems(run: dict, ends: list[str], raw: Path) -> list[str]:
     declared = {key.removeprefix("offload_"): (value, "the scenario declares")
                 for key, value in run["scenario"].items() if key.startswith("offload_")}
     aggregates = dict.fromkeys(AGGREGATION, ("on", f"profile {run['scenario']['profile']} asks for"))
+    lasting = {f"{hop['name']}:in0" for hop in run["hops"]} if run.get("living") else set()  # as the relay itself
     problems = []
     for file, when in (("before", "before"), ("running", "during"), ("after", "after")):
         offloads = read_json(raw / f"offloads.{file}.json")
@@ -36,7 +37,7 @@ def hop_problems(hop: str, run: dict, raw: Path) -> list[str]:
     if ran != run["sut"]["sha256"]:
         problems.append(f"{hop}: the binary that ran ({ran[:12]}) is not the one that was built "
                         f"({run['sut']['sha256'][:12]})")
-    status = (raw / f"{hop}.exit").read_text().strip()
+    status = "0" if run.get("living") else (raw / f"{hop}.exit").read_text().strip()
     if status != "0":
         problems.append(f"{hop}: {'the relay' if relay else 'smcrouted'} ended with exit code {status}")
     for line in (raw / f"{hop}.log").read_text(errors="replace").splitlines():

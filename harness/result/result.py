@@ -4,7 +4,7 @@ RAW holds what run/measure.bash left:
   run.json                 what was run, by what, where
   gen.json                 the generator's report, with samples
   HOP.series.ndjson        the relay's counters, ten times a second; of the kernel, the interfaces'
-  HOP.stats.json (the relay's only), HOP.log, HOP.sha256, HOP.exit
+  HOP.stats.json (the relay's only), HOP.log, HOP.sha256, HOP.exit; of a relay that lives on: series, log and sha256
   NODE.recv.json           the report of the receiver in NODE, when the scenario asks for one
   links.{before,after}.json, offloads.{before,running,after}.json
 
@@ -20,6 +20,7 @@ from harness.result import ledger
 from harness.result.accounts import Accounts
 from harness.result.documents import Faulty, write_json
 from harness.result.hops import SAMPLE_COLUMNS, hop_result, kernel_hop_result, measured_window, rate
+from harness.result.living import change
 from harness.result.machine import machine
 from harness.result.problems import hop_problems, offload_problems
 from harness.result.raw import read_json, read_series
@@ -30,6 +31,13 @@ from harness.verdict.outcome import INVALID, STATUS, USAGE
 SCHEMA = 1
 
 
+def final(raw: Path, hop: str, living: bool) -> dict:
+    """What a relay said of all of the run."""
+    if living:
+        return change(read_series(raw / f"{hop}.series.ndjson"), hop)
+    return read_json(raw / f"{hop}.stats.json")
+
+
 def build(raw: Path) -> dict:
     run = read_json(raw / "run.json")
     scenario = run["scenario"]
@@ -38,8 +46,8 @@ def build(raw: Path) -> dict:
     window = measured_window(generator, run)
     hops = run["hops"] if run["kind"] == "relay" else []
     relay = run["sut"]["name"] == "mcrelay"
-    finals = [read_json(raw / f"{hop['name']}.stats.json") for hop in hops if relay]
-    receivers = {name: read_json(raw / f"{name}.recv.json") for name in run["sinks"]} if hops else {}
+    finals = [final(raw, hop["name"], run.get("living", False)) for hop in hops if relay]
+    receivers = {name: read_json(raw / f"{name}.recv.json") for name in run["sinks"]}
     first_hop = run["hops"][0]["name"]
     sent = generator["packets_sent"]
 

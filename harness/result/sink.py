@@ -47,7 +47,10 @@ def sink_result(source: str, expected: int, received: int, reports: list[dict]) 
 def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],
          receivers: dict[str, dict]) -> dict:
     """The end of the last hop: receivers, the hop itself when it sends nowhere, or the interfaces
-    behind its outputs. Without a hop (a control): the interface at the other end of the link."""
+    behind its outputs. Without a hop (a control): a receiver at the other end of the generator's link, or the interface there."""
+    if not hops and receivers:
+        reports = list(receivers.values())
+        return sink_result("trafficgen recv", sent, sum(report["received"] for report in reports), reports)
     if not hops:
         return sink_result("interface counters", sent, accounts[-1]["delivered"], [])
     expected = sent * prod(copies(hop) for hop in hops if hop["outputs"])

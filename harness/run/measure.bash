@@ -13,11 +13,10 @@ measure() {
 	mkdir -p "$raw"
 	save "$raw/offloads.before.json" topology_offloads
 	profile_begin "$kind"
-	SINK=() SUT=()
-	if [[ $kind == relay ]]; then
-		sink_start "$raw"
-		sut_start "$raw"
-	fi
+	SINK=()
+	[[ -n $LIVING && $kind == relay ]] || SUT=()
+	sink_start "$kind" "$raw"
+	[[ $kind == control ]] || measure_start "$raw"
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
 	save "$raw/links.before.json" topology_counters
 	traffic_send "$kind" "$raw" "$window_ms"
@@ -27,10 +26,8 @@ measure() {
 	save "$raw/offloads.running.json" topology_offloads
 	traffic_drain
 	[[ $kind == control ]] || stop_at drained
-	if [[ $kind == relay ]]; then
-		sut_stop "$raw"
-		sink_stop "$raw"
-	fi
+	[[ $kind == control ]] || measure_stop "$raw"
+	sink_stop "$raw"
 	save "$raw/links.after.json" topology_counters
 	[[ $kind == control ]] || stop_at ended
 	profile_end
@@ -39,6 +36,23 @@ measure() {
 	python harness.result.result "$raw" "$dir/result.json" ||
 		no_verdict "$?" "the raw data in $raw could not be evaluated"
 	[[ $kind == control ]] || stop_at evaluated
+}
+
+# measure_start RAW: the relays, unless these live on.
+measure_start() {
+	if [[ -n $LIVING ]]; then
+		living_begin "$1"
+	else
+		sut_start "$1"
+	fi
+}
+
+measure_stop() {
+	if [[ -n $LIVING ]]; then
+		living_end "$1"
+	else
+		sut_stop "$1"
+	fi
 }
 
 # The controls of a sitting only have to show what the generator can do: a scenario may give them a
@@ -50,8 +64,9 @@ measure_window() {
 }
 
 measure_describe() {
-	local run_id scenario utc placement sut hops overrides aggregating sinks twin=false
+	local run_id scenario utc placement sut hops overrides aggregating sinks twin=false living=false
 	[[ -z $COMPANION ]] || twin=true
+	[[ -z $LIVING || $1 == control ]] || living=true
 	run_id=$(measure_run_id "$2")
 	scenario=$(scenario_json)
 	utc=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -65,10 +80,11 @@ measure_describe() {
 		--arg utc "$utc" --arg commit "$COMMIT" --argjson dirty "$DIRTY" --argjson profile "$PROFILE" \
 		--argjson placement "$placement" --argjson sut "$sut" --argjson hops "$hops" --argjson overrides "$overrides" \
 		--argjson aggregating "$aggregating" --argjson mtu_bytes "$topology_mtu" --argjson sinks "$sinks" --argjson twin "$twin" \
+		--argjson living "$living" \
 		'{kind: $kind, run_id: $run_id, window_ms: $window_ms, scenario: $scenario, utc: $utc,
 		  commit: $commit, dirty: $dirty, profile: $profile, placement: $placement,
 		  sut: $sut, hops: $hops, sinks: $sinks, overrides: $overrides,
-		  aggregating: $aggregating, mtu_bytes: $mtu_bytes, twin: $twin}'
+		  aggregating: $aggregating, mtu_bytes: $mtu_bytes, twin: $twin, living: $living}'
 }
 
 # SITTING-NAME, in a sitting of several runs SITTING-NAME/rounds/NN/KIND.

@@ -3,6 +3,7 @@
 # end of traffic.
 
 declare -A SINK=() # node -> process identity
+SINK_RESTS=        # non-empty: no receiver reads, whatever the scenario says; the links that it asks for stand all the same
 
 # traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of its samples
 # afterwards. The 200 ms behind the window are the cool-down: its last sample lies in steady state, too.
@@ -62,9 +63,13 @@ traffic_wait() {
 # Only a receiver looks at the seal, and it costs the generator time. Flows take turns by send: what
 # arrives together is of several.
 traffic_options() {
-	[[ ${SCENARIO[sink]:-count} == count ]] || printf -- '--verify '
+	! sink_reads || printf -- '--verify '
 	[[ -z ${SCENARIO[batch_messages]:-} ]] || printf -- '--batch %s ' "${SCENARIO[batch_messages]}"
 	[[ ${SCENARIO[flows]} == 1 ]] || printf -- --interleave
+}
+
+sink_reads() {
+	[[ ${SCENARIO[sink]:-count} == receive && -z $SINK_RESTS ]]
 }
 
 # sink_check: topology and machine have what the scenario and the system under test need.
@@ -86,24 +91,34 @@ sink_group() {
 	sut_group $((${#hops[@]} + 1))
 }
 
-# sink_start RAW: with "sink = receive", a receiver in each node behind the last hop's outputs.
+# sink_start relay|control RAW: with "sink = receive", a receiver in each node behind the last hop's outputs; without a relay, where
+# the first hop would be: how long the way to it takes.
 sink_start() {
-	local raw=$1 last=${topology_hops##* } out node pin address group
+	local raw=$2 last=${topology_hops##* } out end=${PEER[gen:out0]}
 	SINK=()
-	[[ ${SCENARIO[sink]:-count} == receive ]] || return 0
-	group=$(sink_group)
+	sink_reads || return 0
+	if [[ $1 == control ]]; then
+		sink_start_one "$raw" "${end%%:*}" "${end##*:}" "$(sut_group 1)"
+		return
+	fi
 	for out in ${HOP_OUTS[$last]}; do
-		node=${PEER[$last:$out]%%:*}
-		pin=$(pinned "$node")
-		address=$(node_address "$node" "${PEER[$last:$out]##*:}")
-		# shellcheck disable=SC2086 # a list of words
-		in_node "$node" $pin "$BUILD/trafficgen" recv --interface "$address" --group "$group" --port "$PORT" \
-			--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
-		SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
-		undo_push process_stop "${SINK[$node]}"
-		poll 5 sink_ready "$raw/$node.log" || die "$EXIT_INVALID" \
-			"the receiver in $node did not get ready: $(last_words "$raw/$node.log")"
+		end=${PEER[$last:$out]}
+		sink_start_one "$raw" "${end%%:*}" "${end##*:}" "$(sink_group)"
 	done
+}
+
+# sink_start_one RAW NODE INTERFACE GROUP
+sink_start_one() {
+	local raw=$1 node=$2 pin address
+	pin=$(pinned "$node")
+	address=$(node_address "$node" "$3")
+	# shellcheck disable=SC2086 # a list of words
+	in_node "$node" $pin "$BUILD/trafficgen" recv --interface "$address" --group "$4" --port "$PORT" \
+		--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
+	SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
+	undo_push process_stop "${SINK[$node]}"
+	poll 5 sink_ready "$raw/$node.log" || die "$EXIT_INVALID" \
+		"the receiver in $node did not get ready: $(last_words "$raw/$node.log")"
 }
 
 sink_ready() {

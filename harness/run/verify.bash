@@ -7,18 +7,12 @@ readonly VERIFY_PPS=50000
 
 # verify_measure DIR: leaves DIR/raw and DIR/result.json, and the scenario as it was.
 verify_measure() {
-	local key
-	local -A kept=()
-	for key in "${!SCENARIO[@]}"; do
-		kept[$key]=${SCENARIO[$key]}
-	done
 	progress "${SCENARIO[name]}: reading what arrives"
+	scenario_aside verify_run "$1"
+}
+
+verify_run() {
 	SCENARIO[sink]=receive SCENARIO[twin]=no
 	((SCENARIO[rate_pps] <= VERIFY_PPS)) || SCENARIO[rate_pps]=$VERIFY_PPS
 	measure relay "$1"
-	SCENARIO=()
-	for key in "${!kept[@]}"; do
-		# shellcheck disable=SC2004 # a name, of an associative array
-		SCENARIO[$key]=${kept[$key]}
-	done
 }

@@ -28,7 +28,9 @@ two_cores|[a-z0-9]+=[01]( [a-z0-9]+=[01])*|NODE=0 or NODE=1 for each process
 sink|count\|receive|count or receive
 twin|yes\|no|yes or no
 when|commit\|night|commit or night
-compare|egress_pps\|cpu_ns_per_packet|egress_pps or cpu_ns_per_packet
+compare|egress_pps\|cpu_ns_per_packet\|latency|egress_pps, cpu_ns_per_packet or latency
+also|[a-z0-9-]+|the name of a scenario
+capacity_share|[1-9][0-9]?|1 to 99 percent
 relay_options|.*|options of mcrelay
 relay_options_wire|.*|options of mcrelay
 relay_options_gro|.*|options of mcrelay
@@ -40,7 +42,7 @@ offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
 readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages two_cores generator_first report_interval_ms '\
-' compare twin when '\
+' compare twin when also capacity_share '\
 ' relay_options relay_options_wire relay_options_gro relay_options_plain relay_options_gro_r1 relay_options_gro_r2 '
 
 scenario_names() {
@@ -83,6 +85,21 @@ scenario_as_compared() {
 	local key
 	for key in "${!SCENARIO[@]}"; do
 		[[ $key != compare_* ]] || SCENARIO[${key#compare_}]=${SCENARIO[$key]}
+	done
+}
+
+# scenario_aside FUNCTION ARGUMENT...: what FUNCTION changes about the scenario is forgotten.
+scenario_aside() {
+	local scenario_key
+	local -A scenario_kept=()
+	for scenario_key in "${!SCENARIO[@]}"; do
+		scenario_kept[$scenario_key]=${SCENARIO[$scenario_key]}
+	done
+	"$@"
+	SCENARIO=()
+	for scenario_key in "${!scenario_kept[@]}"; do
+		# shellcheck disable=SC2004 # a name, of an associative array
+		SCENARIO[$scenario_key]=${scenario_kept[$scenario_key]}
 	done
 }
 

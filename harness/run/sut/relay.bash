@@ -13,9 +13,13 @@ relay_rules() {
 		  outputs: [inputs | split("\t") | {interface: .[0], group: .[1], port: $port, ttl: 4}]}]}'
 }
 
-# relay_alone: options with which relays run beside each other. Builds from before there was a default socket have none.
+# relay_alone HOP: options with which relays run beside each other. Builds from before there was a default socket have none.
 relay_alone() {
 	local help
+	if [[ -n $LIVING ]]; then
+		printf -- '--control-socket-path %s' "$(living_socket "$1")"
+		return
+	fi
 	help=$("$RELAY" --help) || true # one that has no help does not start, either, and says why
 	[[ $help != *'--control-socket-path PATH|none'* ]] || printf '%s' '--control-socket-path none'
 }
@@ -23,7 +27,7 @@ relay_alone() {
 # relay_start HOP NUMBER RAW: its output goes to files in RAW.
 relay_start() {
 	local hop=$1 raw=$3 options pin words
-	words="$(relay_alone)" # each where a failure of it ends us
+	words="$(relay_alone "$hop")" # each where a failure of it ends us
 	words+=" $(profile_relay_options "$hop")"
 	read -ra options <<<"$words"
 	pin=$(pinned "$hop")

@@ -52,6 +52,13 @@ class Sitting(unittest.TestCase):
             self.trial(f"{number:03}", int(answer.stdout), capacity)
         return most - 1
 
+    def test_what_passes_while_there_is_no_bound(self):
+        self.trial("flood", 99_999_999, 500_000)
+        self.assertEqual(self.ask("passes").stdout, "")
+        self.trial("001", 800_000, 500_000)
+        self.trial("002", 400_000, 500_000)
+        self.assertEqual((self.ask("passes").stdout, self.ask("lower").stdout), ("400000\n", ""))
+
     def finish(self, *goals: str):
         answer = self.ask("finish", *goals)
         self.assertEqual(answer.stderr, "")

@@ -25,9 +25,10 @@ class Asked(unittest.TestCase):
         self.commands = []
 
     def bench(self, status: int, document: dict | None = None, name: str = "verdict.json"):
-        """Stands for bench: ends with this status, and leaves this document in a sitting of its own."""
+        """Stands for bench: ends with this status, and leaves this document in a sitting of its own, and a line in the history."""
         def run(*command, results=None):
             self.commands.append([str(word) for word in command])
+            (self.results / "history/a-machine").mkdir(parents=True, exist_ok=True)
             if document is not None:
                 folder = self.results / "scenario" / f"{len(self.commands):03}"
                 folder.mkdir(parents=True)

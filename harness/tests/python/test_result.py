@@ -96,10 +96,18 @@ class Whole(Recorded):
         self.assertIsNone(sink["latency_ns"])
 
     def test_control(self):
-        self.change("run.json", lambda run: run.update(kind="control"))
+        self.change("run.json", lambda run: run.update(kind="control", sinks=[]))
         found = self.build()
         self.assertEqual((found["hops"], found["sink"]["source"]), ([], "interface counters"))
         self.assertEqual([account["account"] for account in found["ledger"]], ["gen -> r1", "gen -> r1, bytes"])
+
+    def test_control_that_is_read(self):
+        """A receiver where the first hop would be: what the way takes without a relay."""
+        self.change("run.json", lambda run: run.update(kind="control", sinks=["r1"]))
+        (self.raw / "r1.recv.json").write_text((self.raw / "sink.recv.json").read_text())
+        sink = self.build()["sink"]
+        self.assertEqual((sink["source"], sink["received"], sink["expected"]), ("trafficgen recv", 20_000, 20_000))
+        self.assertGreater(sink["latency_ns"]["p50"], 0)
 
     def test_samples_that_cover_a_part_of_the_window_make_no_rate(self):
         """As of a relay that stood still for most of it: two samples are close together."""

@@ -5,13 +5,25 @@
 readonly CAPACITY_TRIAL_MS=1000 CAPACITY_FLOOD_PPS=99999999 CAPACITY_MINUTES=5
 readonly CAPACITY_SHARES='10 50 90' # percent of the lower bound, at which latency is measured
 
+CAPACITY_FOLDER= # of the search at hand: trials/, raw/
+
 command_capacity() {
-	local load number=0 raw goals=(ndr pdr)
+	local goals=(ndr pdr)
 	parse_options '--goal --budget --sut --profile --payload --flows --fanout --relay-options' "$@"
 	((${#ARGUMENTS[@]} == 1)) || refuse "capacity takes the name of one scenario"
 	[[ -z $GOAL ]] || goals=("$GOAL")
 	sitting_begin "${ARGUMENTS[0]}" capacity "$@"
-	raw=$SITTING.partial/raw
+	capacity_search "$SITTING.partial" "$(capacity_limit_s)" "${goals[@]}"
+	capacity_latency "${goals[@]}"
+	progress_end
+	save "$SITTING.partial/raw/run.json" measure_describe relay "$SITTING.partial" "$CAPACITY_TRIAL_MS"
+	capacity_finish "${goals[@]}"
+}
+
+# capacity_search FOLDER SECONDS GOAL...: trials of the scenario at hand, until the bounds are found or that time is over.
+capacity_search() {
+	local load number=0 raw=$1/raw begun limit=$2 goals=("${@:3}")
+	CAPACITY_FOLDER=$1
 	mkdir -p "$raw"
 	SCENARIO[sink]=count SCENARIO[warmup_ms]=0
 	topology_ready
@@ -22,21 +34,17 @@ command_capacity() {
 	sut_start "$raw"
 	progress "what the generator can offer"
 	capacity_trial flood "$CAPACITY_FLOOD_PPS" # and the relay has warmed up
-	CAPACITY_BEGUN=$(clock_s)
-	while capacity_in_time; do
+	begun=$(clock_s)
+	while (($(clock_s) - begun < limit)); do
 		load=$(capacity_ask next "${goals[@]}") || no_verdict "$?" "the trials could not be judged"
 		[[ -n $load ]] || break
 		number=$((number + 1))
-		progress "trial $number: $load packets/s, for $(($(clock_s) - CAPACITY_BEGUN)) of $(capacity_limit_s) s at most"
+		progress "trial $number: $load packets/s, for $(($(clock_s) - begun)) of $limit s at most"
 		capacity_trial "$(printf '%03d' "$number")" "$load"
 		sut_check_alive "$raw"
 	done
 	sut_stop "$raw"
 	profile_end
-	capacity_latency "${goals[@]}"
-	progress_end
-	save "$raw/run.json" measure_describe relay "$SITTING.partial" "$CAPACITY_TRIAL_MS"
-	capacity_finish "${goals[@]}"
 }
 
 capacity_finish() {
@@ -50,11 +58,11 @@ capacity_finish() {
 	exit "$status"
 }
 
-# capacity_ask next|finish GOAL...
+# capacity_ask next|lower|passes|finish GOAL...: of the search at hand.
 capacity_ask() {
 	local command=$1 hops
 	hops=$(measure_hops)
-	python harness.verdict.capacity.capacity "$command" "$SITTING.partial" --hops "$hops" --goal "${@:2}" --history "$RESULTS/history"
+	python harness.verdict.capacity.capacity "$command" "$CAPACITY_FOLDER" --hops "$hops" --goal "${@:2}" --history "$RESULTS/history"
 }
 
 capacity_limit_s() {
@@ -63,13 +71,9 @@ capacity_limit_s() {
 	printf '%s' $((10#${tenths/./} * 6))
 }
 
-capacity_in_time() {
-	(($(clock_s) - CAPACITY_BEGUN < $(capacity_limit_s)))
-}
-
-# capacity_trial NAME LOAD: one, in SITTING.partial/trials/NAME; its cool-down is part of it.
+# capacity_trial NAME LOAD: one, in CAPACITY_FOLDER/trials/NAME; its cool-down is part of it.
 capacity_trial() {
-	local dir=$SITTING.partial/trials/$1
+	local dir=$CAPACITY_FOLDER/trials/$1
 	mkdir -p "$dir"
 	SCENARIO[rate_pps]=$2
 	printf '{"load_pps": %s, "seconds": %s.%03d}\n' "$2" $((CAPACITY_TRIAL_MS / 1000)) $((CAPACITY_TRIAL_MS % 1000)) >"$dir/trial.json"
@@ -95,4 +99,18 @@ capacity_latency() {
 		progress "latency at $share % of $lower packets/s"
 		measure relay "$SITTING.partial/latency/$(printf '%03d' "$share")"
 	done
+}
+
+# capacity_known VARIABLE SECONDS FOLDER: of the scenario at hand, packets/s of which 99.5 % pass: as it was found on this machine last,
+# or by a search of that long now, whose trials stay in FOLDER.
+capacity_known() {
+	local -n capacity_found=$1
+	local profile
+	profile=$(gojq -r .id <<<"$PROFILE")
+	capacity_found=$(python harness.verdict.capacity.last "$RESULTS/history" "$profile" "${SCENARIO[name]}") || exit "$?"
+	[[ -z $capacity_found ]] || return 0
+	scenario_aside capacity_search "$3" "$2" pdr
+	capacity_found=$(capacity_ask passes pdr) || no_verdict "$?" "the trials could not be judged"
+	[[ -n $capacity_found ]] || die "$EXIT_INCONCLUSIVE" \
+		"within $2 s no rate was found that passes; look for it with: bench capacity ${SCENARIO[name]}"
 }

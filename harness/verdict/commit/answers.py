@@ -7,7 +7,7 @@ from harness.report.tables import pps
 from harness.verdict.budget import instructions
 
 # In the folder of a sitting, the document that has its verdict.
-DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json", "capacity.json")
+DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json", "capacity.json", "age.json")
 
 
 def document(folder: Path) -> dict | None:
@@ -42,6 +42,8 @@ def figures(found: dict) -> list[str]:
                 for name, verdict in found["scenarios"].items() if verdict.get("same_program") or verdict.get("estimate") is not None]
     if "goals" in found:
         return [f"{found['scenario']} {name} {pps(goal['lower_pps'])}" for name, goal in found["goals"].items()]
+    if found.get("kind") in ("age", "soak"):
+        return [age(found)]
     if "hops" in found:
         return [f"relay 1 {pps(found['hops'][0]['egress_pps']['median'])}, tier {found['tier_reached'] or 'none'}"]
     if "rows" in found:
@@ -54,6 +56,15 @@ def figures(found: dict) -> list[str]:
     said = [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
     return said + [f"{item['instructions']:,.1f} instructions a packet" for name, item in
                    found.get("instructions", {}).get("cases", {}).items() if name == instructions.FIRST]
+
+
+def age(found: dict) -> str:
+    """Of a relay that lived on."""
+    speed = found["speed"] or {}
+    beside = f"{signed(speed['estimate'])} ({signed(speed['lower'])} to {signed(speed['upper'])}, {speed['pairs']} pairs) when old, " \
+        if speed.get("estimate") is not None else ""
+    return (f"{found['scenario']} {beside}after {found['counters']['packets'] / 1e6:,.1f}M packets, memory "
+            f"{found['memory']['growth'] / (1 << 20):+.1f} MiB")
 
 
 def change(verdict: dict) -> str:

@@ -47,8 +47,8 @@ def words(question: dict, base: str | None) -> list[str] | None:
 
 
 def sittings(results: Path) -> set[Path]:
-    """The folders of results that are complete."""
-    return {folder for folder in results.glob("*/*/") if folder.suffix not in (".partial", ".failed")}
+    """The folders of results that are complete. What a machine has in the history is none."""
+    return {folder for folder in results.glob("*/*/") if folder.suffix not in (".partial", ".failed") and folder.parent.name != "history"}
 
 
 def word_of(status: int, found: dict | None) -> str:

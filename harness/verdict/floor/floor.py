@@ -28,6 +28,7 @@ from statistics import median
 
 from harness.result import documents, ledger, runs, validity
 from harness.verdict import arrival, control, cost, outcome, stats
+from harness.verdict.age import newest
 from harness.verdict.floor import limits
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, UNFIT
 from harness.verdict.terms import terms
@@ -229,18 +230,30 @@ def judge(relays: list[dict], controls: list[dict], baseline: dict, tier: str,
     }
 
 
+def with_soak(verdict: dict, past: Path | None) -> dict:
+    """With the newest soak on this machine, which tier stretch asks for: stable for an hour."""
+    if past is None or verdict["verdict"] == INVALID:
+        return verdict
+    soak = newest.soak(past, verdict["profile"]["id"])
+    word, reasons = newest.over(verdict["verdict"], verdict["reasons"], soak) if verdict["tier_asked"] == TIERS[-1] else \
+        (verdict["verdict"], verdict["reasons"])
+    return verdict | {"verdict": word, "exit": STATUS[word], "reasons": reasons, "soak": soak}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("sitting", type=Path)
     parser.add_argument("baseline", type=Path)
     parser.add_argument("--tier", choices=TIERS, default="target")
     parser.add_argument("--rounds", type=int, default=LOOKS[-1])
+    parser.add_argument("--history", type=Path)
     options = parser.parse_args()
     try:
         baseline = documents.read(options.baseline, "floor")
         verdict = judge(runs.of_kind(options.sitting, "relay"), runs.of_kind(options.sitting, "control"),
                         baseline, options.tier, options.rounds, arrival.of_sitting(options.sitting))
         if verdict["verdict"] != MORE:
+            verdict = with_soak(verdict, options.history)
             verdict = terms.under(verdict, terms.of(options.sitting))
             documents.write_json(options.sitting / "verdict.json", verdict)
     except (ValueError, KeyError, TypeError, IndexError) as error:  # what cannot be written, start.py tells of

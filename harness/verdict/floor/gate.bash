@@ -22,7 +22,8 @@ command_gate() {
 		measure control "$dir/control"
 		measure relay "$dir/relay"
 		status=0
-		python harness.verdict.floor.floor "$SITTING.partial" "$baseline" --tier "$TIER" --rounds "$ROUNDS" ||
+		python harness.verdict.floor.floor "$SITTING.partial" "$baseline" --tier "$TIER" --rounds "$ROUNDS" \
+			--history "$RESULTS/history" ||
 			status=$?
 	done
 	progress_end
