@@ -4,7 +4,7 @@
 declare -A COPIED=() # base, head -> the copy of the program that runs in this pair
 COMPARE_NOTES=() # what the verdict has to say about how it came to be
 COMPARE_QUESTION=change # or reference, or shape: paired.py has the rule of each
-readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000
+readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000 COMPARE_SEARCH_S=30
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {
@@ -16,6 +16,7 @@ compare_scenario() {
 	compare_shape
 	[[ $COMPARE_QUESTION != reference ]] || reference_known_options
 	mkdir -p "$dir"
+	compare_rate "$dir"
 	for who in base head; do
 		compare_as "$who" "${COMPARED[$who]}"
 		verify_measure "$dir/verified/$who"
@@ -93,6 +94,16 @@ compare_shape() {
 	[[ -n ${SCENARIO[compare_window_ms]:-} ]] || ((SCENARIO[window_ms] <= COMPARE_WINDOW_MS)) || SCENARIO[window_ms]=$COMPARE_WINDOW_MS
 	ms=${SCENARIO[control_window_ms]:-${SCENARIO[window_ms]}}
 	SCENARIO[control_window_ms]=$((ms <= COMPARE_CONTROL_MS ? ms : COMPARE_CONTROL_MS))
+}
+
+# compare_rate DIR: a share of what base can carry, where the scenario asks for that; the relay in RELAY is base's for the search.
+compare_rate() {
+	local capacity
+	[[ -n ${SCENARIO[capacity_share]:-} ]] || return 0
+	compare_as base "${COMPARED[base]}"
+	capacity_known capacity "$COMPARE_SEARCH_S" "$1/capacity"
+	SCENARIO[rate_pps]=$((capacity * SCENARIO[capacity_share] / 100))
+	((SCENARIO[rate_pps] > 0)) || SCENARIO[rate_pps]=1
 }
 
 compare_ask() {

@@ -11,8 +11,9 @@ PASS or WAIVED (a loss that FILE allows for a time), 3 REGRESSION, 4 INCONCLUSIV
 
 DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control}/result.json, a control beside every
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
-pass on; or cpu_ns_per_packet, of one that is offered less, and that has to pass on everything: each packet it loses
-is charged as LOSS_CHARGE that it passes on (pairs.py). The rule is in paired.py.
+pass on; cpu_ns_per_packet, of one that is offered less, and that has to pass on everything: each packet it loses
+is charged as LOSS_CHARGE that it passes on (pairs.py); or latency, of packets that are read at the end of their way. The rules are in
+paired.py and latency.py.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, read, write_json
 from harness.verdict import arrival, control, cost, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, WAIVED
-from harness.verdict.paired import paired, reference, shape, sittings
-from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of
+from harness.verdict.paired import latency, paired, reference, shape, sittings
+from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of, waits_of
 from harness.verdict.terms import terms
 
 TIME = "the time that --budget gave is over"
@@ -86,14 +87,69 @@ def examine(blocks: dict[str, list[dict]], metric: str, rule: paired.Rule) -> pa
                       twins=are_twins(everything[0]["base"]))
 
 
+DIRECT_NS = 150_000  # p99.9 of a receiver without a relay before it: on a machine that takes longer for that, a short stall is not seen
+
+
+def examine_latency(blocks: dict[str, list[dict]]) -> tuple[paired.Decision, dict[str, dict]]:
+    """The same of how long packets were on their way: the decision, and what was measured and decided of each figure."""
+    waits = {name: [{who: waits_of(pair[who]) for who in ("base", "head")} for pair in pairs] for name, pairs in blocks.items()}
+    observed = {name: {figure.key: [paired.observation("latency", *(pair[who].get(figure.key, float("nan")) for who in ("base", "head")))
+                                    for pair in pairs] for figure in latency.FIGURES} for name, pairs in waits.items()}
+    lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs] for name, pairs in blocks.items()}
+    decision, found = latency.decide(observed[paired.FIRST], observed[paired.CONFIRMATION], lost)
+    everything = [pair for pairs in blocks.values() for pair in pairs]
+    direct = direct_waits(everything)
+    told = {figure.key: figure_told(figure, found[figure.key], [pair for pairs in waits.values() for pair in pairs],
+                                    direct.get(figure.key)) for figure in latency.FIGURES}
+    if decision.verdict == MORE:
+        return decision, told
+    damage = [f"pair {pair['pair']}: {what}" for pair in everything if not arrival.damage_seen(pair["base"])
+              for what in arrival.damage_seen(pair["head"])]
+    if damage:
+        return replace(decision, verdict=REGRESSION, reasons=tuple(damage), p_value=0.0, by=None), told
+    reasons = rate_reasons(everything, decision.verdict)
+    if reasons:
+        return paired.unfit(decision, reasons), told
+    slow = direct.get("p99_9")
+    if decision.verdict == PASS and (slow is None or slow >= DIRECT_NS):
+        known = "nobody knows" if slow is None else f"{slow / 1000:,.0f} us, {DIRECT_NS / 1000:.0f} us and more"
+        return replace(decision, verdict=INCONCLUSIVE, reasons=(
+            *decision.reasons, f"without a relay, 99.9 % of the packets take up to {known}: a short stall of the relay "
+                               f"cannot be seen on this machine at this time")), told
+    return decision, told
+
+
+def direct_waits(pairs: list[dict]) -> dict[str, float]:
+    """Of the controls, whose receiver is at the end of the generator's link: the median of each quantile."""
+    found = [waits_of(pair["control"]) for pair in pairs if pair["control"]]
+    return {key: median(waits[key] for waits in found if key in waits) for key in {key for waits in found for key in waits}}
+
+
+def figure_told(figure: latency.Figure, decision: paired.Decision, pairs: list[dict], direct_ns: float | None) -> dict:
+    """Of one figure, for compare.json."""
+    return {"title": figure.title, "verdict": decision.verdict, "reasons": list(decision.reasons), "pairs": decision.pairs,
+            **{f"{who}_ns": median(pair[who][figure.key] for pair in pairs) for who in ("base", "head")}, "direct_ns": direct_ns,
+            "rise": latency.rise(decision.estimate), "rise_at_most": latency.rise(decision.as_dict()["lower"]),
+            "rise_at_least": latency.rise(decision.as_dict()["upper"]), "rise_allowed": figure.rise, "estimator": figure.estimator}
+
+
 def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
     """All raw pairs."""
     return {name: [{"pair": pair["pair"], "base": value_of(pair["base"], metric),
                     "head": value_of(pair["head"], metric), "base_loss": loss_of(pair["base"]),
                     "head_loss": loss_of(pair["head"]),
                     "control_pps": pair["control"]["offered_pps"] if pair["control"] else None,
-                    "utc": pair["base"]["utc"]} for pair in pairs]
+                    "utc": pair["base"]["utc"]} | waited(pair, metric) for pair in pairs]
             for name, pairs in blocks.items()}
+
+
+def waited(pair: dict, metric: str) -> dict:
+    """How long packets were on their way, and the longest time in which none came."""
+    if metric != "latency":
+        return {}
+    runs = {who: pair[who] for who in KIND if pair[who]}
+    return {"latency_ns": {who: waits_of(run) for who, run in runs.items()},
+            "longest_gap_ms": {who: run["sink"]["longest_gap_ms"] for who, run in runs.items()}}
 
 
 def broken(reasons: list[str], pairs: int = 0) -> dict:
@@ -108,7 +164,12 @@ def judge(blocks: dict[str, list[dict]], scenario: str, metric: str, expected: d
     everything = [pair for pairs in blocks.values() for pair in pairs]
     try:
         reasons = invalid_reasons(everything, scenario, metric, expected)
-        return broken(reasons, len(everything)) if reasons else examine(blocks, metric, rule).as_dict()
+        if reasons:
+            return broken(reasons, len(everything))
+        if metric == "latency":
+            decision, told = examine_latency(blocks)
+            return decision.as_dict() | {"figures": told}
+        return examine(blocks, metric, rule).as_dict()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         return broken([f"the results are not what they should be: {error!r}"], len(everything))
 
@@ -162,7 +223,8 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
 
-LABELS = {"egress_pps": "packets/s sent, flooded", "cpu_ns_per_packet": "CPU time per packet, reversed"}
+LABELS = {"egress_pps": "packets/s sent, flooded", "cpu_ns_per_packet": "CPU time per packet, reversed",
+          "latency": "time on the way, reversed"}
 
 
 def rows(decided: dict[str, dict]) -> list[list[str]]:
@@ -170,6 +232,13 @@ def rows(decided: dict[str, dict]) -> list[list[str]]:
              percent(verdict["upper"]), str(verdict["pairs"]),
              "" if verdict["smallest_visible_loss"] is None else f"{verdict['smallest_visible_loss']:.1%}",
              verdict["verdict"]] for name, verdict in decided.items()]
+
+
+def waits(figures: dict[str, dict]) -> list[list[str]]:
+    """Rows of a table."""
+    return [[told["title"], *("" if told[f"{who}_ns"] is None else f"{told[f'{who}_ns'] / 1000:,.0f} us" for who in ("direct", "base", "head")),
+             *(percent(told[key]) for key in ("rise", "rise_at_least", "rise_at_most")), f"{told['rise_allowed']:.0%}", told["verdict"]]
+            for told in figures.values()]
 
 
 def show(document: dict, markdown: bool) -> str:
@@ -181,6 +250,10 @@ def show(document: dict, markdown: bool) -> str:
     if some:
         lines.append(machine_line(some))
     lines += ["", table(header, rows(decided), markdown), ""]
+    for name, verdict in decided.items():
+        if verdict.get("figures"):
+            lines += [f"{name}: how long packets are on their way; a rise of head against base", "",
+                      table(["", "no relay", "base", "head", "rise", "at least", "at most", "allowed", ""], waits(verdict["figures"]), markdown), ""]
     word = document["verdict"]
     lines.append(f"**{word}**" if markdown else paint(word, word))
     lines += [f"{'- ' if markdown else '  '}{name}: {reason}" for name, verdict in decided.items()

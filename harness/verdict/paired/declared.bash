@@ -11,10 +11,22 @@ compare_choose_scenarios() {
 		done
 	fi
 	((${#CHOSEN[@]})) || refuse "no scenario in $SCENARIOS says what to compare, of a $WHEN (keys 'compare' and 'when')"
+	compare_choose_others
 	for name in "${CHOSEN[@]}"; do
 		scenario_load "$name"
 		shape_scenario
 		[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario $name does not say what to compare (key 'compare')"
+	done
+}
+
+# Behind each scenario the one that it names (key 'also'): the same load at another rate.
+compare_choose_others() {
+	local name named=("${CHOSEN[@]}")
+	CHOSEN=()
+	for name in "${named[@]}"; do
+		[[ " ${CHOSEN[*]} " == *" $name "* ]] || CHOSEN+=("$name")
+		scenario_load "$name"
+		[[ -z ${SCENARIO[also]:-} || " ${named[*]} " == *" ${SCENARIO[also]} "* ]] || CHOSEN+=("${SCENARIO[also]}")
 	done
 }
 

@@ -42,7 +42,7 @@ from harness.verdict.outcome import INCONCLUSIVE, MORE, PASS, REGRESSION, UNFIT
 
 FIRST, CONFIRMATION = "first", "confirmation"
 
-METRICS = {"egress_pps": 1, "cpu_ns_per_packet": -1}  # 1: more is better, -1: less is
+METRICS = {"egress_pps": 1, "cpu_ns_per_packet": -1, "latency": -1}  # 1: more is better, -1: less is
 
 CONTROL_OUTER = 0.05   # of the controls on each side that the spread leaves out, from 20 on: a range only grows, and
                        # of 48 pairs beside which a neighbour woke once, none would count

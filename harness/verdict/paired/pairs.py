@@ -22,12 +22,22 @@ def pairs_of(folder: Path) -> list[dict]:
     return pairs
 
 
+LATENCY = "p99"  # the one quantile that stands for a run in tables
+
+
 def value_of(run: dict, metric: str) -> float | None:
-    """Of the first hop; with a fan-out, of all outputs together. None: there is none."""
+    """Of the first hop; with a fan-out, of all outputs together. Of latency: LATENCY, in ns. None: there is none."""
+    if metric == "latency":
+        return waits_of(run).get(LATENCY)
     value = run["hops"][0].get(metric) if run["hops"] else None
     if not validity.is_rate(value) or loss_of(run) is None:
         return None
     return value * (1.0 + LOSS_CHARGE * loss_of(run)) if metric == "cpu_ns_per_packet" else value
+
+
+def waits_of(run: dict) -> dict[str, float]:
+    """How long packets were on their way, ns, by quantile; those that are known. Nothing where nobody read."""
+    return {name: value for name, value in ((run.get("sink") or {}).get("latency_ns") or {}).items() if validity.is_rate(value)}
 
 
 def loss_of(run: dict) -> float | None:
