@@ -1,23 +1,20 @@
 """curve.py CAPACITY.json FOLDER: the operating curve, FOLDER/curve.{svg,png}: what passes and what is lost over what is offered, with
 the bounds of each goal, where PHASE4 was, and how long packets took at some of it. Exits with 4 when there is nothing to draw with."""
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from harness import ROOT
-from harness.report.plots import quote
-from harness.result.documents import Faulty, read, read_json
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, STATUS, USAGE
+from harness.report import gnuplot
+from harness.report.gnuplot import BLUE, BROWN, GREEN, GREY, RED, quote
+from harness.result.documents import read, read_json
+from harness.verdict.outcome import PASS, STATUS, USAGE
 
-BLUE, RED, GREY = "#1f6fb4", "#b03a2e", "#777777"
-GOAL_COLOURS = {"ndr": "#2e7d4f", "pdr": "#8a5a00"}
-QUANTILES = (("p50", "median", BLUE), ("p99", "99 %", "#8a5a00"), ("p99_9", "99.9 %", RED))
+GOAL_COLOURS = {"ndr": GREEN, "pdr": BROWN}
+QUANTILES = (("p50", "median", BLUE), ("p99", "99 %", BROWN), ("p99_9", "99.9 %", RED))
 
 HEAD = """
-set terminal {terminal}
-set output '{output}'
 set multiplot layout {panels},1 margins 0.11,0.96,0.08,0.90 spacing 0.11 title '{title}' font ',15' noenhanced
 set grid lc rgb '#dddddd' lw 1
 set border 3 lc rgb '#888888'
@@ -90,16 +87,9 @@ def draw(document: dict, folder: Path, phase4: dict | None) -> list[Path]:
     """Returns the pictures' paths."""
     panels = 3 if any(one["latency_ns"] for one in document["latency"]) else 2
     title = f"{document['scenario']}: {document['sut']['name']} {document['commit'][:8]} on {document['profile']['id']}"
-    paths = []
     with tempfile.TemporaryDirectory() as scratch:
-        body = script(document, Path(scratch), phase4)
-        for suffix, terminal in (("svg", "svg dynamic background 'white' font 'sans,12'"), ("png", "pngcairo background 'white' font 'sans,12'")):
-            path = folder / f"curve.{suffix}"
-            kind, _, rest = terminal.partition(" ")
-            head = HEAD.format(terminal=f"{kind} size 1000,{320 * panels} {rest}", output=quote(str(path)), panels=panels, title=quote(title))
-            subprocess.run(["gnuplot"], input=head + body + "unset multiplot\n", text=True, check=True, capture_output=True)
-            paths.append(path)
-    return paths
+        text = HEAD.format(panels=panels, title=quote(title)) + script(document, Path(scratch), phase4)
+        return gnuplot.draw(folder, "curve", 1000, 320 * panels, text + "unset multiplot\n")
 
 
 def phase4_of(document: dict) -> dict | None:
@@ -114,22 +104,15 @@ def main() -> int:
     if len(sys.argv) != 3:
         print("usage: curve.py CAPACITY.json FOLDER", file=sys.stderr)
         return USAGE
-    word = INVALID
     try:
         document = read_json(Path(sys.argv[1]))
         for path in draw(document, Path(sys.argv[2]), phase4_of(document)):
             print(path)
-        return STATUS[PASS]
-    except subprocess.CalledProcessError as error:
-        said = f"gnuplot: {error.stderr.strip()}"
-    except FileNotFoundError as error:
-        missing = error.filename == "gnuplot"
-        word = INCONCLUSIVE if missing else INVALID
-        said = "gnuplot is not installed; on Debian: apt install gnuplot-nox" if missing else str(error)
-    except (OSError, Faulty, KeyError, TypeError, ValueError) as error:
-        said = str(error) or repr(error)
-    print(f"curve.py: {said}", file=sys.stderr)
-    return STATUS[word]
+    except gnuplot.ERRORS as error:
+        word, said = gnuplot.failed(error)
+        print(f"curve.py: {said}", file=sys.stderr)
+        return STATUS[word]
+    return STATUS[PASS]
 
 
 if __name__ == "__main__":

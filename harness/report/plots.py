@@ -9,7 +9,6 @@ on the axis. What cannot be drawn is named on stderr and left out. Exits with 4 
 nothing to draw with, with 5 when something is broken.
 """
 
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -19,8 +18,10 @@ from pathlib import Path
 
 from harness import ROOT
 from harness.history import history
-from harness.result.documents import Faulty, read
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, PASS, STATUS
+from harness.report import gnuplot
+from harness.report.gnuplot import quote
+from harness.result.documents import read
+from harness.verdict.outcome import INCONCLUSIVE, PASS, STATUS
 
 SHOWN = 60  # the newest runs; older ones stay in the history
 BASELINES = ROOT / "baselines"
@@ -63,8 +64,6 @@ FLOOR = (
 )
 
 HEAD = """
-set terminal {terminal}
-set output '{output}'
 set multiplot layout {panels},1 margins 0.11,0.88,{bottom},{top} spacing 0.03 title \\
   '{title}' font ',15' noenhanced
 set grid ytics lc rgb '#dddddd' lw 1
@@ -99,10 +98,6 @@ def level_lines(levels: list[tuple[str, float]], top: float) -> str:
         lines.append(f"set label '{name}' at graph 1.01, first {place} font ',10' "
                      f"textcolor rgb '#444444'")
     return "\n".join(lines)
-
-
-def quote(text: str) -> str:
-    return text.replace("'", "''")
 
 
 def run_row(summary: dict) -> list[float]:
@@ -167,28 +162,14 @@ def draw(name: str, entries: list[dict], folder: Path) -> list[Path]:
     panels = [panel for panel in panels_of(last) if any(panel.summary(entry) for entry in shown)]
     height = FRAME_PIXELS + PANEL_PIXELS * len(panels)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
     with tempfile.TemporaryDirectory() as scratch:
         xtics = ", ".join(
             f"'{quote(entry['commit'][:8])}{'+' if entry['dirty'] else ''} {entry['utc'][5:10]}' {x}"
             for x, entry in enumerate(shown, 1))
         told = [panel_script(panel, shown, baseline, Path(scratch)) for panel in panels]
         told[-1] = f"set xtics rotate by 60 right font ',9' noenhanced ({xtics})" + told[-1]
-        for suffix, terminal in (
-                ("svg", f"svg size 1100,{height} dynamic background 'white' font 'sans,12'"),
-                ("png", f"pngcairo size 1100,{height} background 'white' font 'sans,12'")):
-            path = folder / f"{name}.{suffix}"
-            temporary = folder / f".{path.stem}.tmp.{suffix}"
-            script = HEAD.format(
-                terminal=terminal, output=quote(str(temporary)), title=quote(title), last=len(shown),
-                panels=len(panels), bottom=f"{102 / height:.3f}", top=f"{1 - 68 / height:.3f}") + "".join(told)
-            try:
-                subprocess.run(["gnuplot"], input=script + "unset multiplot\n", text=True, check=True, capture_output=True)
-                temporary.rename(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            paths.append(path)
-    return paths
+        head = HEAD.format(title=quote(title), last=len(shown), panels=len(panels), bottom=f"{102 / height:.3f}", top=f"{1 - 68 / height:.3f}")
+        return gnuplot.draw(folder, name, 1100, height, head + "".join(told) + "unset multiplot\n")
 
 
 def pictures(folder: Path) -> tuple[dict[str, list[dict]], list[str]]:
@@ -208,7 +189,6 @@ def main() -> int:
     if len(sys.argv) != 3:
         print("usage: plots.py HISTORY-FOLDER PLOT-FOLDER", file=sys.stderr)
         return 64
-    word, said = INVALID, ""
     try:
         groups, warnings = pictures(Path(sys.argv[1]))
         history.warn(warnings)
@@ -218,13 +198,8 @@ def main() -> int:
         if groups:
             return STATUS[PASS]
         word, said = INCONCLUSIVE, f"no history in {sys.argv[1]}; run: sudo harness/bench gate"
-    except subprocess.CalledProcessError as error:
-        said = f"gnuplot: {error.stderr.strip()}"
-    except FileNotFoundError as error:
-        missing = error.filename == "gnuplot"
-        word, said = INCONCLUSIVE, "gnuplot is not installed; on Debian: apt install gnuplot-nox" if missing else str(error)
-    except (OSError, Faulty) as error:
-        said = str(error)
+    except gnuplot.ERRORS as error:
+        word, said = gnuplot.failed(error)
     print(f"plots.py: {said}", file=sys.stderr)
     return STATUS[word]
 

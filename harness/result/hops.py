@@ -64,8 +64,32 @@ def segments_per_send(count) -> float | None:
 
 
 def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggregates: bool,
-               window: tuple[int, int]) -> dict:
-    """Rates and costs of one relay inside the window. `account`: the ledger of its ingress."""
+               window: tuple[int, int] | None) -> dict:
+    """Rates and costs of one relay inside the window, and what became of its packets over the whole run. `account`: the ledger of its
+    ingress. Without a window there are no rates: it was not to be disturbed by reports."""
+    arrived = final["total"]["recv_packets"] + account["drops"]["buffer_exhaustion"]
+    passed_on = final["total"]["egress_sent" if hop["outputs"] else "matched"]
+    return {
+        "name": hop["name"],
+        "outputs": len(hop["outputs"]),
+        "copies": copies(hop),
+        **(relay_rates(hop, series, aggregates, window) if window else dict.fromkeys(RATES)),
+        "loss_ratio": loss_ratio(arrived * max(copies(hop), 1), passed_on),
+        "rss_bytes": final["rss_bytes"],
+        "settings": final["settings"],
+        "inputs": final["inputs"],
+        "samples": hop_samples(series),
+    }
+
+
+# Of a hop: what is between two instants.
+RATES = ("seconds", "interface_pps", "ingress_pps", "matched_pps", "egress_pps", "egress_interface_pps", "buffer_exhaustion",
+         "exhaustion_frames", "buffer_exhaustion_ratio", "kernel_drops", "errors", "cpu_ns_per_packet", "cpu_ratio", "packets_per_frame",
+         "segments_per_send", "work_per_1000_packets")
+
+
+def relay_rates(hop: dict, series: list[dict], aggregates: bool, window: tuple[int, int]) -> dict:
+    """RATES of one relay."""
     times = [s["time_ns"] for s in series]
     first, last = (series[i] for i in between(times, window, hop["name"]))
     seconds = (last["time_ns"] - first["time_ns"]) / 1e9
@@ -81,12 +105,7 @@ def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggreg
     received, matched, dropped = delta("recv_packets"), delta("matched"), delta("buffer_exhaustion")
     if aggregates:
         dropped = ledger.dropped_packets(arrived_if - received, delta("exhaustion_frames"))
-    arrived = final["total"]["recv_packets"] + account["drops"]["buffer_exhaustion"]
-    passed_on = final["total"]["egress_sent" if hop["outputs"] else "matched"]
     return {
-        "name": hop["name"],
-        "outputs": len(hop["outputs"]),
-        "copies": copies(hop),
         "seconds": seconds,
         "interface_pps": arrived_if / seconds,
         "ingress_pps": (received + dropped) / seconds,
@@ -100,17 +119,12 @@ def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggreg
             "rx": interface_delta("in0", "rx_dropped"),
             "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "errors": delta("egress_errors"),
-        "loss_ratio": loss_ratio(arrived * max(copies(hop), 1), passed_on),
         "cpu_ns_per_packet": (last["cpu_ns"] - first["cpu_ns"]) / matched if matched else None,
         "cpu_ratio": (last["cpu_ns"] - first["cpu_ns"]) / (seconds * 1e9),
         "packets_per_frame": received / delta("recv_frames") if delta("recv_frames") else None,
         "segments_per_send": segments_per_send(delta),
         "work_per_1000_packets": {
             name: delta(name) * 1000 / matched if matched else None for name in WORK_COUNTERS},
-        "rss_bytes": final["rss_bytes"],
-        "settings": final["settings"],
-        "inputs": final["inputs"],
-        "samples": hop_samples(series),
     }
 
 

@@ -20,7 +20,7 @@ def offload_problems(run: dict, ends: list[str], raw: Path) -> list[str]:
         offloads = read_json(raw / f"offloads.{file}.json")
         for end in ends:
             wanted = dict(declared)
-            if file == "running" and end in run["aggregating"]:
+            if end in run["aggregating"] and (file == "running" or end in lasting):
                 wanted |= aggregates
             for name, (value, whose) in wanted.items():
                 found = offloads.get(end, {}).get(name, "unknown")

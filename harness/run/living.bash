@@ -24,12 +24,14 @@ living_socket() {
 	printf '%s/%s.sock' "$STATE" "$1"
 }
 
-# living_begin RAW: a run begins. A relay opens its series anew for each report: the file that it finds is that of this run.
+# living_begin RAW: a run begins, with the last report before it. A relay opens its series anew for each report: the file that it finds
+# is that of this run.
 living_begin() {
 	local hop
 	living_await_quiet
 	for hop in $topology_hops; do
-		mv "$LIVING/$hop.series.ndjson" "$1/$hop.before.ndjson"
+		tail -n 1 "$LIVING/$hop.series.ndjson" >"$LIVING/$hop.begun.ndjson"
+		mv "$LIVING/$hop.begun.ndjson" "$LIVING/$hop.series.ndjson"
 		LIVED[$hop]=$(stat -c %s "$LIVING/$hop.log")
 		cp "$LIVING/$hop.sha256" "$LIVING/$hop.rules.json" "$1"
 		ln -s "$LIVING/$hop.log" "$LIVING/$hop.series.ndjson" "$1" # until the run is over, for who asks
@@ -43,11 +45,7 @@ living_end() {
 	living_await_quiet
 	for hop in $topology_hops; do
 		rm "$1/$hop.series.ndjson" "$1/$hop.log"
-		{
-			tail -n 1 "$1/$hop.before.ndjson"
-			sed -n '/^{.*}$/p' "$LIVING/$hop.series.ndjson" # but for a report that is being written
-		} >"$1/$hop.series.ndjson"
-		rm "$1/$hop.before.ndjson"
+		sed -n '/^{.*}$/p' "$LIVING/$hop.series.ndjson" >"$1/$hop.series.ndjson" # but for a report that is being written
 		tail -c "+$((LIVED[$hop] + 1))" "$LIVING/$hop.log" >"$1/$hop.log"
 	done
 }

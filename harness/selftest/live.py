@@ -1,8 +1,8 @@
 """Sittings of the paired gate on this machine, one after another, each recorded.
 
-python3 -m harness.selftest.live SCENARIO RECORD.ndjson [--same N] [--slower N] [--loss SHARE]
-    N sittings of one program against itself, N against one that is slower by a calibrated share (default 0.1),
-    in turn. A sitting is `bench compare --builds A B --scenario SCENARIO`; its verdict is appended to RECORD, a line
+python3 -m harness.selftest.live SCENARIO RECORD.ndjson [--same N] [--slower N] [--loss SHARE | --stall US/BURSTS | --stall US/MSms]
+    N sittings of one program against itself, N against one that is slower by a calibrated share (default 0.1), or that stands
+    still so many microseconds after so many bursts, or each so many milliseconds, in turn. A sitting is `bench compare --builds A B --scenario SCENARIO`; its verdict is appended to RECORD, a line
     each, whatever it is. Needs root, `make` and `make drill`. A sitting takes one to five minutes; Ctrl-C ends it, and
     what was recorded stays.
 
@@ -14,6 +14,7 @@ python3 -m harness.selftest.live --noise SCENARIO RECORD.ndjson
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
@@ -29,13 +30,13 @@ from harness.verdict.paired import paired
 TOLERANCE_BEFORE = 0.05  # of records that do not say it
 
 
-def sitting(scenario: str, delay_ns: int) -> dict:
-    """One verdict; delay_ns 0: of the relay against itself."""
+def sitting(scenario: str, drill: str) -> dict:
+    """One verdict; `drill`: options of the drill build, none: of the relay against itself."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mcrelay-live-") as results:
-        options = ["--builds", drilling.RELAY, drilling.SLOW_RELAY if delay_ns else drilling.RELAY]
-        if delay_ns:
-            options += ["--head-options", f"--drill-delay-ns {delay_ns}"]
+        options = ["--builds", drilling.RELAY, drilling.SLOW_RELAY if drill else drilling.RELAY]
+        if drill:
+            options += ["--head-options", drill]
         status, words = bench("compare", *options, "--scenario", scenario, "--results", results,
                               environment=drilling.MEASURE_SAME)
         document = only(results, "compare.json")
@@ -44,12 +45,30 @@ def sitting(scenario: str, delay_ns: int) -> dict:
         return {"exit": status, "verdict": None, "reasons": [words], "seconds": seconds}
     verdict = document["scenarios"][scenario]
     keys = ("verdict", "by", "reasons", "estimate", "lower", "upper", "pairs", "smallest_visible_loss", "utc", "commit")
-    return {"exit": status, **{key: verdict[key] for key in keys}, "seconds": seconds,
+    return {"exit": status, **{key: verdict[key] for key in keys}, "verdict": document["verdict"], "seconds": seconds,
+            **({"scenarios": figures(document)} if verdict["metric"] == "latency" else {}),
             "metric": verdict["metric"], "profile": (verdict["profile"] or {}).get("id", "unknown"), "builds": verdict["builds"],
             "observed": {block: [[pair["base"], pair["head"], pair["control_pps"]] for pair in pairs]
                          for block, pairs in verdict["blocks_raw"].items()},
             "lost": {block: [[pair["base_loss"], pair["head_loss"]] for pair in pairs]
                      for block, pairs in verdict["blocks_raw"].items()}}
+
+
+def figures(document: dict) -> dict:
+    """Of latency, what each scenario said of each figure, and what was measured of each pair."""
+    return {name: {"verdict": one["verdict"], "reasons": one["reasons"], "pairs": one["pairs"],
+                   "figures": {key: {part: told[part] for part in ("verdict", "rise", "base_ns", "head_ns", "direct_ns")}
+                               for key, told in one.get("figures", {}).items()},
+                   "waits": [pair["latency_ns"] for pairs in one["blocks_raw"].values() for pair in pairs]}
+            for name, one in document["scenarios"].items()}
+
+
+def stall(text: str) -> str:
+    """5000/4096: 5,000 us after every 4,096th burst. 300/100ms: 300 us each 100 ms. As options of the drill build."""
+    found = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)(ms)?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is neither US/BURSTS nor US/MSms")
+    return f"--drill-stall-us {found[1]} --drill-stall-{'ms' if found[3] else 'bursts'} {found[2]}"
 
 
 def order(same: int, slower: int) -> list[bool]:
@@ -62,9 +81,12 @@ def record(args: argparse.Namespace) -> None:
     drilling.prepare()
     kinds = order(args.same, args.slower)
     for i, slower in enumerate(kinds, 1):
-        delay = drilling.calibrate(args.scenario, args.loss) if slower else 0  # what a packet costs may have changed
-        found = {"schema": 1, "scenario": args.scenario, "loss": args.loss if slower else 0.0,
-                 "tolerance": paired.RULE.tolerance, "delay_ns": delay} | sitting(args.scenario, delay)
+        drill, delay = args.stall if slower and args.stall else "", 0
+        if slower and not args.stall:  # what a packet costs may have changed
+            delay = drilling.calibrate(args.scenario, args.loss)
+            drill = f"--drill-delay-ns {delay}"
+        found = {"schema": 1, "scenario": args.scenario, "loss": args.loss if delay else 0.0, "stall": drill if not delay else "",
+                 "tolerance": paired.RULE.tolerance, "delay_ns": delay} | sitting(args.scenario, drill)
         with open(args.record, "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
         print(f"{i} of {len(kinds)}: {'slower' if slower else 'same'}: {found['verdict']}, {found['seconds']:.0f} s",
@@ -72,18 +94,19 @@ def record(args: argparse.Namespace) -> None:
 
 
 def report(paths: list[str]) -> str:
-    """Rows of machine, scenario, tolerance and loss."""
-    groups: dict[tuple[str, str, float, float], list[dict]] = {}
+    """Rows of machine, scenario, tolerance and what was slower."""
+    groups: dict[tuple[str, str, str, str], list[dict]] = {}
     for path in paths:
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             found = json.loads(line)
-            groups.setdefault((found.get("profile", "unknown"), found["scenario"], found.get("tolerance", TOLERANCE_BEFORE),
-                               found["loss"]), []).append(found)
+            tolerance = "" if found.get("metric") == "latency" else f"{found.get('tolerance', TOLERANCE_BEFORE) * 100:g}%"
+            groups.setdefault((found.get("profile", "unknown"), found["scenario"], tolerance,
+                               found.get("stall") or f"{found['loss'] * 100:g}%"), []).append(found)
     rows = []
     for (machine, scenario, tolerance, loss), sittings in sorted(groups.items()):
         words = Counter(str(one["verdict"]) for one in sittings)
         estimates = [one["estimate"] for one in sittings if one.get("estimate") is not None]
-        rows.append([machine, scenario, f"{tolerance * 100:g}%", f"{loss * 100:g}%", str(len(sittings)),
+        rows.append([machine, scenario, tolerance, loss, str(len(sittings)),
                      *(str(words.pop(word, 0)) for word in ("PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT")),
                      str(sum(words.values())),
                      f"{median(estimates):+.1%} ({min(estimates):+.1%} to {max(estimates):+.1%})" if estimates else "",
@@ -118,6 +141,7 @@ def main() -> int:
     parser.add_argument("--same", type=int, default=30)
     parser.add_argument("--slower", type=int, default=20)
     parser.add_argument("--loss", type=float, default=0.10)
+    parser.add_argument("--stall", type=stall)
     parser.add_argument("--report", nargs="+", metavar="RECORD")
     parser.add_argument("--noise", nargs=2, metavar=("SCENARIO", "RECORD"))
     parser.error = lambda message: (print(f"live: {message}; see 'python3 -m harness.selftest.live --help'", file=sys.stderr), sys.exit(64))

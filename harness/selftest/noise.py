@@ -11,7 +11,7 @@ from harness.result.documents import write_json
 from harness.result.runs import load_if_there
 from harness.verdict.outcome import INVALID, STATUS
 from harness.verdict.paired.paired import METRICS
-from harness.verdict.paired.pairs import are_twins, value_of
+from harness.verdict.paired.pairs import are_twins, value_of, waits_of
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         for i, run in enumerate(found):
             runs.append({"utc": found[0 if twins else i]["utc"], "value": value_of(run, args.metric),
                          "control": beside["offered_pps"] if i == 0 and beside and not validity.faults(beside, "control")
-                         else None})
+                         else None} | ({"latency_ns": waits_of(run)} if args.metric == "latency" else {}))
     if some is None:
         print("noise.py: no valid run", file=sys.stderr)
         return STATUS[INVALID]

@@ -90,7 +90,7 @@ def parse(name: str, found) -> Noise:
     times, values, controls = [], [], []
     for i, run in enumerate(found["runs"]):
         where = f"{name}: runs[{i}]"
-        require_keys(where, run, {"utc", "value", "control"})
+        require_keys(where, run, {"utc", "value", "control"}, frozenset({"latency_ns"}))
         times.append(when(f"{where}.utc", run["utc"]))
         if i and (times[-1].tzinfo is None) != (times[-2].tzinfo is None):
             raise Faulty(f"{where}.utc: some times name their zone, some do not")
@@ -191,7 +191,7 @@ def replay_some(sittings: np.ndarray, losses: Sequence[float], rule: Rule) -> li
     found = []
     for loss in losses:
         limit = rule.limit - log(1.0 - loss)  # to shift the limit up is to shift all samples down
-        told, told_after = first.tell(limit)
+        told, told_after = first.tell(limit, rule.tests)
         pairs = told_after.copy()
         verdict = np.where(told == TOLD.index(PASS), 0, 2)
         unconfirmed = np.zeros(len(told), dtype=bool)

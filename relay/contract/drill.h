@@ -17,14 +17,18 @@ struct drill {
 	uint32_t delay_ns;    /* spinning */
 	uint32_t syscalls;    /* the shortest one that the sandbox allows */
 	uint32_t allocations; /* malloc and free of a few bytes */
+	/* standing still for stall_us, once in so many bursts, or at the first burst after so many
+	 * milliseconds: */
+	uint32_t stall_us, stall_bursts, stall_ms;
 	/* once in so many frames: */
 	uint32_t corrupt_every; /* one bit of the payload is another */
 	uint32_t cut_every;	/* the last byte of the payload is missing */
 	uint32_t swap_every;	/* a frame goes behind the next one */
 
 	/* since it was last done: */
-	uint32_t since_corrupt, since_cut, since_swap;
-	bool swapped; /* the frame before went in front of this one */
+	uint32_t since_corrupt, since_cut, since_swap, since_stall;
+	uint64_t stalled_ns; /* when it did so last */
+	bool swapped;	     /* the frame before went in front of this one */
 };
 
 #ifdef DRILL
@@ -68,6 +72,20 @@ static inline bool drill_due(uint32_t every, uint32_t *since)
 	return true;
 }
 
+/* After each burst. */
+static inline void drill_stall(struct drill *drill)
+{
+	const uint64_t now = drill->stall_us ? now_ns() : 0;
+	const bool late =
+		drill->stall_ms && now >= drill->stalled_ns + drill->stall_ms * 1000000ULL;
+
+	if (!late && !drill_due(drill->stall_bursts, &drill->since_stall))
+		return;
+	drill->stalled_ns = now;
+	while (now_ns() < now + drill->stall_us * 1000ULL)
+		;
+}
+
 /* A payload that is about to be sent; returns how many of its bytes are left. */
 static inline uint32_t drill_payload(struct drill *drill, const unsigned char *payload,
 				     uint32_t bytes)
@@ -93,6 +111,11 @@ static inline unsigned drill_order(struct drill *drill, unsigned i, unsigned cou
 }
 
 #else
+
+static inline void drill_stall(struct drill *drill)
+{
+	(void)drill;
+}
 
 static inline void drill_burst(const struct drill *drill, uint64_t packets)
 {

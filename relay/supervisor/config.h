@@ -43,6 +43,7 @@ struct config {
 	const char *http; /* NULL: no HTTP server */
 	/* 0 but in a drill build: */
 	uint64_t drill_delay_ns, drill_syscalls, drill_allocations;
+	uint64_t drill_stall_us, drill_stall_bursts, drill_stall_ms;
 	uint64_t drill_corrupt_every, drill_cut_every, drill_swap_every;
 
 	/* derived: */

@@ -330,4 +330,5 @@ void forward_end(struct forwarder *forwarder, uint64_t packets)
 	if (packets) /* none: fragments that wait for others */
 		histogram_add(forwarder->counters, HISTOGRAM_packets_per_burst, (uint32_t)packets);
 	drill_burst(&forwarder->drill, packets);
+	drill_stall(&forwarder->drill);
 }

@@ -15,7 +15,7 @@ ageing_scenario() {
 	need_root
 	local sitting
 	ageing_scenario
-	measure age short --packets 5000
+	measure age short --packets 2000
 	assert_equal "$status" 0
 	assert_line --partial 'short: one relay for '
 	assert_line --regexp '^ +old, 6 pairs +[+-]'
@@ -24,11 +24,12 @@ ageing_scenario() {
 	assert_equal "$(gojq -r '.verdict, .kind, .changes.refused, .counters.restarts, (.counters.backwards | length)' "$sitting/age.json" | paste -sd' ')" \
 		'PASS age 0 0 0'
 	# 2 young pairs, 2 read, 4 loads and more: all of 320 packets, one after the other
-	assert_equal "$(gojq '.counters.packets >= 5000 and .counters.packets % 320 == 0' "$sitting/age.json")" true
+	assert_equal "$(gojq '.counters.packets >= 2000 and .counters.packets % 320 == 0' "$sitting/age.json")" true
 	assert_equal "$(gojq -s 'map(.sink.received) | unique | join(" ")' "$sitting"/*/*/head/result.json "$sitting"/load/*/result.json)" '"320"'
 	assert_equal "$(gojq -r '.sink.source' "$sitting"/read-old/*/*/result.json | sort -u)" 'trafficgen recv'
 	assert_equal "$(gojq '.changes.made > 0' "$sitting/age.json")" true
 	[[ ! -e $sitting/life/mcrelay && ! -e $sitting/programs ]]
+	[[ -s $sitting/life.svg && -s $sitting/life.png ]]
 	[[ ! -e $RESULTS/history ]] # the scenario is the test's own
 	assert_no_namespace
 	assert_equal "$(sysctls)" "$SYSCTLS"
@@ -43,8 +44,7 @@ ageing_scenario() {
 	sitting=$(echo "$RESULTS"/short/*)
 	assert_schema age "$sitting/age.json"
 	assert_equal "$(gojq -r '.verdict, .kind, (.loads | length)' "$sitting/age.json" | paste -sd' ')" 'PASS soak 10'
-	assert_equal "$(gojq --argjson lower "$(gojq -s 'map(.load_pps) | max' "$sitting"/capacity/trials/[0-9]*/trial.json)" \
-		'.load_pps > 0 and .load_pps <= $lower * 0.7 + 1' "$sitting/age.json")" true
+	assert_equal "$(gojq -s 'map(.load_pps) | max * 0.7 >= min' "$sitting"/capacity/trials/[0-9]*/trial.json "$sitting/age.json")" true
 	assert_equal "$(gojq '.changes.made >= 10 and .changes.refused == 0' "$sitting/age.json")" true
 	assert_no_namespace
 	assert_equal "$(sysctls)" "$SYSCTLS"
@@ -54,6 +54,7 @@ ageing_scenario() {
 	need_root
 	ageing_scenario
 	rm "$BUILD/mcrelay"
+	# shellcheck disable=SC2016 # of the program that it writes
 	printf '#!/bin/bash\n[[ $1 != --help ]] || exec %q --help\nexec timeout --signal KILL 3 %q "$@"\n' "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" >"$BUILD/mcrelay"
 	chmod +x "$BUILD/mcrelay"
 	measure age short --packets 100000
@@ -83,7 +84,7 @@ ageing_scenario() {
 	refused 'a soak of 5 s tells nothing; take 30s or more' soak short --duration 5s
 	refused "this command does not take '--packets'" soak short --packets 5
 	scenario silent
-	refused "scenario silent does not say what to compare (key 'compare')" age silent
+	refused "scenario silent does not say what to compare" age silent
 	rm "$BUILD/mcrelayctl"
 	refused "no program '$BUILD/mcrelayctl'" age short
 	assert_nothing_left

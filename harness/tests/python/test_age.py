@@ -104,6 +104,25 @@ class Speed(Sitting):
         self.assertEqual(self.ask(), [])
         self.assertEqual(self.finish(status=4)["verdict"], "INCONCLUSIVE")
 
+    def test_latency_is_judged_by_its_own_figures(self):
+        waits = {"count": 9, "p50": 10_000, "p99": 50_000, "p99_9": 90_000, "max": 300_000, "worst_of_second": 200_000}
+        for block, times in (("old", 1.0), ("confirmation", 8.0)):
+            for number in range(1, 9):
+                for who, factor in (("base", 1.0), ("head", times * (1 + NOISE[number]))):
+                    self.run_of(f"{block}/{number:02}/{who}", verified_run(sink={"latency_ns": {key: value * factor for key, value in waits.items()}}))
+            words = ("--metric", "latency", "--sha256", SHA256)
+            self.assertEqual(program("verdict.age.age", "ask", self.folder, *words).stdout, "")
+            if block == "old":
+                answer = program("verdict.age.age", "finish", self.folder, "--kind", "age", *words)
+                self.assertEqual((answer.returncode, load(self.folder / "age.json")["tolerance"]), (0, None), answer.stdout)
+                for path in self.folder.glob("old/*/head/result.json"):
+                    run = load(path)
+                    run["sink"]["latency_ns"] = {key: value * 8 for key, value in run["sink"]["latency_ns"].items()}
+                    path.write_text(json.dumps(run))
+        answer = program("verdict.age.age", "finish", self.folder, "--kind", "age", *words)
+        self.assertEqual(answer.returncode, 3)
+        self.assertIn("speed: half of the packets: a wait that is longer by more than 25% is proven by 8 pairs", answer.stdout)
+
     def test_a_sitting_that_was_cut_short(self):
         self.pairs("old", 3)
         document = self.finish(status=4)

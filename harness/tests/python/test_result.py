@@ -101,6 +101,24 @@ class Whole(Recorded):
         self.assertEqual((found["hops"], found["sink"]["source"]), ([], "interface counters"))
         self.assertEqual([account["account"] for account in found["ledger"]], ["gen -> r1", "gen -> r1, bytes"])
 
+    def test_a_relay_that_lives_on(self):
+        """What it counted is the change from its first report to its last; its end has not come."""
+        final = load(self.raw / "r1.stats.json")
+        rows = [json.loads(line) for line in (self.raw / "r1.series.ndjson").read_text().splitlines()]
+        for row in [*rows, final]:
+            for key in ("recv_packets", "matched", "egress_sent"):
+                row["total"][key] += 1_000_000
+            row["outputs"][0]["sent"] += 1_000_000
+        rows[0]["total"] = rows[0]["total"] | {key: 1_000_000 for key in ("recv_packets", "matched", "egress_sent")}
+        rows[0]["outputs"][0]["sent"] = 1_000_000
+        (self.raw / "r1.series.ndjson").write_text("".join(json.dumps(row) + "\n" for row in [*rows, final]))
+        for name in ("r1.stats.json", "r1.exit"):
+            (self.raw / name).unlink()
+        self.change("run.json", lambda run: run.update(living=True))
+        found = self.build()
+        self.assertEqual((found["problems"], found["sink"]["received"]), ([], 20_000))
+        self.assertEqual([account["residual"] for account in found["ledger"]], [0] * len(found["ledger"]))
+
     def test_control_that_is_read(self):
         """A receiver where the first hop would be: what the way takes without a relay."""
         self.change("run.json", lambda run: run.update(kind="control", sinks=["r1"]))

@@ -53,7 +53,7 @@ age_sitting() {
 	age_read read-old
 	progress_end
 	living_stop
-	rm -rf "$SITTING.partial/programs"
+	age_tidy
 	age_finish "$kind"
 }
 
@@ -74,7 +74,7 @@ age_start() {
 age_as_pair() {
 	age_scenario
 	compare_shape
-	SINK_RESTS=1
+	SCENARIO[report_interval_ms]=100 SINK_RESTS=1
 	[[ ${SCENARIO[compare]} != latency ]] || SINK_RESTS=''
 }
 
@@ -212,12 +212,23 @@ age_old() {
 	done
 }
 
+# Copies of programs, and of an hour's STATS lines all but the last: what they say is in the results of the runs.
+age_tidy() {
+	local hop
+	rm -rf "$SITTING.partial/programs" "$SITTING.partial/life/mcrelay"
+	for hop in $topology_hops; do
+		tail -n 100 "$SITTING.partial/life/$hop.log" >"$SITTING.partial/life/$hop.end.log"
+		mv "$SITTING.partial/life/$hop.end.log" "$SITTING.partial/life/$hop.log"
+	done
+}
+
 age_finish() {
 	local status=0
 	python harness.verdict.age.age finish "$SITTING.partial" --kind "$1" --metric "${SCENARIO[compare]}" --sha256 "$RELAY_SHA256" \
 		--history "$RESULTS/history" || status=$?
 	[[ -s $SITTING.partial/age.json ]] || no_verdict "$status"
 	sitting_keep
+	python harness.report.life "$SITTING/age.json" "$SITTING" || note "no picture could be drawn"
 	[[ -z $MARKDOWN ]] || cat "$SITTING/age.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
 	say $'\n'"results: $SITTING"
 	exit "$status"

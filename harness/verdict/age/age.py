@@ -30,8 +30,8 @@ from harness.result.documents import Faulty, read_json, write_json, write_text
 from harness.result.runs import load as load_run, load_if_there
 from harness.verdict import arrival, outcome
 from harness.verdict.age.counters import PASSING, backwards
-from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS
-from harness.verdict.paired import compare, paired
+from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS
+from harness.verdict.paired import compare, latency, paired
 from harness.verdict.paired.pairs import loss_of, run_reasons, value_of
 from harness.verdict.terms import terms
 
@@ -69,9 +69,12 @@ def speed(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     judged = {paired.FIRST: blocks["old"], paired.CONFIRMATION: blocks["confirmation"]}
     observed = {name: [paired.observation(metric, value_of(pair["base"], metric), value_of(pair["head"], metric)) for pair in pairs]
                 for name, pairs in judged.items()}
-    spare = metric != "egress_pps"
+    spare = metric != "egress_pps"  # to lose nothing
     lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs] for name, pairs in judged.items()} if spare else {}
-    decision = paired.decide(observed[paired.FIRST], observed[paired.CONFIRMATION], RULE, lost)
+    if metric == "latency":
+        decision, _ = latency.decide(*(latency.observed(pairs) for pairs in judged.values()), lost)
+    else:
+        decision = paired.decide(observed[paired.FIRST], observed[paired.CONFIRMATION], RULE, lost)
     everything = judged[paired.FIRST] + judged[paired.CONFIRMATION]
     if decision.verdict == MORE or not spare:
         return decision
@@ -267,7 +270,8 @@ def conclude(sitting: Path, kind: str, metric: str, sha256: str) -> dict:
     processes = snapshots(sitting)
     first = runs[0]
     document = {
-        "schema": 1, "kind": kind, "scenario": first["scenario"], "metric": metric, "tolerance": RULE.tolerance,
+        "schema": 1, "kind": kind, "scenario": first["scenario"], "metric": metric,
+        "tolerance": None if metric == "latency" else RULE.tolerance,  # latency.py has one for each figure
         "utc": max(run["utc"] for run in runs), "seconds": (processes[-1]["uptime_ms"] - processes[0]["uptime_ms"]) / 1000,
         **{key: first[key] for key in ("commit", "dirty", "profile", "placement", "declared", "sut")},
         "load_pps": int(loads[0]["declared"]["rate_pps"]) if loads else None,
@@ -313,7 +317,7 @@ def load_rows(document: dict) -> list[list[str]]:
              "" if row["loss_ratio"] is None else f"{row['loss_ratio']:.3%}"] for row in shown]
 
 
-UNITS = {"egress_pps": "packets/s sent", "cpu_ns_per_packet": "CPU per packet, ns"}
+UNITS = {"egress_pps": "packets/s sent", "cpu_ns_per_packet": "CPU per packet, ns", "latency": "99 % of the packets, ns"}
 
 
 def show(document: dict, markdown: bool) -> str:

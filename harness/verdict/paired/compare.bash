@@ -4,7 +4,7 @@
 declare -A COPIED=() # base, head -> the copy of the program that runs in this pair
 COMPARE_NOTES=() # what the verdict has to say about how it came to be
 COMPARE_QUESTION=change # or reference, or shape: paired.py has the rule of each
-readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000 COMPARE_SEARCH_S=30
+readonly COMPARE_WINDOW_MS=2000 COMPARE_CONTROL_MS=1000 COMPARE_SEARCH_S=15
 
 # compare_scenario NAME: pairs until there is a verdict on this scenario, in SITTING/NAME/verdict.json.
 compare_scenario() {

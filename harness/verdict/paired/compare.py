@@ -92,15 +92,11 @@ DIRECT_NS = 150_000  # p99.9 of a receiver without a relay before it: on a machi
 
 def examine_latency(blocks: dict[str, list[dict]]) -> tuple[paired.Decision, dict[str, dict]]:
     """The same of how long packets were on their way: the decision, and what was measured and decided of each figure."""
-    waits = {name: [{who: waits_of(pair[who]) for who in ("base", "head")} for pair in pairs] for name, pairs in blocks.items()}
-    observed = {name: {figure.key: [paired.observation("latency", *(pair[who].get(figure.key, float("nan")) for who in ("base", "head")))
-                                    for pair in pairs] for figure in latency.FIGURES} for name, pairs in waits.items()}
     lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs] for name, pairs in blocks.items()}
-    decision, found = latency.decide(observed[paired.FIRST], observed[paired.CONFIRMATION], lost)
+    decision, found = latency.decide(latency.observed(blocks[paired.FIRST]), latency.observed(blocks[paired.CONFIRMATION]), lost)
     everything = [pair for pairs in blocks.values() for pair in pairs]
     direct = direct_waits(everything)
-    told = {figure.key: figure_told(figure, found[figure.key], [pair for pairs in waits.values() for pair in pairs],
-                                    direct.get(figure.key)) for figure in latency.FIGURES}
+    told = {figure.key: figure_told(figure, found[figure.key], everything, direct.get(figure.key)) for figure in latency.FIGURES}
     if decision.verdict == MORE:
         return decision, told
     damage = [f"pair {pair['pair']}: {what}" for pair in everything if not arrival.damage_seen(pair["base"])
@@ -128,7 +124,7 @@ def direct_waits(pairs: list[dict]) -> dict[str, float]:
 def figure_told(figure: latency.Figure, decision: paired.Decision, pairs: list[dict], direct_ns: float | None) -> dict:
     """Of one figure, for compare.json."""
     return {"title": figure.title, "verdict": decision.verdict, "reasons": list(decision.reasons), "pairs": decision.pairs,
-            **{f"{who}_ns": median(pair[who][figure.key] for pair in pairs) for who in ("base", "head")}, "direct_ns": direct_ns,
+            **{f"{who}_ns": median(waits_of(pair[who])[figure.key] for pair in pairs) for who in ("base", "head")}, "direct_ns": direct_ns,
             "rise": latency.rise(decision.estimate), "rise_at_most": latency.rise(decision.as_dict()["lower"]),
             "rise_at_least": latency.rise(decision.as_dict()["upper"]), "rise_allowed": figure.rise, "estimator": figure.estimator}
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from harness.verdict.outcome import INCONCLUSIVE, MORE, PASS, REGRESSION
 from harness.verdict.paired import paired
 from harness.verdict.paired.paired import CONFIRMATION, FIRST, Decision, Rule
+from harness.verdict.paired.pairs import waits_of
 
-LOOKS = (12, 24)
+LOOKS = (8, 16)
 ERROR = 0.01
 
 
@@ -41,6 +42,13 @@ RISES = {"p50": 0.25, "p99": 1.0, "p99_9": 2.0, "worst_of_second": 3.0}
 FIGURES = tuple(Figure(key, title, RISES[key], "trimmed-20") for key, title in (
     ("p50", "half of the packets"), ("p99", "99 % of the packets"), ("p99_9", "99.9 % of the packets"),
     ("worst_of_second", "the slowest packet of a second")))
+
+
+def observed(pairs: Sequence[dict]) -> dict[str, list[float]]:
+    """The observations of each figure, of pairs of runs with receivers."""
+    waits = [{who: waits_of(pair[who]) for who in ("base", "head")} for pair in pairs]
+    return {figure.key: [paired.observation("latency", *(pair[who].get(figure.key, float("nan")) for who in ("base", "head")))
+                         for pair in waits] for figure in FIGURES}
 
 
 def rise(change: float | None) -> float | None:
