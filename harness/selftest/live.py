@@ -6,6 +6,12 @@ python3 -m harness.selftest.live SCENARIO RECORD.ndjson [--same N] [--slower N] 
     each, whatever it is. Needs root, `make` and `make drill`. A sitting takes one to five minutes; Ctrl-C ends it, and
     what was recorded stays.
 
+python3 -m harness.selftest.live SCENARIO RECORD.ndjson --age [--same N]
+    N sittings of `bench age SCENARIO --duration 20s`, as a commit is asked: a relay that does not age.
+
+python3 -m harness.selftest.live SCENARIO RECORD.ndjson --capacity [--same N]
+    N searches of `bench capacity SCENARIO`: how far do they agree?
+
 python3 -m harness.selftest.live --report RECORD.ndjson...
     the table of what became of them, in Markdown
 python3 -m harness.selftest.live --noise SCENARIO RECORD.ndjson
@@ -18,16 +24,11 @@ import re
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
-from statistics import median
 
-from harness.report.tables import table
-from harness.run.child import bench, only
-from harness.selftest import drilling
+from harness.run.child import bench, end_by_signals, only
+from harness.selftest import drilling, recorded
 from harness.verdict.paired import paired
-
-TOLERANCE_BEFORE = 0.05  # of records that do not say it
 
 
 def sitting(scenario: str, drill: str) -> dict:
@@ -52,6 +53,37 @@ def sitting(scenario: str, drill: str) -> dict:
                          for block, pairs in verdict["blocks_raw"].items()},
             "lost": {block: [[pair["base_loss"], pair["head_loss"]] for pair in pairs]
                      for block, pairs in verdict["blocks_raw"].items()}}
+
+
+def ageing(scenario: str) -> dict:
+    """One verdict on a relay that lives on, which has no reason to get worse."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mcrelay-live-") as results:
+        status, words = bench("age", scenario, "--duration", "20s", "--results", results)
+        document = only(results, "age.json")
+    seconds = round(time.monotonic() - begun, 1)
+    found = {"schema": 1, "scenario": f"{scenario}, age", "loss": 0.0, "exit": status, "seconds": seconds}
+    if document is None:
+        return found | {"verdict": None, "reasons": [words]}
+    speed = document["speed"] or {}
+    return found | {"verdict": document["verdict"], "reasons": document["reasons"], "tolerance": document["tolerance"],
+                    **{key: speed.get(key) for key in ("estimate", "lower", "upper", "pairs")},
+                    **{key: document[key] for key in ("utc", "commit", "metric", "memory", "descriptors")}, "profile": document["profile"]["id"],
+                    "packets": document["counters"]["packets"],
+                    "changes": {name: [row["change"] for row in pairs] for name, pairs in document["pairs"].items()}}
+
+
+def searching(scenario: str) -> dict:
+    """One search for what passes."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mcrelay-live-") as results:
+        status, words = bench("capacity", scenario, "--results", results)
+        document = only(results, "capacity.json")
+    found = {"schema": 1, "scenario": scenario, "metric": "capacity", "exit": status, "seconds": round(time.monotonic() - begun, 1)}
+    if document is None:
+        return found | {"verdict": None, "reasons": [words], "goals": {}}
+    return found | {key: document[key] for key in ("verdict", "utc", "commit", "generator_pps", "goals")} | {
+        "profile": document["profile"]["id"], "trials": len(document["trials"])}
 
 
 def figures(document: dict) -> dict:
@@ -93,45 +125,14 @@ def record(args: argparse.Namespace) -> None:
               file=sys.stderr)
 
 
-def report(paths: list[str]) -> str:
-    """Rows of machine, scenario, tolerance and what was slower."""
-    groups: dict[tuple[str, str, str, str], list[dict]] = {}
-    for path in paths:
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            found = json.loads(line)
-            tolerance = "" if found.get("metric") == "latency" else f"{found.get('tolerance', TOLERANCE_BEFORE) * 100:g}%"
-            groups.setdefault((found.get("profile", "unknown"), found["scenario"], tolerance,
-                               found.get("stall") or f"{found['loss'] * 100:g}%"), []).append(found)
-    rows = []
-    for (machine, scenario, tolerance, loss), sittings in sorted(groups.items()):
-        words = Counter(str(one["verdict"]) for one in sittings)
-        estimates = [one["estimate"] for one in sittings if one.get("estimate") is not None]
-        rows.append([machine, scenario, tolerance, loss, str(len(sittings)),
-                     *(str(words.pop(word, 0)) for word in ("PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT")),
-                     str(sum(words.values())),
-                     f"{median(estimates):+.1%} ({min(estimates):+.1%} to {max(estimates):+.1%})" if estimates else "",
-                     f"{median(one['seconds'] for one in sittings) / 60:.1f} min",
-                     f"{max(one['seconds'] for one in sittings) / 60:.1f} min"])
-    return table(["machine", "scenario", "tolerance", "true loss", "sittings", "PASS", "REGRESSION", "INCONCLUSIVE", "UNFIT", "other",
-                  "estimates: median (range)", "time, median", "longest"], rows, True)
-
-
-def noise(scenario: str, path: str) -> dict:
-    """Of twins, the run that had the first topology before that of its twin; both have the time of their sitting."""
-    sittings = [found for found in map(json.loads, Path(path).read_text(encoding="utf-8").splitlines())
-                if found["scenario"] == scenario and not found["loss"] and found.get("observed")]
-    if not sittings:
-        sys.exit(f"live: no sitting of {scenario} against itself in {path} that has its pairs")
-    sittings = [found for found in sittings if found["profile"] == sittings[-1]["profile"]]
-    runs = []
-    for found in sittings:
-        for i, (base, head, control) in enumerate(pair for pairs in found["observed"].values() for pair in pairs):
-            values = (base, head) if paired.order(i)[0] == "base" else (head, base)
-            runs += [{"utc": found["utc"], "value": value, "control": beside}
-                     for value, beside in zip(values, (control, None))]
-    return {"schema": 1, "profile": {"id": sittings[-1]["profile"]}, "scenario": scenario, "metric": sittings[-1]["metric"],
-            "twins": True, "pair_seconds": round(sum(found["seconds"] for found in sittings) / (len(runs) / 2), 2),
-            "runs": runs}
+def record_alike(args: argparse.Namespace, sit) -> None:
+    """The same question again and again."""
+    end_by_signals()
+    for i in range(1, args.same + 1):
+        found = sit(args.scenario)
+        with open(args.record, "a", encoding="utf-8") as file:
+            file.write(json.dumps(found) + "\n")
+        print(f"{i} of {args.same}: {found['verdict']}, {found['seconds']:.0f} s", file=sys.stderr)
 
 
 def main() -> int:
@@ -142,22 +143,27 @@ def main() -> int:
     parser.add_argument("--slower", type=int, default=20)
     parser.add_argument("--loss", type=float, default=0.10)
     parser.add_argument("--stall", type=stall)
+    parser.add_argument("--age", action="store_true")
+    parser.add_argument("--capacity", action="store_true")
     parser.add_argument("--report", nargs="+", metavar="RECORD")
     parser.add_argument("--noise", nargs=2, metavar=("SCENARIO", "RECORD"))
     parser.error = lambda message: (print(f"live: {message}; see 'python3 -m harness.selftest.live --help'", file=sys.stderr), sys.exit(64))
     args = parser.parse_args()
     if args.report:
-        print(report(args.report))
+        print(recorded.report(args.report))
         return 0
     if args.noise:
-        json.dump(noise(*args.noise), sys.stdout, indent=1)
+        json.dump(recorded.noise(*args.noise), sys.stdout, indent=1)
         print()
         return 0
     if args.record is None:
         parser.error("a scenario and a file to record in are needed, or --report RECORD...")
     if min(args.same, args.slower) < 0 or not 0.0 < args.loss < 0.9:
         parser.error("numbers of sittings from 0 on, a loss between 0 and 0.9")
-    record(args)
+    if args.age or args.capacity:
+        record_alike(args, ageing if args.age else searching)
+    else:
+        record(args)
     return 0
 
 

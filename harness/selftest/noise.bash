@@ -5,6 +5,12 @@ noise_run() {
 	measure relay "$SITTING.partial/runs/$(printf '%04d' "$1")/relay"
 }
 
+# A share of what it can carry, where the scenario asks for that.
+noise_rate() {
+	COMPARED=([base]=$RELAY) SHA256=([base]=$RELAY_SHA256) COMPARE_COMMON=${SCENARIO[relay_options]:-}
+	compare_rate "$SITTING.partial"
+}
+
 # The same program again and again, in pairs as compare has them: what `harness.selftest.power` replays.
 command_noise() {
 	local runs number
@@ -16,6 +22,7 @@ command_noise() {
 	sitting_begin "${ARGUMENTS[0]}" noise "$@"
 	[[ -n ${SCENARIO[compare]:-} ]] || refuse "scenario ${SCENARIO[name]} does not say what to compare (key 'compare')"
 	compare_shape
+	noise_rate
 	for ((number = 1; number <= runs; number += 2)); do
 		progress "${SCENARIO[name]}: runs $number and $((number + 1)) of $runs"
 		# as often as compare does: beside every second pair

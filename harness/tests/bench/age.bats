@@ -39,13 +39,13 @@ ageing_scenario() {
 	need_root
 	local sitting
 	ageing_scenario
-	measure soak short --duration 10m
+	measure soak short --duration 5m
 	assert_equal "$status" 0
 	sitting=$(echo "$RESULTS"/short/*)
 	assert_schema age "$sitting/age.json"
-	assert_equal "$(gojq -r '.verdict, .kind, (.loads | length)' "$sitting/age.json" | paste -sd' ')" 'PASS soak 10'
+	assert_equal "$(gojq -r '.verdict, .kind, (.loads | length)' "$sitting/age.json" | paste -sd' ')" 'PASS soak 6'
 	assert_equal "$(gojq -s 'map(.load_pps) | max * 0.7 >= min' "$sitting"/capacity/trials/[0-9]*/trial.json "$sitting/age.json")" true
-	assert_equal "$(gojq '.changes.made >= 10 and .changes.refused == 0' "$sitting/age.json")" true
+	assert_equal "$(gojq '.changes.made >= 6 and .changes.refused == 0' "$sitting/age.json")" true
 	assert_no_namespace
 	assert_equal "$(sysctls)" "$SYSCTLS"
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.tests.python.support import control_run, program, relay_run, schema, verified_run
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION
-from harness.verdict.paired import compare, latency, paired
+from harness.verdict.paired import compare, latency, paired, waits
 
 WOBBLE = (0.05, -0.04, 0.02, -0.06, 0.03, -0.02, 0.06, -0.03, 0.04, -0.05, 0.01, -0.01)
 NS = {"p50": 15_000, "p99": 40_000, "p99_9": 80_000, "worst_of_second": 300_000, "max": 900_000}
@@ -115,7 +115,7 @@ class Judge(unittest.TestCase):
         found = self.judge(pairs_of(8, 5.0), pairs_of(8, 5.0))
         self.assertEqual(found["verdict"], REGRESSION)
         self.assertGreater(found["figures"]["p99"]["rise_at_least"], 2.0)
-        rows = compare.waits(found["figures"])
+        rows = waits.rows(found["figures"])
         self.assertEqual([row[0] for row in rows], [figure.title for figure in latency.FIGURES])
 
     def test_a_machine_that_takes_long_without_a_relay_has_no_pass(self):

@@ -337,6 +337,20 @@ class Aggregates(Recorded):
     """The ring drops frames of up to 64 packets; the interface knows how many packets."""
     RAW = "raw-gro"
 
+    def test_a_relay_that_lives_on_aggregates_before_and_after_a_run_too(self):
+        for when in ("before", "after"):
+            self.change(f"offloads.{when}.json", lambda found: found["r1:in0"].update(
+                {"generic-receive-offload": "on", "rx-udp-gro-forwarding": "on"}))
+        self.assertIn("r1:in0: generic-receive-offload is on before the run, the scenario declares off", self.build()["problems"])
+        self.change("run.json", lambda run: run.update(living=True))
+        rows = (self.raw / "r1.series.ndjson").read_text().splitlines()
+        first = json.loads(rows[0])
+        first["total"] = {key: 0 if isinstance(value, int) else value for key, value in first["total"].items()}
+        first["outputs"] = [output | {"sent": 0} for output in first["outputs"]]
+        last = json.dumps(load(self.raw / "r1.stats.json"))
+        (self.raw / "r1.series.ndjson").write_text("\n".join([json.dumps(first), *rows[1:], last]) + "\n")
+        self.assertEqual(self.build()["problems"], [])
+
     def ingress(self) -> dict:
         return next(account for account in result.build(self.raw)["ledger"]
                     if account["account"] == "r1 in")

@@ -10,7 +10,7 @@
 #   changes.log                                     a line for each change of its rules
 
 readonly AGE_PACKETS=20000000 AGE_LOADS=5 AGE_LOAD_S=5 AGE_YOUNG=2 AGE_READS=2 AGE_READ_PPS=20000 AGE_CHANGES=10 AGE_FLOOD_PPS=99999999
-readonly SOAK_S=3600 SOAK_SHARE=70 SOAK_LOADS=10 SOAK_LOAD_S=60 SOAK_PAIRS=6 SOAK_SEARCH_S=30
+readonly SOAK_S=3600 SOAK_SHARE=70 SOAK_LOADS=6 SOAK_LOAD_S=60 SOAK_PAIRS=6 SOAK_SEARCH_S=30
 readonly AGE_RULE=bench-age
 
 AGE_PAIR=  # the folder of the pair at hand
@@ -188,6 +188,7 @@ soak_loads() {
 	loads=$((DURATION / SOAK_LOAD_S))
 	((loads >= SOAK_LOADS)) || loads=$SOAK_LOADS ms=$((DURATION * 1000 / SOAK_LOADS))
 	every=$(((loads + SOAK_PAIRS) / (SOAK_PAIRS + 1)))
+	((every >= 2)) || every=2
 	begun=$(clock_s)
 	for ((number = 1; number <= loads; number++)); do
 		left=$((DURATION - ($(clock_s) - begun)))

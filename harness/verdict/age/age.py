@@ -5,7 +5,7 @@ REGRESSION, 4 INCONCLUSIVE or UNFIT, 5 INVALID.
 SITTING holds what age.bash says. Is the relay worse now that it is old? Of each of these the end is judged:
 
   speed        its pairs beside fresh relays, when it is old, by the rule of the paired gate (paired.py) with RULE's tolerance: neighbours
-               on the host, which make rates drift by 5 to 10 %, do the same to both. When it was young its pairs have to agree, too
+               on the host, which make rates drift by 5 to 10 %, do the same to both. Those of when it was young, and between, show since when
   memory       its processes' own memory grows by more than MEMORY_BYTES after the first load
   descriptors  they have more than DESCRIPTORS more after the second load: rules came and went in between
   counters     one that has gone backwards
@@ -17,22 +17,21 @@ SITTING holds what age.bash says. Is the relay worse now that it is old? Of each
 """
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from harness.history import history
-from harness.report.tables import machine_line, number, paint, table
 from harness.result import validity
-from harness.result.documents import Faulty, read_json, write_json, write_text
+from harness.result.documents import Faulty, write_json, write_text
 from harness.result.runs import load as load_run, load_if_there
 from harness.verdict import arrival, outcome
-from harness.verdict.age.counters import PASSING, backwards
+from harness.verdict.age import evidence
+from harness.verdict.age.show import show
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, REGRESSION, STATUS
-from harness.verdict.paired import compare, latency, paired
-from harness.verdict.paired.pairs import loss_of, run_reasons, value_of
+from harness.verdict.paired import latency, paired
+from harness.verdict.paired.pairs import loss_of, rate_reasons, run_reasons, value_of
 from harness.verdict.terms import terms
 
 # A copy of a program that lives on is for all of its life a little faster or slower than others: in which pages it lies. Fresh ones
@@ -78,7 +77,7 @@ def speed(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
     everything = judged[paired.FIRST] + judged[paired.CONFIRMATION]
     if decision.verdict == MORE or not spare:
         return decision
-    reasons = compare.rate_reasons(everything, decision.verdict)
+    reasons = rate_reasons(everything, decision.verdict)
     return paired.unfit(decision, reasons) if reasons else decision
 
 
@@ -106,64 +105,6 @@ def ask(sitting: Path, metric: str, sha256: str) -> list[tuple[str, int]]:
     name = {paired.FIRST: "old", paired.CONFIRMATION: "confirmation"}[decision.block]
     return [(name, i + 1) for i in range(len(blocks[name]), decision.needs)]
 
-
-# ------------------------------------------------------------------------- memory, descriptors, counters, rules
-
-def snapshots(sitting: Path) -> list[dict]:
-    """What all processes of the relays had together, in the order of time: {"when", "own_bytes", "rss_bytes", "descriptors", "threads",
-    "processes"}."""
-    found: dict[str, dict] = {}
-    path = sitting / "processes.ndjson"
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            process = json.loads(line)
-            one = found.setdefault(process["when"], {"when": process["when"], "uptime_ms": process["uptime_ms"], "own_bytes": 0, "rss_bytes": 0,
-                                                     "descriptors": 0, "threads": 0, "processes": 0})
-            for key in ("own_bytes", "rss_bytes", "descriptors", "threads"):
-                one[key] += process[key]
-            one["processes"] += 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Faulty(f"{path}: {error!r}") from error
-    return list(found.values())
-
-
-def after_load(found: list[dict], number_of: int) -> dict | None:
-    """The snapshot behind the so manieth load."""
-    return next((one for one in found if one["when"] == f"load/{number_of:02}"), None)
-
-
-def grown(found: list[dict], key: str, since: int, allowed: int) -> dict:
-    """From behind the so manieth load (the first one, where there are not as many) to the end."""
-    first = after_load(found, since) or after_load(found, 1) or found[0]
-    return {"first": first[key], "last": found[-1][key], "growth": found[-1][key] - first[key], "allowed": allowed,
-            "highest": max(one[key] for one in found)}
-
-
-def counters(sitting: Path) -> dict:
-    """Over all of its life: {"reports", "backwards", "restarts"}; also from the end of one run to the beginning of the next."""
-    documents = [read_json(path) for path in (*sitting.glob("*/*/head/counters.json"), *sitting.glob("load/*/counters.json"))]
-    steps, reports, restarts = [], 0, 0
-    hops = sorted({hop for document in documents for hop in document["hops"]})
-    for hop in hops:
-        runs = sorted((document["hops"][hop] for document in documents), key=lambda run: (run["first"]["cpu_ns"], run["last"]["cpu_ns"]))
-        reports += sum(run["reports"] for run in runs)
-        steps += [{"hop": hop, **step} for run in runs for step in run["backwards"]]
-        steps += [{"hop": hop, **step, "time_ns": None} for before, after in zip(runs, runs[1:])
-                  for step in backwards(before["last"], after["first"], PASSING)]
-        restarts += sum(value for name, value in runs[-1]["last"].items() if name.endswith(".restarts"))
-    return {"reports": reports, "backwards": steps, "restarts": restarts,
-            "packets": max((run["last"]["total.recv_packets"] for document in documents for run in document["hops"].values()), default=0)}
-
-
-def changes(sitting: Path) -> dict:
-    """Of its rules."""
-    path = sitting / "changes.log"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    refused = [line for line in lines if not line.endswith(" ok")]
-    return {"made": len(lines) - len(refused), "refused": len(refused), "first_refusal": refused[0] if refused else None}
-
-
-# ------------------------------------------------------------------------- the verdict
 
 def thirds(values: list[float]) -> tuple[float, float] | None:
     """(median of the first third, of the last)"""
@@ -267,7 +208,7 @@ def conclude(sitting: Path, kind: str, metric: str, sha256: str) -> dict:
     runs = [pair["head"] for pairs in blocks.values() for pair in pairs] + loads
     if not runs:
         raise Faulty(f"{sitting}: not one run")
-    processes = snapshots(sitting)
+    processes = evidence.snapshots(sitting)
     first = runs[0]
     document = {
         "schema": 1, "kind": kind, "scenario": first["scenario"], "metric": metric,
@@ -275,68 +216,11 @@ def conclude(sitting: Path, kind: str, metric: str, sha256: str) -> dict:
         "utc": max(run["utc"] for run in runs), "seconds": (processes[-1]["uptime_ms"] - processes[0]["uptime_ms"]) / 1000,
         **{key: first[key] for key in ("commit", "dirty", "profile", "placement", "declared", "sut")},
         "load_pps": int(loads[0]["declared"]["rate_pps"]) if loads else None,
-        "memory": grown(processes, "own_bytes", 1, MEMORY_BYTES), "descriptors": grown(processes, "descriptors", 2, DESCRIPTORS),
-        "processes": processes, "counters": counters(sitting), "changes": changes(sitting),
+        "memory": evidence.grown(processes, "own_bytes", 1, MEMORY_BYTES), "descriptors": evidence.grown(processes, "descriptors", 2, DESCRIPTORS),
+        "processes": processes, "counters": evidence.counters(sitting), "changes": evidence.changes(sitting),
         "loads": [load_row(run, f"load/{i:02}") for i, run in enumerate(loads, 1)],
         "pairs": {name: [pair_row(pair, metric) for pair in pairs] for name, pairs in blocks.items()}}
     return terms.under(document | decide(document, blocks, loads, metric, sha256), agreed)
-
-
-# ------------------------------------------------------------------------- for people
-
-def middle(values: list) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
-
-
-def signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1%}"
-
-
-def us(rows: list[dict], key: str) -> str:
-    """Head's against base's."""
-    found = [middle([(row[f"{who}_latency_ns"] or {}).get(key) for row in rows]) for who in ("head", "base")]
-    return "" if None in found else f"{found[0] / 1000:,.0f} / {found[1] / 1000:,.0f} us"
-
-
-def phases(document: dict) -> list[list[str]]:
-    """A row for each block of pairs, and for the first and the last load."""
-    rows = []
-    for name, pairs in document["pairs"].items():
-        if pairs:
-            rows.append([f"{name}, {len(pairs)} pairs", signed(middle([row["change"] for row in pairs])),
-                         f"{middle([row['head'] for row in pairs]):,.0f} / {middle([row['base'] for row in pairs]):,.0f}",
-                         f"{middle([row['head_loss'] for row in pairs]):.2%}", us(pairs, "p50"), us(pairs, "p99")])
-    return rows
-
-
-def load_rows(document: dict) -> list[list[str]]:
-    loads = document["loads"]
-    shown = loads if len(loads) <= 6 else [loads[0], loads[len(loads) // 2], loads[-1]]
-    return [[row["load"], number(row["offered_pps"], " pps"), number(row["egress_pps"], " pps"), number(row["cpu_ns_per_packet"], " ns"),
-             "" if row["loss_ratio"] is None else f"{row['loss_ratio']:.3%}"] for row in shown]
-
-
-UNITS = {"egress_pps": "packets/s sent", "cpu_ns_per_packet": "CPU per packet, ns", "latency": "99 % of the packets, ns"}
-
-
-def show(document: dict, markdown: bool) -> str:
-    memory, descriptors = document["memory"], document["descriptors"]
-    lines = [f"{document['scenario']}: one relay for {document['seconds'] / 60:.1f} min and {document['counters']['packets']:,} packets, "
-             f"{'at 70 % of its capacity' if document['kind'] == 'soak' else 'flooded'}, beside fresh ones",
-             machine_line(document), "",
-             table(["", "beside a fresh one", f"{UNITS.get(document['metric'], document['metric'])}: old / fresh", "lost", "p50: old / fresh",
-                    "p99: old / fresh"], phases(document), markdown), "",
-             table(["load", "offered", "sent on", "CPU per packet", "lost"], load_rows(document), markdown), "",
-             f"memory of its own: {memory['first'] / (1 << 20):,.1f} -> {memory['last'] / (1 << 20):,.1f} MiB; descriptors: "
-             f"{descriptors['first']} -> {descriptors['last']}; {document['changes']['made']} changes of rules; "
-             f"{document['counters']['reports']:,} reports read, {len(document['counters']['backwards'])} counters went backwards", ""]
-    word = document["verdict"]
-    mark = "- " if markdown else "  - "
-    lines.append(f"**{word}**" if markdown else paint(word, word))
-    lines += [f"{mark}{reason}" for reason in document["reasons"]]
-    lines += [f"{mark}{line}" for line in terms.lines(document["terms"])]
-    return "\n".join(lines) + "\n"
 
 
 def remember(document: dict, folder: Path) -> None:

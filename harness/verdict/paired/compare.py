@@ -13,7 +13,7 @@ DIR is a scenario of the sitting: DIR/{first,confirmation}/NN/{base,head,control
 second pair. METRIC, which the scenario names: egress_pps, of a relay that is offered more than it can
 pass on; cpu_ns_per_packet, of one that is offered less, and that has to pass on everything: each packet it loses
 is charged as LOSS_CHARGE that it passes on (pairs.py); or latency, of packets that are read at the end of their way. The rules are in
-paired.py and latency.py.
+paired.py and latency.py; of waits.py is what is made of the runs of the latter.
 """
 
 import argparse
@@ -26,33 +26,16 @@ from statistics import median
 
 from harness.report.tables import machine_line, paint, table
 from harness.result.documents import Faulty, read, write_json
-from harness.verdict import arrival, control, cost, outcome, waivers
+from harness.verdict import arrival, cost, outcome, waivers
 from harness.verdict.outcome import INCONCLUSIVE, INVALID, MORE, PASS, REGRESSION, STATUS, WAIVED
-from harness.verdict.paired import latency, paired, reference, shape, sittings
-from harness.verdict.paired.pairs import KIND, LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, value_of, waits_of
+from harness.verdict.paired import paired, reference, shape, sittings, waits
+from harness.verdict.paired.pairs import LOSS_CHARGE, are_twins, invalid_reasons, loss_of, pairs_of, passed_on, rate_reasons, value_of
 from harness.verdict.terms import terms
 
 TIME = "the time that --budget gave is over"
 BLOCKS = (paired.FIRST, paired.CONFIRMATION)
 PROVENANCE = ("profile", "placement", "declared", "commit", "dirty", "utc")
 LOSS_TOLD = 0.0005   # a difference of losses that is worth a remark
-
-
-def offered(pairs: list[dict]) -> dict[str, float]:
-    """What the generator typically reached at a fixed rate, packets/s."""
-    rates = {who: [pair[who]["offered_pps"] for pair in pairs if pair[who]] for who in KIND}
-    found = {"beside base": median(rates["base"]), "beside head": median(rates["head"])}
-    return found | ({"alone": median(rates["control"])} if rates["control"] else {})
-
-
-def rate_reasons(pairs: list[dict], verdict: str) -> list[str]:
-    """Why this machine cannot answer, where a fixed rate has to be reached. A generator that reaches it alone and starves
-    beside relays starves because of them: a loss that is proven stands. A PASS does not, since head was not asked
-    for all that it had to show."""
-    rates = offered(pairs)
-    if verdict == REGRESSION:
-        rates = {where: rate for where, rate in rates.items() if where == "alone"}
-    return control.offered_reasons(rates, pairs[0]["base"]["declared"])
 
 
 def remarks(pairs: list[dict]) -> tuple[str, ...]:
@@ -87,65 +70,14 @@ def examine(blocks: dict[str, list[dict]], metric: str, rule: paired.Rule) -> pa
                       twins=are_twins(everything[0]["base"]))
 
 
-DIRECT_NS = 150_000  # p99.9 of a receiver without a relay before it: on a machine that takes longer for that, a short stall is not seen
-
-
-def examine_latency(blocks: dict[str, list[dict]]) -> tuple[paired.Decision, dict[str, dict]]:
-    """The same of how long packets were on their way: the decision, and what was measured and decided of each figure."""
-    lost = {name: [loss_of(pair["head"]) - loss_of(pair["base"]) for pair in pairs] for name, pairs in blocks.items()}
-    decision, found = latency.decide(latency.observed(blocks[paired.FIRST]), latency.observed(blocks[paired.CONFIRMATION]), lost)
-    everything = [pair for pairs in blocks.values() for pair in pairs]
-    direct = direct_waits(everything)
-    told = {figure.key: figure_told(figure, found[figure.key], everything, direct.get(figure.key)) for figure in latency.FIGURES}
-    if decision.verdict == MORE:
-        return decision, told
-    damage = [f"pair {pair['pair']}: {what}" for pair in everything if not arrival.damage_seen(pair["base"])
-              for what in arrival.damage_seen(pair["head"])]
-    if damage:
-        return replace(decision, verdict=REGRESSION, reasons=tuple(damage), p_value=0.0, by=None), told
-    reasons = rate_reasons(everything, decision.verdict)
-    if reasons:
-        return paired.unfit(decision, reasons), told
-    slow = direct.get("p99_9")
-    if decision.verdict == PASS and (slow is None or slow >= DIRECT_NS):
-        known = "nobody knows" if slow is None else f"{slow / 1000:,.0f} us, {DIRECT_NS / 1000:.0f} us and more"
-        return replace(decision, verdict=INCONCLUSIVE, reasons=(
-            *decision.reasons, f"without a relay, 99.9 % of the packets take up to {known}: a short stall of the relay "
-                               f"cannot be seen on this machine at this time")), told
-    return decision, told
-
-
-def direct_waits(pairs: list[dict]) -> dict[str, float]:
-    """Of the controls, whose receiver is at the end of the generator's link: the median of each quantile."""
-    found = [waits_of(pair["control"]) for pair in pairs if pair["control"]]
-    return {key: median(waits[key] for waits in found if key in waits) for key in {key for waits in found for key in waits}}
-
-
-def figure_told(figure: latency.Figure, decision: paired.Decision, pairs: list[dict], direct_ns: float | None) -> dict:
-    """Of one figure, for compare.json."""
-    return {"title": figure.title, "verdict": decision.verdict, "reasons": list(decision.reasons), "pairs": decision.pairs,
-            **{f"{who}_ns": median(waits_of(pair[who])[figure.key] for pair in pairs) for who in ("base", "head")}, "direct_ns": direct_ns,
-            "rise": latency.rise(decision.estimate), "rise_at_most": latency.rise(decision.as_dict()["lower"]),
-            "rise_at_least": latency.rise(decision.as_dict()["upper"]), "rise_allowed": figure.rise, "estimator": figure.estimator}
-
-
 def describe(blocks: dict[str, list[dict]], metric: str) -> dict:
     """All raw pairs."""
     return {name: [{"pair": pair["pair"], "base": value_of(pair["base"], metric),
                     "head": value_of(pair["head"], metric), "base_loss": loss_of(pair["base"]),
                     "head_loss": loss_of(pair["head"]),
                     "control_pps": pair["control"]["offered_pps"] if pair["control"] else None,
-                    "utc": pair["base"]["utc"]} | waited(pair, metric) for pair in pairs]
+                    "utc": pair["base"]["utc"]} | waits.of_pair(pair, metric) for pair in pairs]
             for name, pairs in blocks.items()}
-
-
-def waited(pair: dict, metric: str) -> dict:
-    """How long packets were on their way, and the longest time in which none came."""
-    if metric != "latency":
-        return {}
-    runs = {who: pair[who] for who in KIND if pair[who]}
-    return {"latency_ns": {who: waits_of(run) for who, run in runs.items()},
-            "longest_gap_ms": {who: run["sink"]["longest_gap_ms"] for who, run in runs.items()}}
 
 
 def broken(reasons: list[str], pairs: int = 0) -> dict:
@@ -163,7 +95,7 @@ def judge(blocks: dict[str, list[dict]], scenario: str, metric: str, expected: d
         if reasons:
             return broken(reasons, len(everything))
         if metric == "latency":
-            decision, told = examine_latency(blocks)
+            decision, told = waits.examine(blocks)
             return decision.as_dict() | {"figures": told}
         return examine(blocks, metric, rule).as_dict()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -230,13 +162,6 @@ def rows(decided: dict[str, dict]) -> list[list[str]]:
              verdict["verdict"]] for name, verdict in decided.items()]
 
 
-def waits(figures: dict[str, dict]) -> list[list[str]]:
-    """Rows of a table."""
-    return [[told["title"], *("" if told[f"{who}_ns"] is None else f"{told[f'{who}_ns'] / 1000:,.0f} us" for who in ("direct", "base", "head")),
-             *(percent(told[key]) for key in ("rise", "rise_at_least", "rise_at_most")), f"{told['rise_allowed']:.0%}", told["verdict"]]
-            for told in figures.values()]
-
-
 def show(document: dict, markdown: bool) -> str:
     decided = document["scenarios"]
     header = ["scenario", "figure", "head against base", "at least", "at most", "pairs",
@@ -248,8 +173,7 @@ def show(document: dict, markdown: bool) -> str:
     lines += ["", table(header, rows(decided), markdown), ""]
     for name, verdict in decided.items():
         if verdict.get("figures"):
-            lines += [f"{name}: how long packets are on their way; a rise of head against base", "",
-                      table(["", "no relay", "base", "head", "rise", "at least", "at most", "allowed", ""], waits(verdict["figures"]), markdown), ""]
+            lines += [f"{name}: how long packets are on their way; a rise of head against base", "", waits.show(verdict["figures"], markdown), ""]
     word = document["verdict"]
     lines.append(f"**{word}**" if markdown else paint(word, word))
     lines += [f"{'- ' if markdown else '  '}{name}: {reason}" for name, verdict in decided.items()

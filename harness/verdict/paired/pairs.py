@@ -1,10 +1,13 @@
 """The pairs of runs of a comparison as they lie on disk: what counts, and the figure of each run."""
 
 from pathlib import Path
+from statistics import median
 
 from harness.result import validity
 from harness.result.documents import Faulty
 from harness.result.runs import load_if_there
+from harness.verdict import control
+from harness.verdict.outcome import REGRESSION
 
 LOSS_CHARGE = 10  # where there is time to spare, to lose 0.5 % is as bad as to be 5 % slower
 KIND = {"base": "relay", "head": "relay", "control": "control"}
@@ -94,3 +97,20 @@ def passed_on(pair: dict) -> float:
     their generators shared it."""
     together = [pair["base"], pair["head"]] if are_twins(pair["base"]) else [pair["base"]]
     return sum(run["hops"][0]["egress_pps"] / max(1, run["hops"][0]["copies"]) for run in together)
+
+
+def offered(pairs: list[dict]) -> dict[str, float]:
+    """What the generator typically reached at a fixed rate, packets/s."""
+    rates = {who: [pair[who]["offered_pps"] for pair in pairs if pair[who]] for who in KIND}
+    found = {"beside base": median(rates["base"]), "beside head": median(rates["head"])}
+    return found | ({"alone": median(rates["control"])} if rates["control"] else {})
+
+
+def rate_reasons(pairs: list[dict], verdict: str) -> list[str]:
+    """Why this machine cannot answer, where a fixed rate has to be reached. A generator that reaches it alone and starves
+    beside relays starves because of them: a loss that is proven stands. A PASS does not, since head was not asked
+    for all that it had to show."""
+    rates = offered(pairs)
+    if verdict == REGRESSION:
+        rates = {where: rate for where, rate in rates.items() if where == "alone"}
+    return control.offered_reasons(rates, pairs[0]["base"]["declared"])
