@@ -14,21 +14,21 @@ set multiplot layout 3,1 margins 0.10,0.91,0.08,0.90 spacing 0.09 title '{title}
 set grid lc rgb '#dddddd' lw 1
 set border 3 lc rgb '#888888'
 set tics nomirror textcolor rgb '#333333'
-set key top left reverse Left font ',11' noenhanced
+set key at graph 0, 1.13 left horizontal reverse Left font ',11' noenhanced
 set xrange [0:{last}]
 set format x ''
-set key bottom left
+set key at graph 0, 1.13 left horizontal
 set ylabel 'beside a fresh relay (%)'
 plot -{tolerance} with filledcurves y1=0 fc rgb '#eeeeee' title 'allowed', \\
      0 with lines lc rgb '{grey}' lw 1 notitle, \\
      {pairs}
-set key top left
+set key at graph 0, 1.13 left horizontal
 set yrange [0:*]
 set ylabel 'lost by its loads (%)'
 plot '{loads}' using 1:2 with linespoints lc rgb '{red}' pt 7 ps 0.6 lw 1.4 title 'of the packets of each load'
 set format x '%g'
 set xlabel 'minutes since it was started'
-set key bottom left
+set key at graph 0, 1.13 left horizontal
 set ylabel 'memory of its own (MiB)'
 set y2tics
 set y2label 'descriptors'

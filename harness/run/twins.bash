@@ -18,6 +18,7 @@ twins_measure() {
 	rm -f "$STATE"/meet-*
 	(
 		RUN_ID+=-twin TWIN=yes COMPANION=$(process_identity $$)
+		[[ ${SCENARIO[twin]} != mirrored ]] || SCENARIO[two_cores]=$(twins_mirrored)
 		# shellcheck disable=SC2317 # called by what measures
 		progress_detail() { :; }
 		"$1" "$3"
@@ -27,6 +28,16 @@ twins_measure() {
 	wait "${COMPANION%%:*}" || status=$?
 	COMPANION=
 	((status == 0)) || exit "$status" # it has said why
+}
+
+# twins_mirrored: the placement with both cores exchanged: whoever stands still then keeps the other generator waiting, and not the
+# other relay, which would share what is to be told apart.
+twins_mirrored() {
+	local pair mirrored=()
+	for pair in ${SCENARIO[two_cores]:-$topology_two_cores}; do
+		mirrored+=("${pair%=*}=$((1 - ${pair#*=}))")
+	done
+	printf '%s' "${mirrored[*]}"
 }
 
 # The twin of the topology that stands: what is known of its nodes and links is known already.

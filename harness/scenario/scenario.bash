@@ -26,7 +26,7 @@ report_interval_ms|[1-9][0-9]{1,4}|milliseconds, 10 to 99999
 generator_first|yes\|no|yes or no
 two_cores|[a-z0-9]+=[01]( [a-z0-9]+=[01])*|NODE=0 or NODE=1 for each process
 sink|count\|receive|count or receive
-twin|yes\|no|yes or no
+twin|yes\|no\|mirrored|yes, no or mirrored
 when|commit\|night|commit or night
 compare|egress_pps\|cpu_ns_per_packet\|latency|egress_pps, cpu_ns_per_packet or latency
 also|[a-z0-9-]+|the name of a scenario

@@ -27,7 +27,7 @@ command_noise() {
 		progress "${SCENARIO[name]}: runs $number and $((number + 1)) of $runs"
 		# as often as compare does: beside every second pair
 		((number % 4 != 1)) || measure control "$SITTING.partial/runs/$(printf '%04d' "$number")/control"
-		if [[ ${SCENARIO[twin]:-no} == yes ]]; then
+		if [[ ${SCENARIO[twin]:-no} != no ]]; then
 			twins_measure noise_run "$number" "$((number + 1))"
 		else
 			noise_run "$number"

@@ -89,7 +89,7 @@ def pairs_of(count: int, times: float = 1.0, direct: float = 1.0, **head) -> lis
     for pair in found:
         for run in filter(None, (pair["base"], pair["head"], pair["control"])):
             run["declared"] = read_run()["declared"] | {"rate_pps": "733000"}
-            run["placement"] = {}
+            run["placement"] = {"gen": 0, "r1": 1} | ({} if run is pair["control"] else {"sink": None})
     return found
 
 
@@ -111,6 +111,10 @@ class Judge(unittest.TestCase):
         self.assertEqual((found["figures"]["p99"]["base_ns"] > 0, found["figures"]["p99"]["direct_ns"]), (True, NS["p99"]))
         self.assertLess(found["figures"]["p99"]["rise"], 0.1)
 
+    def test_before_the_first_pair(self):
+        found = compare.judge({paired.FIRST: [], paired.CONFIRMATION: []}, "s", "latency", {"base": SHA256, "head": SHA256})
+        self.assertEqual((found["verdict"], found["needs"], found["figures"]), (MORE, 8, {}))
+
     def test_longer(self):
         found = self.judge(pairs_of(8, 5.0), pairs_of(8, 5.0))
         self.assertEqual(found["verdict"], REGRESSION)
@@ -125,6 +129,11 @@ class Judge(unittest.TestCase):
 
     def test_a_rise_is_proven_there_all_the_same(self):
         self.assertEqual(self.judge(pairs_of(8, 9.0, 2.0), pairs_of(8, 9.0, 2.0))["verdict"], REGRESSION)
+
+    def test_a_control_elsewhere(self):
+        pairs = pairs_of(8)
+        pairs[2]["control"]["placement"]["gen"] = 1
+        self.assertEqual(self.judge(pairs)["reasons"], ["pair 03, control: not the placement of the first run"])
 
     def test_damage(self):
         found = self.judge(pairs_of(8, ledger=verified_run({"corrupt": 3})["ledger"]))

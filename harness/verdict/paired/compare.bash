@@ -39,7 +39,7 @@ compare_scenario() {
 			# shellcheck disable=SC2086 # two words
 			compare_copy $who
 			# shellcheck disable=SC2086
-			if [[ ${SCENARIO[twin]:-no} == yes ]]; then
+			if [[ ${SCENARIO[twin]:-no} != no ]]; then
 				twins_measure compare_run $who
 			else
 				for who in $who; do

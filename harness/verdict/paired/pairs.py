@@ -25,6 +25,7 @@ def pairs_of(folder: Path) -> list[dict]:
     return pairs
 
 
+MIRRORED = "mirrored"  # twins that have the cores of each other
 LATENCY = "p99"  # the one quantile that stands for a run in tables
 
 
@@ -52,9 +53,17 @@ def loss_of(run: dict) -> float | None:
 def asked(run: dict) -> dict:
     """What a run was told to do, and where. Only options may differ between base and head, by --base-options and
     --head-options, and not from pair to pair."""
-    load_of = {key: value for key, value in run["declared"].items() if key != "relay_options"}
-    return {"load": load_of, "options": run["sut"]["options"], "placement": run["placement"],
+    mirrored = run["declared"].get("twin") == MIRRORED  # base and head change places from pair to pair, and cores with them
+    load_of = {key: value for key, value in run["declared"].items() if key != "relay_options" and not (mirrored and key == "two_cores")}
+    return {"load": load_of, "options": run["sut"]["options"], "placement": {} if mirrored else run["placement"],
             "machine": run["profile"]["id"]}
+
+
+def alike(what: str, value, wanted, is_control: bool) -> bool:
+    """Where a control has no receiver behind the relay, there is none to be placed."""
+    if is_control and what == "placement":
+        return all(value[name] == wanted[name] for name in value.keys() & wanted.keys())
+    return value == wanted
 
 
 def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, expected: dict[str, str]) -> list[str]:
@@ -68,7 +77,7 @@ def run_reasons(who: str, run: dict, first: dict, scenario: str, metric: str, ex
                        f"({run['sut']['sha256'][:12]} instead of {expected[who][:12]})")
     reasons += [f"not the {what} of the first run" for what, value in asked(run).items()
                 if not (is_control and what == "options")
-                and value != asked(first[who if what == "options" else "base"])[what]]
+                and not alike(what, value, asked(first[who if what == "options" else "base"])[what], is_control)]
     if not reasons and not is_control and value_of(run, metric) is None:
         reasons.append(f"it has no {metric}; a run without a rate cannot be compared")
     return reasons
@@ -89,7 +98,7 @@ def invalid_reasons(pairs: list[dict], scenario: str, metric: str, expected: dic
 
 def are_twins(run: dict) -> bool:
     """Did both builds of a pair run at the same time?"""
-    return run["declared"].get("twin") == "yes"
+    return run["declared"].get("twin") in ("yes", MIRRORED)
 
 
 def passed_on(pair: dict) -> float:

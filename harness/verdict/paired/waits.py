@@ -19,7 +19,8 @@ def examine(blocks: dict[str, list[dict]]) -> tuple[paired.Decision, dict[str, d
     decision, found = latency.decide(latency.observed(blocks[paired.FIRST]), latency.observed(blocks[paired.CONFIRMATION]), lost)
     everything = [pair for pairs in blocks.values() for pair in pairs]
     direct = direct_waits(everything)
-    told = {figure.key: figure_told(figure, found[figure.key], everything, direct.get(figure.key)) for figure in latency.FIGURES}
+    told = {figure.key: figure_told(figure, found[figure.key], everything, direct.get(figure.key)) for figure in latency.FIGURES} \
+        if everything else {}
     if decision.verdict == MORE:
         return decision, told
     damage = [f"pair {pair['pair']}: {what}" for pair in everything if not arrival.damage_seen(pair["base"])
