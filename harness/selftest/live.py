@@ -24,7 +24,6 @@ import re
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from harness.run.child import bench, end_by_signals, only
 from harness.selftest import drilling, recorded
