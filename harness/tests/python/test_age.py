@@ -9,7 +9,7 @@ from harness import ROOT
 from harness.result import living
 from harness.result.documents import Faulty
 from harness.tests.python.support import agree, load, program, relay_run, schema, verified_run
-from harness.verdict.age import counters, newest
+from harness.verdict.age import age, counters, newest
 from harness.verdict.capacity import last
 from harness.verdict.commit import answers
 
@@ -231,6 +231,20 @@ class Broken(Sitting):
         self.assertEqual(answer.returncode, 5)
         self.assertIn("processes.ndjson", answer.stderr)
         self.assertEqual(answer.stderr.count("\n"), 1)
+
+    def test_counters_that_are_none(self):
+        self.pairs("old", 6)
+        (self.folder / "load/01/counters.json").write_text('{"hops": {"r1": {}}}')
+        answer = program("verdict.age.age", "finish", self.folder, "--kind", "age", "--metric", "egress_pps", "--sha256", SHA256)
+        self.assertEqual((answer.returncode, answer.stderr.count("\n")), (5, 1))
+
+    def test_a_hundred_loads_are_in_their_order(self):
+        self.pairs("old", 6)
+        for number in (99, 100):
+            self.load(number)
+            path = self.folder / f"load/{number:02}/result.json"
+            path.write_text(json.dumps(load(path) | {"utc": f"2026-11-29T00:00:{number - 90:02}Z"}))
+        self.assertEqual([run["utc"][-3:] for run in age.loads_of(self.folder)[-2:]], ["09Z", "10Z"])
 
     def test_nothing(self):
         with tempfile.TemporaryDirectory() as empty:

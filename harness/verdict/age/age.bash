@@ -100,7 +100,7 @@ age_read() {
 	age_scenario
 	[[ ${SCENARIO[sink]} == receive ]] || return 0
 	for ((number = 1; number <= AGE_READS; number++)); do
-		[[ -n $age_broken ]] || age_pair "$1" "$number" "reading what arrives"
+		age_pair "$1" "$number" "reading what arrives"
 	done
 }
 
@@ -109,8 +109,9 @@ age_reports() {
 	((${SCENARIO[report_interval_ms]:-100} < 100)) || SCENARIO[report_interval_ms]=100
 }
 
-# age_pair BLOCK NUMBER TEXT
+# age_pair BLOCK NUMBER TEXT: unless a run before it did not count.
 age_pair() {
+	[[ -z $age_broken ]] || return 0
 	age_as_pair
 	if [[ $1 == read-* ]]; then
 		SCENARIO[rate_pps]=$AGE_READ_PPS SINK_RESTS=''
@@ -155,7 +156,7 @@ age_load() {
 
 # Floods, until it has received enough packets, or for long enough; rules come and go after each.
 age_loads() {
-	local number=0 ms=$((AGE_LOAD_S * 1000)) begun done=0 target=${PACKETS:-$AGE_PACKETS}
+	local number=0 ms=$((AGE_LOAD_S * 1000)) done=0 target=${PACKETS:-$AGE_PACKETS}
 	[[ -z $DURATION ]] || ms=$((DURATION * 1000 / AGE_LOADS))
 	((ms >= 2000)) || ms=2000
 	while [[ -z $age_broken ]]; do
@@ -214,7 +215,7 @@ age_old() {
 			no_verdict "$?" "the pairs could not be judged"
 		[[ -n $plan ]] || return 0
 		while read -r block number; do
-			[[ -n $age_broken ]] || age_pair "$block" "$number" "pair $number of $(tail -1 <<<"${plan##* }") now that it is old ($block block)"
+			age_pair "$block" "$number" "pair $number of $(tail -1 <<<"${plan##* }") now that it is old ($block block)"
 		done <<<"$plan"
 	done
 }

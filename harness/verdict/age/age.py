@@ -60,7 +60,8 @@ def blocks_of(sitting: Path) -> dict[str, list[dict]]:
 
 
 def loads_of(sitting: Path) -> list[dict]:
-    return [load_run(path) for path in sorted((sitting / "load").glob("*/result.json"))]
+    """In the order in which they were made, however many."""
+    return [load_run(path) for path in sorted((sitting / "load").glob("*/result.json"), key=lambda path: int(path.parent.name))]
 
 
 def speed(blocks: dict[str, list[dict]], metric: str) -> paired.Decision:
@@ -263,6 +264,9 @@ def main() -> int:
             print(block, f"{pair:02}")
     except Faulty as fault:
         print(f"age.py: {fault}", file=sys.stderr)
+        return STATUS[INVALID]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        print(f"age.py: {args.sitting}: not what a sitting leaves: {error!r}", file=sys.stderr)
         return STATUS[INVALID]
     return 0
 
