@@ -9,7 +9,7 @@
 #   processes.ndjson                                memory and descriptors of its processes, after each of these
 #   changes.log                                     a line for each change of its rules
 
-readonly AGE_PACKETS=20000000 AGE_LOADS=5 AGE_LOAD_S=5 AGE_YOUNG=2 AGE_READS=2 AGE_READ_PPS=20000 AGE_CHANGES=10 AGE_FLOOD_PPS=99999999
+readonly AGE_PACKETS=20000000 AGE_LOADS=5 AGE_LOAD_S=5 AGE_YOUNG=2 AGE_READS=2 AGE_READ_PPS=20000 AGE_CHANGES=10 AGE_WARMUP_MS=500 AGE_FLOOD_PPS=99999999
 readonly SOAK_S=3600 SOAK_SHARE=70 SOAK_LOADS=3 SOAK_LOAD_S=60 SOAK_PAIRS=6 SOAK_SEARCH_S=30
 readonly AGE_RULE=bench-age
 
@@ -83,6 +83,7 @@ age_as_pair() {
 age_as_load() {
 	age_scenario
 	SCENARIO[rate_pps]=${AGE_RATE:-1} SINK_RESTS=1
+	((SCENARIO[warmup_ms] <= AGE_WARMUP_MS)) || SCENARIO[warmup_ms]=$AGE_WARMUP_MS
 }
 
 # The links are those for receivers, whoever reads, where there can be receivers; the relay lives on one placement.
@@ -234,12 +235,7 @@ age_finish() {
 	local status=0
 	python harness.verdict.age.age finish "$SITTING.partial" --kind "$1" --metric "${SCENARIO[compare]}" --sha256 "$RELAY_SHA256" \
 		--history "$RESULTS/history" || status=$?
-	[[ -s $SITTING.partial/age.json ]] || no_verdict "$status"
-	sitting_keep
-	python harness.report.life "$SITTING/age.json" "$SITTING" || note "no picture could be drawn"
-	[[ -z $MARKDOWN ]] || cat "$SITTING/age.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
-	say $'\n'"results: $SITTING"
-	exit "$status"
+	sitting_finish age life "$status"
 }
 
 # age_processes WHEN: a line for each process of the relays that live on: supervisors and workers.

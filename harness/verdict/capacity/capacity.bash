@@ -50,12 +50,7 @@ capacity_search() {
 capacity_finish() {
 	local status=0
 	capacity_ask finish "$@" || status=$?
-	[[ -s $SITTING.partial/capacity.json ]] || no_verdict "$status"
-	sitting_keep
-	python harness.report.curve "$SITTING/capacity.json" "$SITTING" || note "no picture could be drawn"
-	[[ -z $MARKDOWN ]] || cat "$SITTING/capacity.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
-	say $'\n'"results: $SITTING"
-	exit "$status"
+	sitting_finish capacity curve "$status"
 }
 
 # capacity_ask next|lower|passes|finish GOAL...: of the search at hand.
