@@ -11,6 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef DRILL
+
+#include "common/clock.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
 /* Each member that is set is 0 for none. */
 struct drill {
 	/* in vain for every packet: */
@@ -30,15 +39,6 @@ struct drill {
 	uint64_t stalled_ns; /* when it did so last */
 	bool swapped;	     /* the frame before went in front of this one */
 };
-
-#ifdef DRILL
-
-#include "common/clock.h"
-
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 /* The compiler must not find out that nobody needs the memory. */
 static inline void drill_allocate(void)
@@ -111,6 +111,9 @@ static inline unsigned drill_order(struct drill *drill, unsigned i, unsigned cou
 }
 
 #else
+
+struct drill {
+};
 
 static inline void drill_stall(struct drill *drill)
 {

@@ -329,6 +329,7 @@ static void fill_worker_settings(struct config *config)
 	worker->aggregates = config->gro;
 	worker->yield = config->yield;
 	worker->log_packets = config->log_packets;
+#ifdef DRILL
 	worker->drill = (struct drill){
 		.delay_ns = (uint32_t)config->drill_delay_ns,
 		.syscalls = (uint32_t)config->drill_syscalls,
@@ -340,6 +341,7 @@ static void fill_worker_settings(struct config *config)
 		.cut_every = (uint32_t)config->drill_cut_every,
 		.swap_every = (uint32_t)config->drill_swap_every,
 	};
+#endif
 	worker->pool[POOL_SMALL] = (uint32_t)config->pool_small;
 	worker->pool[POOL_STANDARD] = (uint32_t)config->pool_standard;
 	worker->pool[POOL_JUMBO] = (uint32_t)config->pool_jumbo;

@@ -41,10 +41,11 @@ struct config {
 	const char *log_level, *log_format;
 	bool log_packets;
 	const char *http; /* NULL: no HTTP server */
-	/* 0 but in a drill build: */
+#ifdef DRILL
 	uint64_t drill_delay_ns, drill_syscalls, drill_allocations;
 	uint64_t drill_stall_us, drill_stall_bursts, drill_stall_ms;
 	uint64_t drill_corrupt_every, drill_cut_every, drill_swap_every;
+#endif
 
 	/* derived: */
 	struct worker_settings worker; /* but for index, cpu */
