@@ -45,6 +45,8 @@ need_perf() {
 	assert_said 'compare takes two commits at most'
 	refused compare --builds "$WORK/nothing" "$PROGRAMS/mcrelay" --results "$RESULTS"
 	assert_said "--builds: no file '$WORK/nothing'"
+	refused compare --builds "$PROGRAMS" "$PROGRAMS/mcrelay" --results "$RESULTS"
+	assert_said "--builds: '$PROGRAMS' is not a program, as build/mcrelay is"
 	refused compare HEAD --builds "$PROGRAMS/mcrelay" "$PROGRAMS/mcrelay" --results "$RESULTS"
 	assert_said 'a commit and --builds exclude each other'
 }
