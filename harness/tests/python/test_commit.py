@@ -122,6 +122,10 @@ class Conclusion(Asked):
         for status, then in ((3, 0), (4, 0), (5, 5), (1, 70)):
             self.assertEqual(self.conclude(good, self.ask(status, question=ADVICE))["exit"], then)
 
+    def test_advice_alone_counts(self):
+        for status in (0, 3, 4, 5):
+            self.assertEqual(self.conclude(self.ask(status, question=ADVICE))["exit"], status)
+
     def test_expectations_unproven(self):
         document = self.conclude(self.ask(0), expected=agreed("a tarball")["expectations"])
         self.assertEqual((document["verdict"], document["exit"]), ("INCONCLUSIVE", 4))

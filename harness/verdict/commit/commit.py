@@ -88,8 +88,9 @@ def in_short(answer: dict) -> str:
 
 
 def conclude(found: list[dict], expected: dict, night: bool, only: list[str], commit: str, dirty: bool, utc: str) -> dict:
-    """commit.json."""
+    """commit.json. Advisory answers decide nothing, unless nothing else was asked."""
     counting = [answer["verdict"] for answer in found if not answer["advisory"] or answer["verdict"] in (CRASHED, INVALID)]
+    counting = counting or [answer["verdict"] for answer in found]
     verdict = next((word for word in WORST_FIRST if word in counting), INVALID)
     document = {"schema": 1, "verdict": verdict, "utc": utc, "commit": commit, "dirty": dirty, "night": night,
                 "seconds": round(sum(answer["seconds"] for answer in found), 1), "answers": found}
