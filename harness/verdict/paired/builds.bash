@@ -50,8 +50,7 @@ compare_programs() {
 		for who in base head; do
 			SOURCE[$who]=${BUILDS[$([[ $who == base ]] && echo 0 || echo 1)]}
 			COMPARED[$who]=$(readlink -e "${SOURCE[$who]}") || refuse "--builds: no file '${SOURCE[$who]}'"
-			[[ -f ${COMPARED[$who]} && -x ${COMPARED[$who]} ]] || refuse "--builds: '${SOURCE[$who]}' is not a program," \
-				"as build/mcrelay is"
+			[[ -f ${COMPARED[$who]} && -x ${COMPARED[$who]} ]] || refuse "--builds: '${SOURCE[$who]}' is not a program"
 		done
 		return
 	fi
