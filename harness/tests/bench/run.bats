@@ -175,7 +175,8 @@ load ../lib/bench
 	assert_equal "$(gojq -c '.settings | .rate, .duration, .size, .gso, .ttl, ."sample-ms"' "$raw/gen.json" | paste -sd' ')" \
 		'1000 0.6 "200" 1 4 50'
 	assert_equal "$(gojq .twin "$raw/run.json")" false
-	assert_equal "$(gojq '.machine.cores_busy > 0 and .machine.busy_ns_per_packet_offered > 0 or .machine.reason != null' \
+	# where the kernel counts time by ticks, so small a load may have met none of them
+	assert_equal "$(gojq '.machine | ([.cores_busy, .busy_ns_per_packet_offered] | all(type == "number" and . >= 0)) or .reason != null' \
 		"$RESULTS"/short/*/result.json)" true
 	assert_equal "$(gojq -s '.[0].packets_sent == ([.[1]["r1:in0"].rx_packets - .[2]["r1:in0"].rx_packets] | add)' \
 		"$raw"/{gen,links.after,links.before}.json)" true
