@@ -161,7 +161,7 @@ def show(document: dict, markdown: bool) -> str:
                           *[us((one["latency_ns"] or {}).get(key)) for key in ("p50", "p99", "p99_9", "max")],
                           number(one["lost"])] for one in document["latency"]], markdown), ""]
         if any(one["lost"] for one in document["latency"]):
-            lines += ["Lost with receivers, which the search does without: they take time of the cores that the relay needs.", ""]
+            lines += ["Lost with receivers, which the search does without: where they take time of its core, the relay's ring overflows.", ""]
     lines.append(f"{len(document['trials'])} trials, {document['seconds']:.0f} s")
     word = document["verdict"]
     lines.append(f"**{word}**" if markdown else paint(word, word))
