@@ -45,7 +45,8 @@ static uint64_t scheduled(const struct pacer *pacer, uint64_t now_ns)
 
 static void slip(struct pacer *pacer, uint64_t behind)
 {
-	uint64_t most = max_u64(packets_in(pacer, PACER_CATCH_UP_NS), pacer->quantum);
+	uint64_t most = max_u64(packets_in(pacer, PACER_CATCH_UP_NS),
+				max_u64(pacer->quantum, 2 * pacer->at_once));
 	uint64_t ns;
 
 	if (behind <= most)
@@ -66,6 +67,15 @@ static uint64_t late(const struct pacer *pacer, uint64_t now_ns)
 	return total > pacer->released ? total - pacer->released : 0;
 }
 
+/* What is due of whole turns: that one of them has begun changes nothing. */
+static uint64_t due_at_once(const struct pacer *pacer, uint64_t now_ns)
+{
+	uint64_t total = scheduled(pacer, now_ns);
+	uint64_t whole = total - total % pacer->at_once;
+
+	return whole > pacer->released ? whole - pacer->released : 0;
+}
+
 uint64_t pacer_due(struct pacer *pacer, uint64_t now_ns)
 {
 	uint64_t left = pacer->limit - pacer->released;
@@ -79,6 +89,8 @@ uint64_t pacer_due(struct pacer *pacer, uint64_t now_ns)
 	due = late(pacer, now_ns);
 	if (due >= left)
 		return left;
+	if (pacer->at_once > 0 && now_ns < pacer->end_ns)
+		return due_at_once(pacer, now_ns);
 	return now_ns < pacer->end_ns ? due - due % pacer->burst : due;
 }
 
@@ -93,6 +105,12 @@ uint64_t pacer_wake_ns(const struct pacer *pacer)
 
 	if (pacer->rate_pps == 0)
 		return pacer->start_ns;
+	if (pacer->at_once > 0) {
+		uint64_t next = (pacer->released / pacer->at_once + 1) * pacer->at_once;
+
+		return min_u64(pacer->start_ns + ns_for(pacer, min_u64(next, pacer->limit)),
+			       pacer->end_ns);
+	}
 	return min_u64(pacer->start_ns +
 			       ns_for(pacer, pacer->released + min_u64(pacer->quantum, left)),
 		       pacer->end_ns);

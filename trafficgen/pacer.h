@@ -29,6 +29,7 @@ struct pacer {
 	uint64_t end_ns;   /* nothing falls due later, or PACER_NO_LIMIT */
 	uint64_t burst;	   /* packets that leave together (one GSO message) */
 	uint64_t quantum;  /* packets to wait for before the next wake-up */
+	uint64_t at_once; /* on and off: so many packets as fast as they go, then none; 0: evenly */
 	uint64_t released; /* packets that have had their turn */
 	uint64_t slip_ns;  /* how much of the schedule was given up */
 };
@@ -37,7 +38,8 @@ struct pacer {
  * Again whenever burst changes. */
 void pacer_set_burst(struct pacer *pacer, uint64_t burst, uint64_t batch);
 
-/* Packets due now, in whole bursts unless they are the last. Slips the schedule when too late. */
+/* Packets due now, in whole bursts unless they are the last; on and off, what is left of a whole
+ * turn. Slips the schedule when too late. */
 uint64_t pacer_due(struct pacer *pacer, uint64_t now_ns);
 
 /* `packets` of those that were due have had their turn. */

@@ -40,6 +40,9 @@ static const struct option_def send_options[] = {
 	{OPTION_UINT, "rate", "PPS", .max = 1000000000, .required = true,
 	 .offset = FIELD(rate_pps),
 	 .help = "packets per second of all flows together; 0: as fast as possible"},
+	{OPTION_UINT, "burst", "N", .max = 1000000, .preset = "0", .offset = FIELD(burst),
+	 .help = "on and off: N packets as fast as they go, then none until as many are due again; 0: "
+		 "evenly"},
 	{OPTION_UINT, "count", "N", .min = 1, .max = 1ull << 48, .offset = FIELD(common.count),
 	 .help = "stop after N packets were offered to the kernel; those it refused are counted, "
 		 "not sent"},
@@ -55,6 +58,9 @@ static const struct option_def send_options[] = {
 	{OPTION_UINT, "flows", "N", .min = 1, .max = 65536, .offset = FIELD(flows),
 	 .help = "flows, each with its own socket, source port and sequence, served in turn: one "
 		 "system call each (default: one per thread)"},
+	{OPTION_UINT, "first-flow", "N", .max = 65535, .preset = "0", .offset = FIELD(first_flow),
+	 .help = "number of the first flow, as packets carry it: generators whose packets meet at one "
+		 "receiver number their flows apart"},
 	{OPTION_FLAG, "interleave", .offset = FIELD(interleave),
 	 .help = "flows take turns by message: one system call each, several to a burst. "
 		 "With --gso 1, by packet"},
@@ -118,6 +124,17 @@ static int check_settings(struct send_settings *settings)
 				      "--port-step %llu takes the last flow past port "
 				      "65535; use a lower --port, --port-step or --flows",
 				      (unsigned long long)settings->port_step);
+	if (settings->first_flow + settings->flows - 1 > 65535)
+		return options_refuse(
+			&program,
+			"--first-flow %llu numbers the last of %llu flows past 65535; "
+			"use a lower --first-flow or fewer --flows",
+			(unsigned long long)settings->first_flow,
+			(unsigned long long)settings->flows);
+	if (settings->burst != 0 &&
+	    (settings->rate_pps == 0 || settings->burst < settings->threads))
+		return options_refuse(&program, "--burst needs a --rate, and a packet for each of "
+						"the --threads at least");
 	if (settings->rate_pps != 0 && settings->rate_pps < settings->threads)
 		return options_refuse(&program, "--rate is lower than one packet per second and "
 						"thread; use fewer --threads");

@@ -32,7 +32,7 @@
 
 struct send_settings {
 	struct settings common;
-	uint64_t port_step, rate_pps, gso, flows, threads, ttl, sndbuf;
+	uint64_t port_step, rate_pps, burst, gso, flows, first_flow, threads, ttl, sndbuf;
 	bool interleave;
 	const char *size;
 };

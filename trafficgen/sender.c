@@ -193,6 +193,7 @@ void sender_set_pace(struct sender *sender, unsigned index)
 
 	pacer->rate_pps = share(settings->rate_pps, settings->threads, index);
 	pacer->start_ns = sender->generator->run.start_ns;
+	pacer->at_once = share(settings->burst, settings->threads, index);
 	pacer->limit = PACER_NO_LIMIT;
 	pacer->end_ns = PACER_NO_LIMIT;
 	if (settings->common.count)

@@ -46,7 +46,7 @@ int source_open(struct generator *generator, unsigned flow)
 	const char *step;
 	int rc;
 
-	source->flow = (uint16_t)flow;
+	source->flow = (uint16_t)(settings->first_flow + flow);
 	source->to.sin_family = AF_INET;
 	source->to.sin_addr = settings->common.group;
 	source->to.sin_port = htons((uint16_t)(settings->common.port + flow * settings->port_step));

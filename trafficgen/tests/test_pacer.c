@@ -186,6 +186,44 @@ static void test_unpaced(void **state)
 	assert_true(pacer_done(&pacer, START + 1));
 }
 
+/* 100 packets at once, each 10 ms; a call that takes 30 of them changes nothing. */
+static void test_on_and_off(void **state)
+{
+	struct pacer pacer = make(10000, 250, PACER_NO_LIMIT, 1, 16);
+
+	(void)state;
+	pacer.at_once = 100;
+	assert_int_equal(pacer_due(&pacer, START + 9 * MS), 0);
+	assert_int_equal(pacer_wake_ns(&pacer), START + 10 * MS);
+	assert_int_equal(pacer_due(&pacer, START + 10 * MS), 100);
+	pacer_release(&pacer, 30);
+	assert_int_equal(pacer_due(&pacer, START + 11 * MS), 70);
+	pacer_release(&pacer, 70);
+	assert_int_equal(pacer_due(&pacer, START + 19 * MS), 0);
+	assert_int_equal(pacer_wake_ns(&pacer), START + 20 * MS);
+	assert_int_equal(pacer_due(&pacer, START + 20 * MS), 100);
+	pacer_release(&pacer, 100);
+	/* the last ones are fewer */
+	assert_int_equal(pacer_wake_ns(&pacer), START + 25 * MS);
+	assert_int_equal(pacer_due(&pacer, START + 25 * MS), 50);
+	pacer_release(&pacer, 50);
+	assert_true(pacer_done(&pacer, START + 25 * MS));
+	assert_int_equal(pacer.slip_ns, 0);
+}
+
+/* What is due at the end of the time goes, also when it is no whole turn. */
+static void test_on_and_off_for_a_time(void **state)
+{
+	struct pacer pacer = make(10000, PACER_NO_LIMIT, 15 * MS, 1, 16);
+
+	(void)state;
+	pacer.at_once = 100;
+	assert_int_equal(pacer_due(&pacer, START + 12 * MS), 100);
+	pacer_release(&pacer, 100);
+	assert_int_equal(pacer_wake_ns(&pacer), START + 15 * MS);
+	assert_int_equal(pacer_due(&pacer, START + 15 * MS), 50);
+}
+
 static void test_a_year_does_not_overflow(void **state)
 {
 	const uint64_t year_s = 31536000;
@@ -211,6 +249,8 @@ int main(void)
 		cmocka_unit_test(test_stall_at_a_low_rate_keeps_one_packet),
 		cmocka_unit_test(test_overload_ends_in_time),
 		cmocka_unit_test(test_unpaced),
+		cmocka_unit_test(test_on_and_off),
+		cmocka_unit_test(test_on_and_off_for_a_time),
 		cmocka_unit_test(test_a_year_does_not_overflow),
 	};
 

@@ -88,6 +88,9 @@ mount_small() {
 	refuses 64 '--flows 1 leaves threads without work' "${SEND[@]}" --count 9 --flows 1 --threads 2
 	refuses 64 '--port-step 60536 takes the last flow past port 65535' \
 		"${SEND[@]}" --count 9 --flows 2 --port-step 60536
+	refuses 64 '--burst needs a --rate' "${SEND[@]}" --count 9 --rate 0 --burst 8
+	refuses 64 '--first-flow 65535 numbers the last of 2 flows past 65535' \
+		"${SEND[@]}" --count 9 --flows 2 --first-flow 65535
 	refuses 64 '--rate is lower than one packet per second and thread' \
 		"${SEND[@]}" --count 9 --threads 2 --rate 1
 	# one each is enough

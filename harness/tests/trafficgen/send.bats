@@ -100,6 +100,26 @@ assert_report() {
 	assert_equal "$(gojq -r .port "$WORK/wire.out" | sort -u | paste -sd' ')" "5000 5001 5002 5003"
 }
 
+@test "two generators that number their flows apart are told apart" {
+	receive_here
+	send --size 100 --count 100 --flows 2 --verify
+	send --size 100 --count 100 --flows 2 --first-flow 65534 --verify
+	receive_end sink
+	assert_intact sink 200
+	run gojq -c '[.flows[] | [.flow, .received]]' "$WORK/sink.json"
+	assert_output '[[0,50],[1,50],[65534,50],[65535,50]]'
+	assert_report '[.flows[].flow]=[65534,65535]'
+}
+
+@test "on and off: as many at once as --burst says, in as many calls as it takes" {
+	receive_here
+	send --size 100 --count 600 --rate 2000 --burst 200 --batch 64 --verify
+	receive_end sink
+	assert_intact sink 600
+	# each turn is 64 + 64 + 64 + 8 packets, and all of one are due in the same moment
+	assert_report .send_calls=12 '(.end_ns - .start_ns) >= 300000000=true'
+}
+
 # turns OPTION...: the order in which four flows arrive, "FLOWxPACKETS FLOWxPACKETS ...".
 turns() {
 	listen_start wire sink capture in0
