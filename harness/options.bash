@@ -25,8 +25,8 @@ usage_text() {
 	  --results FOLDER  where results go (default $RESULTS)
 	  --base COMMIT     whose expectations count: tiers, budgets, waivers, scenarios; a change does not set its own
 	                    (gate, compare, budget, fastpath, baseline diff; default: where this branch left main)
-	  --markdown FILE   append the table in Markdown to FILE (run, gate, fastpath, compare,
-	                    baseline diff)
+	  --markdown FILE   append the table in Markdown to FILE (run, all, gate, fastpath,
+	                    compare, baseline diff)
 
 	Instead of what the scenario says:
 	  --profile P       how packets enter a hop: wire, one by one; gro, the receiving ends of the

@@ -1,13 +1,6 @@
 # shellcheck shell=bash
 # host: what a measurement needs of the machine, and what the machine is.
 
-# Values that the relay's documentation recommends for high rates; all put back afterwards.
-readonly HOST_SYSCTLS="
-net.core.wmem_max=16777216
-net.core.wmem_default=4194304
-net.core.rmem_max=134217728
-net.core.netdev_max_backlog=5000"
-
 host_require_root() {
 	((EUID == 0)) || die "$EXIT_INCONCLUSIVE" \
 		"making network namespaces needs root; run: sudo harness/bench $*"
@@ -25,17 +18,6 @@ host_lock() {
 	[[ -n ${lock_fd:-} ]] || host_lock_open
 	flock --nonblock "$lock_fd" || die "$EXIT_INCONCLUSIVE" \
 		"another bench is measuring on this machine; wait for it to end"
-}
-
-host_tune() {
-	local setting name before
-	for setting in $HOST_SYSCTLS; do
-		name=${setting%%=*}
-		before=$(sysctl -n "$name" 2>&1) || die "$EXIT_INCONCLUSIVE" \
-			"${before%%$'\n'*}: this host does not let its settings be read; in a container, run this on the host itself"
-		undo_push host_set "$name=$before"
-		run sysctl -qw "$setting"
-	done
 }
 
 # host_set NAME=VALUE: where it has that value nothing is written: the change may be what has failed.

@@ -1,4 +1,5 @@
-"""matrix.py SITTING: the runs of a `bench matrix`, mode by mode, as a table.
+"""matrix.py SITTING [WHAT]: the runs of a `bench matrix`, mode by mode, as a table; of a `bench tuning`, setting by setting. Also in
+SITTING/matrix.md.
 
 SITTING holds rounds/NN/{control,MODE}/result.json, one folder NN per interleaved round. Each cell is the median over
 the rounds; the rates of the single rounds stand behind it.
@@ -10,6 +11,7 @@ from statistics import median
 
 from harness.report.tables import load_line, machine_line, ns, table
 from harness.result import validity
+from harness.result.documents import write_text
 from harness.result.runs import by_name
 from harness.verdict import cost
 from harness.verdict.outcome import INVALID, PASS, STATUS, USAGE
@@ -35,9 +37,10 @@ def rows(modes: dict[str, list[dict]], controls: list[dict]) -> list[list[str]]:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: matrix.py SITTING", file=sys.stderr)
+    if len(sys.argv) not in (2, 3):
+        print("usage: matrix.py SITTING [WHAT]", file=sys.stderr)
         return USAGE
+    what = sys.argv[2] if len(sys.argv) == 3 else "mode"
     try:
         modes = by_name(Path(sys.argv[1]))
         controls = modes.pop("control", [])
@@ -45,11 +48,11 @@ def main() -> int:
             print(f"matrix.py: no results in {sys.argv[1]}", file=sys.stderr)
             return 1
         first = next(iter(modes.values()))[0]
-        print(load_line(first))
-        print(machine_line(first) + "\n")
-        print(table(["mode", "egress, median", "exhaustion", "CPU per packet", "whole machine",
-                     "system calls", "submits", "entries", "rounds"], rows(modes, controls), False))
-        print("\nsystem calls, submits and io_uring entries per 1,000 packets; what each packet sent on costs the whole machine")
+        header = [what, "egress, median", "exhaustion", "CPU per packet", "whole machine", "system calls", "submits", "entries", "rounds"]
+        place = f"{load_line(first)}\n{machine_line(first)}"
+        units = "system calls, submits and io_uring entries per 1,000 packets; what each packet sent on costs the whole machine"
+        print(f"{place}\n\n{table(header, rows(modes, controls), False)}\n\n{units}")
+        write_text(Path(sys.argv[1]) / "matrix.md", f"{place}\n\n{table(header, rows(modes, controls), True)}\n\n{units}\n")
         problems = [f"{name}: {fault}" for name, runs in [*modes.items(), ("control", controls)] for run in runs
                     for fault in validity.faults(run, "control" if runs is controls else "relay")]
     except (OSError, ValueError, KeyError) as error:

@@ -1,7 +1,7 @@
 """The accounts of a run, from what links, relays and receivers counted over all of it. ledger.py closes them."""
 
 from harness.result import ledger
-from harness.result.hops import copies
+from harness.result.hops import copies, inputs
 
 
 def link_change(before: dict, after: dict, end: str) -> tuple[dict, dict]:
@@ -24,42 +24,63 @@ class Accounts:
     def change(self, end: str) -> tuple[dict, dict]:
         return link_change(self.before, self.after, end)
 
-    def link(self, name: str, packets: int, source: str, end: str) -> None:
+    def link(self, name: str, packets: int, source: str, end: str) -> dict:
         sent = self.change(source)[0]
         self.into[end] = ledger.link(name, packets, sent, self.change(end)[1])
-        self.all.append(self.into[end])
         if self.payload_bytes is not None and sent["packets"] > 0:
             self.bytes.append(ledger.whole(f"{name}, bytes", self.payload_bytes, sent, end in self.aggregating))
+        return self.into[end]
+
+    def arrived(self, hop: dict) -> int:
+        return sum(self.change(f"{hop['name']}:{name}")[1]["packets"] for name in inputs(hop))
+
+    def aggregated(self, hop: dict) -> bool:
+        return any(f"{hop['name']}:{name}" in self.aggregating for name in inputs(hop))
+
+    def relays(self, hops: list[dict], finals: list[dict]) -> None:
+        """Relays, behind the links of the sources: first all links, for packets may go to and fro between relays."""
+        links = [self.links(hop, self.sent_through(hop, final)) for hop, final in zip(hops, finals)]
+        for hop, final, behind in zip(hops, finals, links):
+            self.relay(hop, final)
+            self.all += behind
 
     def relay(self, hop: dict, final: dict) -> None:
-        """A relay, behind the link that its packets came by, and the links behind it."""
         name, total = hop["name"], final["total"]
-        arrived = self.change(f"{name}:in0")[1]["packets"]
-        if f"{name}:in0" in self.aggregating:
-            # what the link delivered beyond what was sent to this relay
-            foreign = max(-self.into[f"{name}:in0"]["residual"], 0)
-            account = ledger.hop_in_aggregated(f"{name} in", arrived, foreign, total)
+        if self.aggregated(hop):
+            # what the links delivered beyond what was sent to this relay
+            foreign = sum(max(-self.into[f"{name}:{end}"]["residual"], 0) for end in inputs(hop))
+            account = ledger.hop_in_aggregated(f"{name} in", self.arrived(hop), foreign, total)
         else:
-            account = ledger.hop_in(f"{name} in", arrived, total)
+            account = ledger.hop_in(f"{name} in", self.arrived(hop), total)
         self.of_ingress[name] = account
         self.all.append(account)
-        if not hop["outputs"]:
-            return
-        self.all.append(ledger.hop_out(f"{name} out", copies(hop), total))
-        sent_through = dict.fromkeys(hop["outputs"], 0)
+        if hop["outputs"]:
+            self.all.append(ledger.hop_out(f"{name} out", copies(hop), total))
+
+    @staticmethod
+    def sent_through(hop: dict, final: dict) -> list[int]:
+        """Packets that a relay says it sent, by output interface."""
+        sent = dict.fromkeys(hop["outputs"], 0)
         for output in final["outputs"]:
-            sent_through[output["interface"]] += output["sent"]
-        self.links(hop, [sent_through[out] for out in hop["outputs"]])
+            sent[output["interface"]] += output["sent"]
+        return [sent[out] for out in hop["outputs"]]
 
     def kernel(self, hop: dict) -> None:
         sent = [self.change(f"{hop['name']}:{out}")[0] for out in hop["outputs"]]
         if not sent:
             return
-        arrived = self.change(f"{hop['name']}:in0")[1]["packets"]
-        self.all.append(ledger.forwarded(f"{hop['name']} forwarding", arrived, sent))
-        self.links(hop, [change["packets"] + change["dropped"] for change in sent])
+        self.all.append(ledger.forwarded(f"{hop['name']} forwarding", self.arrived(hop), sent))
+        self.all += self.links(hop, [change["packets"] + change["dropped"] for change in sent])
 
-    def links(self, hop: dict, sent: list[int]) -> None:
-        for out, end, packets in zip(hop["outputs"], hop["downstream"], sent):
-            self.link(f"{hop['name']} {out} -> {end.split(':')[0]}", packets,
-                      f"{hop['name']}:{out}", end)
+    def links(self, hop: dict, sent: list[int]) -> list[dict]:
+        return [self.link(f"{hop['name']} {out} -> {end.split(':')[0]}", packets, f"{hop['name']}:{out}", end)
+                for out, end, packets in zip(hop["outputs"], hop["downstream"], sent)]
+
+    def receivers(self, reports: dict[str, dict], ends: dict[str, str]) -> None:
+        """What read the packets; `ends`: name -> NODE:INTERFACE. Several at one interface share one account."""
+        by_end: dict[str, list[str]] = {}
+        for name in reports:
+            by_end.setdefault(ends[name], []).append(name)
+        for end, names in by_end.items():
+            self.all.append(ledger.receiver(f"{' and '.join(names)} socket", self.change(end)[1]["packets"],
+                                            [reports[name] for name in names], end in self.aggregating))

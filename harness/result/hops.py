@@ -40,15 +40,24 @@ def interface(report: dict, name: str) -> dict:
     raise Faulty(f"no interface {name} in report {report['sequence']} of the relay")
 
 
-def hop_samples(series: list[dict]) -> list[list[int]]:
+def inputs(hop: dict) -> list[str]:
+    """The interfaces that a hop receives on; runs from before it could be several name none."""
+    return hop.get("inputs", ["in0"])
+
+
+def came_in(report: dict, hop: dict, counter: str) -> int:
+    return sum(interface(report, name)[counter] for name in inputs(hop))
+
+
+def hop_samples(hop: dict, series: list[dict]) -> list[list[int]]:
     """What the rates come from, a row of SAMPLE_COLUMNS for each report of the relay."""
-    return [[s["time_ns"], interface(s, "in0")["rx_packets"],
+    return [[s["time_ns"], came_in(s, hop, "rx_packets"),
              *(s["total"][name] for name in SAMPLE_COUNTERS), s["cpu_ns"]] for s in series]
 
 
 def copies(hop: dict) -> int:
-    """Packets that a hop owes for each one: one to every group on every output."""
-    return len(hop["outputs"]) * hop["groups"]
+    """Packets that a hop owes for each one: one to every group on every output, unless its rules say otherwise."""
+    return hop["copies"] if "copies" in hop else len(hop["outputs"]) * hop["groups"]
 
 
 def loss_ratio(owed: int, passed_on: int) -> float:
@@ -78,7 +87,7 @@ def hop_result(hop: dict, series: list[dict], final: dict, account: dict, aggreg
         "rss_bytes": final["rss_bytes"],
         "settings": final["settings"],
         "inputs": final["inputs"],
-        "samples": hop_samples(series),
+        "samples": hop_samples(hop, series),
     }
 
 
@@ -101,7 +110,7 @@ def relay_rates(hop: dict, series: list[dict], aggregates: bool, window: tuple[i
         return interface(last, name)[counter] - interface(first, name)[counter]
 
     on_wire = sum(interface_delta(out, "tx_packets") for out in hop["outputs"])
-    arrived_if = interface_delta("in0", "rx_packets")
+    arrived_if = came_in(last, hop, "rx_packets") - came_in(first, hop, "rx_packets")
     received, matched, dropped = delta("recv_packets"), delta("matched"), delta("buffer_exhaustion")
     if aggregates:
         dropped = ledger.dropped_packets(arrived_if - received, delta("exhaustion_frames"))
@@ -116,7 +125,7 @@ def relay_rates(hop: dict, series: list[dict], aggregates: bool, window: tuple[i
         "exhaustion_frames": delta("exhaustion_frames"),
         "buffer_exhaustion_ratio": dropped / arrived_if if arrived_if else 0.0,
         "kernel_drops": {
-            "rx": interface_delta("in0", "rx_dropped"),
+            "rx": came_in(last, hop, "rx_dropped") - came_in(first, hop, "rx_dropped"),
             "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "errors": delta("egress_errors"),
         "cpu_ns_per_packet": (last["cpu_ns"] - first["cpu_ns"]) / matched if matched else None,
@@ -148,11 +157,11 @@ def kernel_hop_result(hop: dict, series: list[dict], arrived: int, passed_on: in
         "outputs": len(hop["outputs"]),
         "copies": copies(hop),
         "seconds": seconds,
-        "interface_pps": interface_delta("in0", "rx_packets") / seconds,
+        "interface_pps": (came_in(last, hop, "rx_packets") - came_in(first, hop, "rx_packets")) / seconds,
         "egress_pps": egress,
         "egress_interface_pps": egress,
         "kernel_drops": {
-            "rx": interface_delta("in0", "rx_dropped"),
+            "rx": came_in(last, hop, "rx_dropped") - came_in(first, hop, "rx_dropped"),
             "tx": sum(interface_delta(out, "tx_dropped") for out in hop["outputs"])},
         "loss_ratio": loss_ratio(arrived * copies(hop), passed_on),
         **dict.fromkeys(("ingress_pps", "matched_pps", "buffer_exhaustion", "exhaustion_frames",
@@ -160,6 +169,6 @@ def kernel_hop_result(hop: dict, series: list[dict], arrived: int, passed_on: in
                          "packets_per_frame", "segments_per_send", "work_per_1000_packets",
                          "rss_bytes", "settings")),
         "inputs": [],
-        "samples": [[s["time_ns"], interface(s, "in0")["rx_packets"], None, None, None, sent(s), None]
+        "samples": [[s["time_ns"], came_in(s, hop, "rx_packets"), None, None, None, sent(s), None]
                     for s in series],
     }

@@ -46,15 +46,16 @@ def whole(name: str, payload_bytes: int, tx: dict, aggregates: bool) -> dict:
     return close(name, BYTES, size, tx["bytes"], {"uncounted_headers": headers})
 
 
-def receiver(name: str, arrived: int, report: dict, aggregates: bool) -> dict:
-    """From a node's interface to the program there. `report`: of trafficgen recv, which counts an
+def receiver(name: str, arrived: int, reports: list[dict], aggregates: bool) -> dict:
+    """From a node's interface to the programs that read there. `reports`: of trafficgen recv, which counts an
     aggregate that found its socket full as one."""
-    drops = {what: report[what] for what in
+    received = sum(report["received"] for report in reports)
+    drops = {what: sum(report[what] for report in reports) for what in
              ("socket_drops", "duplicated", "stale", "corrupt", "foreign")}
     if aggregates:
-        missing = arrived - report["received"] - sum(drops.values()) + drops["socket_drops"]
+        missing = arrived - received - sum(drops.values()) + drops["socket_drops"]
         drops["socket_drops"] = dropped_packets(missing, drops["socket_drops"])
-    return close(name, "packets received", arrived, report["received"], drops)
+    return close(name, "packets received", arrived, received, drops)
 
 
 DROPS = {"malformed": "drop_malformed", "fragment": "drop_fragment",

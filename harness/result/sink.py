@@ -44,10 +44,24 @@ def sink_result(source: str, expected: int, received: int, reports: list[dict]) 
             "latency_ns": latency and latency | worst_of_second(reports)}
 
 
+def read(owed: dict[str, int], receivers: dict[str, dict]) -> dict:
+    """The receivers, of which each is owed so many packets; where there are several, also one by one: what one got too much must not
+    hide what another one lacks."""
+    found = sink_result("trafficgen recv", sum(owed.values()), sum(report["received"] for report in receivers.values()),
+                        list(receivers.values()))
+    if len(receivers) > 1:
+        found["receivers"] = [{"name": name, "expected": owed[name], "received": report["received"]}
+                              for name, report in receivers.items()]
+    return found
+
+
 def sink(hops: list[dict], finals: list[dict], sent: int, accounts: list[dict],
-         receivers: dict[str, dict]) -> dict:
+         receivers: dict[str, dict], owed: dict[str, int] | None = None) -> dict:
     """The end of the last hop: receivers, the hop itself when it sends nowhere, or the interfaces
-    behind its outputs. Without a hop (a control): a receiver at the other end of the generator's link, or the interface there."""
+    behind its outputs. Without a hop (a control): a receiver at the other end of the generator's link, or the interface there.
+    `owed`: packets that each receiver is to get, where the run had routes that tell."""
+    if owed and receivers:
+        return read(owed, receivers)
     if not hops and receivers:
         reports = list(receivers.values())
         return sink_result("trafficgen recv", sent, sum(report["received"] for report in reports), reports)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # measure: one run, from counters before to result.json.
 
+MEASURE_AGAIN= # non-empty: a run that cannot be evaluated leaves no result.json, and its caller makes another one
 WATCHED= # who else looks at the relays of a run: stages, budget or fault, whose _start and _end are called
 
 # measure relay|control DIR: leaves DIR/raw and DIR/result.json. A control is the same traffic over
@@ -8,6 +9,7 @@ WATCHED= # who else looks at the relays of a run: stages, budget or fault, whose
 measure() {
 	local kind=$1 dir=$2 raw=$2/raw window_ms
 	window_ms=$(measure_window "$kind")
+	tuning_apply
 	topology_ready
 	stop_at topology
 	mkdir -p "$raw"
@@ -19,8 +21,11 @@ measure() {
 	[[ $kind == control ]] || measure_start "$raw"
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
 	save "$raw/links.before.json" topology_counters
+	save "$raw/routes.txt" routes_save "$kind"
+	[[ $kind == control ]] || changes_start "$raw"
 	traffic_send "$kind" "$raw" "$window_ms"
 	[[ $kind == control ]] || stop_at sent
+	[[ $kind == control ]] || changes_stop "$raw"
 	[[ $kind == control ]] || sut_check_alive "$raw"
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_end" "$raw"
 	save "$raw/offloads.running.json" topology_offloads
@@ -33,7 +38,7 @@ measure() {
 	profile_end
 	save "$raw/offloads.after.json" topology_offloads
 	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
-	python harness.result.result "$raw" "$dir/result.json" ||
+	python harness.result.result "$raw" "$dir/result.json" || [[ -n $MEASURE_AGAIN && $? == "$EXIT_INVALID" ]] ||
 		no_verdict "$?" "the raw data in $raw could not be evaluated"
 	[[ $kind == control ]] || stop_at evaluated
 }
@@ -93,15 +98,15 @@ measure_run_id() {
 	printf '%s' "${id/.partial/}"
 }
 
-# [{"name": "r1", "outputs": ["out0"], "downstream": ["r2:in0"], "groups": 1}, ...]
+# [{"name": "r1", "inputs": ["in0"], "outputs": ["out0"], "downstream": ["r2:in0"], "groups": 1}, ...]
 measure_hops() {
 	local hop out
 	for hop in $topology_hops; do
 		for out in ${HOP_OUTS[$hop]:--}; do
-			printf '%s\t%s\t%s\n' "$hop" "$out" "${PEER[$hop:$out]:-}"
+			printf '%s\t%s\t%s\t%s\n' "$hop" "${HOP_INS[$hop]% }" "$out" "${PEER[$hop:$out]:-}"
 		done
 	done | gojq -Rn --argjson groups "$topology_groups" \
-		'[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0], groups: $groups,
-		outputs: map(select(.[1] != "-") | .[1]),
-		downstream: map(select(.[1] != "-") | .[2])})'
+		'[inputs | split("\t")] | group_by(.[0]) | map({name: .[0][0], groups: $groups, inputs: (.[0][1] | split(" ")),
+		outputs: map(select(.[2] != "-") | .[2]),
+		downstream: map(select(.[2] != "-") | .[3])})'
 }

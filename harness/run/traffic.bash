@@ -1,37 +1,53 @@
 # shellcheck shell=bash
-# traffic: the generator of a run, the receivers behind it when the scenario asks for them, and the
+# traffic: the generators of a run, the receivers behind it when the scenario asks for them, and the
 # end of traffic.
 
-declare -A SINK=() # node -> process identity
+declare -A SINK=() # name -> process identity
+SINK_OPTIONS=      # words that each receiver is told besides
 SINK_RESTS=        # non-empty: no receiver reads, whatever the scenario says; the links that it asks for stand all the same
+traffic_pids=()    # of the generators, as their table has them
 
-# traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of its samples
-# afterwards. The 200 ms behind the window are the cool-down: its last sample lies in steady state, too.
+# traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of the generators' samples
+# afterwards. The 200 ms behind the window are the cool-down: their last sample lies in steady state, too.
 traffic_send() {
-	local kind=$1 raw=$2 ms status=0 pid pin first options address group rate
+	local kind=$1 raw=$2 ms rate sources number=0 node group ports
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
-	pin=$(pinned gen) # here, where a failure ends us; among the words of a command it would be none
-	first=$(traffic_first)
-	options=$(traffic_options)
-	address=$(node_address gen out0)
-	group=$(sut_group 1)
 	rate=$(twins_rate)
+	sources=$(routes_table sources)
+	mapfile -t sources <<<"$sources"
+	traffic_pids=()
 	twins_meet
-	# shellcheck disable=SC2086 # lists of words
-	in_node gen $pin $first "$BUILD/trafficgen" send \
-		--interface "$address" --group "$group" --port "$PORT" \
-		--size "${SCENARIO[payload_bytes]}" --rate "$rate" \
-		--flows "${SCENARIO[flows]}" --gso "${SCENARIO[gso_segments]}" \
-		--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
-		--ttl 4 --sample-ms 50 --quiet --json "$raw/gen.json" $options \
-		>"$raw/gen.log" 2>&1 {lock_fd}>&- &
-	pid=$!
-	undo_push process_stop "$(process_identity "$pid")"
+	for number in "${!sources[@]}"; do
+		read -r node group ports <<<"${sources[number]}"
+		traffic_start "$node" "$group" "${ports:-1}" $((rate / ${#sources[@]})) "$number" "$ms" "$raw"
+	done
 	[[ $kind == control ]] || stop_at sending
-	traffic_wait "$pid" "$kind" "$raw" "$ms"
-	wait "$pid" || status=$?
-	((status == 0)) || die "$EXIT_INVALID" \
-		"the generator failed (exit $status): $(last_words "$raw/gen.log")"
+	traffic_wait "$kind" "$raw" "$ms"
+	for number in "${!sources[@]}"; do
+		node=${sources[number]%% *}
+		wait "${traffic_pids[number]}" || die "$EXIT_INVALID" \
+			"the generator of $node failed (exit $?): $(last_words "$raw/$node.log")"
+	done
+}
+
+# traffic_start NODE GROUP PORTS RATE NUMBER MS RAW: the generator there; that of number N has its flows behind those of the ones before.
+traffic_start() {
+	local node=$1 raw=$7 pin first options address flows
+	pin=$(pinned "$node") # here, where a failure ends us; among the words of a command it would be none
+	first=$(traffic_first)
+	flows=$((SCENARIO[flows] > $3 ? SCENARIO[flows] : $3))
+	options=$(traffic_options "$flows" "$3" "$5")
+	address=$(node_address "$node" out0)
+	# shellcheck disable=SC2086 # lists of words
+	in_node "$node" $pin $first "$BUILD/trafficgen" send \
+		--interface "$address" --group "${2%:*}" --port "${2#*:}" \
+		--size "${SCENARIO[payload_bytes]}" --rate "$4" \
+		--flows "$flows" --gso "${SCENARIO[gso_segments]}" \
+		--duration "$(printf '%d.%03d' $(($6 / 1000)) $(($6 % 1000)))" \
+		--ttl 4 --sample-ms 50 --quiet --json "$raw/$node.json" $options \
+		>"$raw/$node.log" 2>&1 {lock_fd}>&- &
+	traffic_pids+=($!)
+	undo_push process_stop "$(process_identity $!)"
 }
 
 # A generator that comes first is not interrupted in the middle of a burst by a relay on its core.
@@ -39,32 +55,35 @@ traffic_first() {
 	[[ ${SCENARIO[generator_first]:-no} == no ]] || printf 'chrt --fifo 1'
 }
 
-# traffic_wait PID KIND RAW MS: until the generator has ended, with a look at the clock and at the relays once a second, for no
+# traffic_wait KIND RAW MS: until the generators have ended, with a look at the clock and at the relays once a second, for no
 # process may be started meanwhile (a fork takes a millisecond of what is measured), and each look takes a core for 0.2 ms: ten
 # a second would be the slowest 0.2 % of the packets.
 traffic_wait() {
 	local end now hop rest
 	uptime_ms now
-	end=$((now + $4))
-	while kill -0 "$1" 2>/dev/null; do
+	end=$((now + $3))
+	while kill -0 "${traffic_pids[@]}" 2>/dev/null; do
 		uptime_ms now
 		((now < end + 10000 * ${BENCH_PATIENCE:-1})) ||
-			die "$EXIT_INVALID" "the generator has not ended 10 s after its time; see $3/gen.log"
+			die "$EXIT_INVALID" "a generator has not ended 10 s after its time; see the logs in $2"
 		rest=$((now < end ? end - now : 20))
-		((now >= end)) || progress_detail "$2, $(((end - now + 999) / 1000)) s left"
+		((now >= end)) || progress_detail "$1, $(((end - now + 999) / 1000)) s left"
 		for hop in "${!SUT[@]}"; do
-			kill -0 "${SUT[$hop]%%:*}" 2>/dev/null || sut_check_alive "$3"
+			kill -0 "${SUT[$hop]%%:*}" 2>/dev/null || sut_check_alive "$2"
 		done
 		pause "$((rest > 1000)).$(printf '%03d' $((rest > 1000 ? 0 : rest)))"
 	done
 }
 
-# Only a receiver looks at the seal, and it costs the generator time. Flows take turns by send: what
+# traffic_options FLOWS PORTS NUMBER. Only a receiver looks at the seal, and it costs the generator time. Flows take turns by send: what
 # arrives together is of several.
 traffic_options() {
 	! sink_reads || printf -- '--verify '
 	[[ -z ${SCENARIO[batch_messages]:-} ]] || printf -- '--batch %s ' "${SCENARIO[batch_messages]}"
-	[[ ${SCENARIO[flows]} == 1 ]] || printf -- --interleave
+	[[ -z ${SCENARIO[burst_packets]:-} ]] || printf -- '--burst %s ' "${SCENARIO[burst_packets]}"
+	(($2 == 1)) || printf -- '--port-step 1 '
+	(($3 == 0)) || printf -- '--first-flow %d ' $(($1 * $3))
+	(($1 == 1)) || printf -- --interleave
 }
 
 sink_reads() {
@@ -82,42 +101,29 @@ sink_check() {
 	[[ $SYSTEM != kernel ]] || kernel_check
 }
 
-# The kernel sends the group on that it receives.
-sink_group() {
-	local hops
-	read -ra hops <<<"$topology_hops"
-	[[ $SYSTEM != kernel ]] || hops=()
-	sut_group $((${#hops[@]} + 1))
-}
-
-# sink_start relay|control RAW: with "sink = receive", a receiver in each node behind the last hop's outputs; without a relay, where
-# the first hop would be: how long the way to it takes.
+# sink_start relay|control RAW: with "sink = receive", the receivers.
 sink_start() {
-	local raw=$2 last=${topology_hops##* } out end=${PEER[gen:out0]}
+	local name node interface group ports receivers
 	SINK=()
 	sink_reads || return 0
-	if [[ $1 == control ]]; then
-		sink_start_one "$raw" "${end%%:*}" "${end##*:}" "$(sut_group 1)"
-		return
-	fi
-	for out in ${HOP_OUTS[$last]}; do
-		end=${PEER[$last:$out]}
-		sink_start_one "$raw" "${end%%:*}" "${end##*:}" "$(sink_group)"
-	done
+	receivers=$(routes_receivers "$1")
+	while read -r name node interface group ports; do
+		sink_start_one "$2" "$name" "$node" "$interface" "$group" "${ports:-1}"
+	done <<<"$receivers"
 }
 
-# sink_start_one RAW NODE INTERFACE GROUP
+# sink_start_one RAW NAME NODE INTERFACE GROUP PORTS
 sink_start_one() {
-	local raw=$1 node=$2 pin address
+	local raw=$1 name=$2 node=$3 pin address
 	pin=$(pinned "$node")
-	address=$(node_address "$node" "$3")
-	# shellcheck disable=SC2086 # a list of words
-	in_node "$node" $pin "$BUILD/trafficgen" recv --interface "$address" --group "$4" --port "$PORT" \
-		--verify --quiet --json "$raw/$node.recv.json" >"$raw/$node.log" 2>&1 {lock_fd}>&- &
-	SINK[$node]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver in $node did not start"
-	undo_push process_stop "${SINK[$node]}"
-	poll 5 sink_ready "$raw/$node.log" || die "$EXIT_INVALID" \
-		"the receiver in $node did not get ready: $(last_words "$raw/$node.log")"
+	address=$(node_address "$node" "$4")
+	# shellcheck disable=SC2086 # lists of words
+	in_node "$node" $pin "$BUILD/trafficgen" recv --interface "$address" --group "${5%:*}" --port "${5#*:}" --ports "$6" \
+		--verify --quiet --json "$raw/$name.recv.json" $SINK_OPTIONS >"$raw/$name.log" 2>&1 {lock_fd}>&- &
+	SINK[$name]=$(process_identity $!) || die "$EXIT_INVALID" "the receiver $name did not start"
+	undo_push process_stop "${SINK[$name]}"
+	poll 5 sink_ready "$raw/$name.log" || die "$EXIT_INVALID" \
+		"the receiver $name did not get ready: $(last_words "$raw/$name.log")"
 }
 
 sink_ready() {
@@ -126,11 +132,11 @@ sink_ready() {
 
 # A receiver ends with 1 when a packet is corrupt; its report says so, too, and result.py reads that.
 sink_stop() {
-	local node
-	for node in "${!SINK[@]}"; do
-		process_stop "${SINK[$node]}"
-		wait "${SINK[$node]%%:*}" || [[ -s $1/$node.recv.json ]] || die "$EXIT_INVALID" \
-			"the receiver in $node failed: $(last_words "$1/$node.log")"
+	local name
+	for name in "${!SINK[@]}"; do
+		process_stop "${SINK[$name]}"
+		wait "${SINK[$name]%%:*}" || [[ -s $1/$name.recv.json ]] || die "$EXIT_INVALID" \
+			"the receiver $name failed: $(last_words "$1/$name.log")"
 	done
 }
 

@@ -43,7 +43,7 @@ twins_mirrored() {
 # The twin of the topology that stands: what is known of its nodes and links is known already.
 twins_ready() {
 	local NODES=() INTERFACES=() name RUN_ID=$RUN_ID-twin
-	local -A HOP_OUTS=() PEER=()
+	local -A HOP_OUTS=() HOP_INS=() PEER=()
 	[[ $twins_stand != "$topology_stands" ]] || return 0
 	for name in "${twins_nodes[@]}"; do
 		run namespace_remove "$(namespace "$name")"

@@ -17,7 +17,11 @@ fanout|([1-9]|[1-5][0-9]|6[0-4])|1 to 64 outputs
 payload_bytes|(imix|1[89]|[2-9][0-9]|[1-9][0-9]{2}|[1-7][0-9]{3}|8[0-8][0-9]{2}|89[0-6][0-9]|897[0-2])|a size from 18 to 8972 bytes, or imix
 rate_pps|[1-9][0-9]{0,8}|packets per second
 flows|[1-9][0-9]{0,3}|a number of flows
+streams|([1-9]|[1-9][0-9]{1,2}|1000)|1 to 1000 streams
+workers|([1-9]|[1-5][0-9]|6[0-4])|1 to 64 workers
+rule_changes_per_s|[1-9][0-9]{0,3}|changes of a rule per second, up to 9999
 gso_segments|([1-9]|[1-5][0-9]|6[0-4])|1 to 64 packets a send
+burst_packets|[1-9][0-9]{0,5}|1 to 999999 packets at once
 batch_messages|[1-9][0-9]{0,2}|1 to 999 sends a system call
 warmup_ms|[1-9][0-9]{2,4}|milliseconds, 100 to 99999
 window_ms|[1-9][0-9]{2,6}|milliseconds, 100 to 9999999
@@ -28,6 +32,10 @@ two_cores|[a-z0-9]+=[01]( [a-z0-9]+=[01])*|NODE=0 or NODE=1 for each process
 sink|count\|receive|count or receive
 twin|yes\|no\|mirrored|yes, no or mirrored
 when|commit\|night|commit or night
+tuning|tuned\|untuned\|wmem_max\|wmem_default\|rmem_max\|netdev_max_backlog\|txqueuelen\|socket_sndbuf|tuned, untuned, or a setting of bench tuning
+loss|none\|full-buffers|none or full-buffers
+holds|[1-9][0-9]?|1 to 99 percent
+each|[a-z_]+( [^ ]+)+|a key, and the values that it takes in turn
 compare|egress_pps\|cpu_ns_per_packet\|latency|egress_pps, cpu_ns_per_packet or latency
 also|[a-z0-9-]+|the name of a scenario
 capacity_share|[1-9][0-9]?|1 to 99 percent
@@ -42,7 +50,7 @@ offload_generic-receive-offload|on\|off|on or off
 offload_rx-udp-gro-forwarding|on\|off|on or off'
 
 readonly SCENARIO_OPTIONAL=' profile fanout baseline control_window_ms sink batch_messages two_cores generator_first report_interval_ms '\
-' compare twin when also capacity_share '\
+' compare twin when also capacity_share streams workers burst_packets rule_changes_per_s tuning loss holds each '\
 ' relay_options relay_options_wire relay_options_gro relay_options_plain relay_options_gro_r1 relay_options_gro_r2 '
 
 scenario_names() {
@@ -173,10 +181,31 @@ scenario_check() {
 	[[ -z ${SCENARIO[fanout]:-} || ${SCENARIO[topology]} == fanout ]] || die "$EXIT_USAGE" \
 		"$file: fanout: topology ${SCENARIO[topology]} has no number of outputs; fanout has"
 	scenario_check_reports "$file"
+	scenario_check_each "$file"
 	topology_exists "${SCENARIO[topology]}" || die "$EXIT_USAGE" \
 		"$file: topology: no topology in harness/topology/${SCENARIO[topology]}.bash"
 	[[ -z ${SCENARIO[baseline]:-} || -r $BASELINES/${SCENARIO[baseline]}.json ]] ||
 		die "$EXIT_INVALID" "$file: baseline: no file ${BASELINES##*/}/${SCENARIO[baseline]}.json"
+}
+
+# scenario_check_each FILE: the values that a key is to take are some that it can have.
+scenario_check_each() {
+	local key values value
+	[[ -n ${SCENARIO[each]:-} ]] || return 0
+	read -r key values <<<"${SCENARIO[each]}"
+	for value in $values; do
+		scenario_aside scenario_set "$1: each: $key" "$key" "$value"
+	done
+}
+
+# scenario_variants: a line for each value that a key takes in turn, KEY=VALUE; '-' when there is none.
+scenario_variants() {
+	local key values value
+	read -r key values <<<"${SCENARIO[each]:--}"
+	[[ -n $values ]] || printf '%s\n' -
+	for value in $values; do
+		printf '%s=%s\n' "$key" "$value"
+	done
 }
 
 # scenario_check_reports WHERE: also of a scenario that has been changed since it was read.

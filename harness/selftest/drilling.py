@@ -30,7 +30,11 @@ def cost_ns(scenario: str) -> float:
     faults = [fault for run in runs for fault in validity.faults(run, "relay")]
     if status != 0 or not runs or faults:
         sys.exit(f"drill: calibrating with {scenario}: {faults[0] if faults else words}")
-    return median(run["hops"][0]["cpu_ns_per_packet"] for run in runs)
+    costs = [run["hops"][0]["cpu_ns_per_packet"] for run in runs]
+    if None in costs:
+        sys.exit(f"drill: {scenario} does not tell what a packet costs (its relays do not report within a run): slow it down by "
+                 "a stall (live: --stall), or not at all (--slower 0)")
+    return median(costs)
 
 
 def calibrate(scenario: str, loss: float) -> int:

@@ -18,11 +18,14 @@ readonly AGGREGATION='rx-udp-gro-forwarding generic-receive-offload'
 # profile_relay_options [HOP]: what the relay is told: by the scenario, by the scenario for this profile and
 # for this hop in it, by the profile.
 profile_relay_options() {
-	local profile=${SCENARIO[profile]} name options words=()
+	local profile=${SCENARIO[profile]} name options words=() tuning=()
 	while IFS='|' read -r name options; do
 		[[ $name == "$profile" ]] || continue
 		read -ra words <<<"${SCENARIO[relay_options]:-} ${SCENARIO[relay_options_$profile]:-} ${SCENARIO[relay_options_${profile}_${1:-}]:-} $options"
 	done <<<"$PROFILES"
+	read -ra tuning < <(tuning_relay_options) || true
+	words+=("${tuning[@]}")
+	[[ -z ${SCENARIO[workers]:-} ]] || words+=(--num-workers "${SCENARIO[workers]}")
 	profile_without "${words[@]}"
 }
 

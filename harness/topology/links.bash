@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # topology: nodes are network namespaces whose names carry the run's id, links are veth pairs.
-# By convention a hop receives on in0 and sends through out0, out1, ...; everything inside a
+# By convention a hop receives on in0, in1, ... and sends through out0, out1, ...; everything inside a
 # namespace, its end of a link included, goes away with it.
 
 NODES=()
 declare -A HOP_OUTS=() # hop -> its output interfaces
+declare -A HOP_INS=()  # hop -> its input interfaces
 declare -A PEER=()     # NODE:INTERFACE -> NODE:INTERFACE at the other end
 INTERFACES=()          # NODE:INTERFACE
 
@@ -17,7 +18,8 @@ topology_groups=1 # groups that a hop sends through each output
 topology_ready() {
 	local wanted
 	topology_mtu=$(scenario_mtu)
-	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} ${SCENARIO[sink]:-count} $topology_mtu $(scenario_offloads)"
+	topology_txqueuelen=$(tuning_txqueuelen)
+	wanted="${SCENARIO[topology]} ${SCENARIO[fanout]:-} ${SCENARIO[sink]:-count} $topology_mtu $topology_txqueuelen $(scenario_offloads)"
 	if [[ ${topology_stands:-} != "$wanted" ]]; then
 		topology_stands=
 		topology_remove
@@ -34,7 +36,7 @@ topology_remove() {
 	for name in "${NODES[@]}"; do
 		run namespace_remove "$(namespace "$name")"
 	done
-	NODES=() INTERFACES=() HOP_OUTS=() PEER=() topology_groups=1
+	NODES=() INTERFACES=() HOP_OUTS=() HOP_INS=() PEER=() topology_groups=1
 }
 
 namespace() {
@@ -66,7 +68,7 @@ node() {
 	run ip netns exec "$ns" sysctl -qew net.ipv6.conf.all.disable_ipv6=1 \
 		net.ipv6.conf.default.disable_ipv6=1
 	NODES+=("$1")
-	HOP_OUTS[$1]=
+	HOP_OUTS[$1]='' HOP_INS[$1]=''
 }
 
 # link NODE INTERFACE ADDRESS NODE INTERFACE ADDRESS: a veth pair, up, with the scenario's offloads.
@@ -82,13 +84,14 @@ link_end() {
 	local ns key
 	ns=$(namespace "$1")
 	run ip -n "$ns" addr add "$3/24" dev "$2"
-	run ip -n "$ns" link set "$2" up txqueuelen 10000 mtu "${topology_mtu:-1500}"
+	run ip -n "$ns" link set "$2" up txqueuelen "${topology_txqueuelen:-10000}" mtu "${topology_mtu:-1500}"
 	for key in "${!SCENARIO[@]}"; do
 		[[ $key == offload_* ]] || continue
 		run ip netns exec "$ns" ethtool -K "$2" "${key#offload_}" "${SCENARIO[$key]}"
 	done
 	INTERFACES+=("$1:$2")
 	[[ $2 != out* ]] || HOP_OUTS[$1]+="$2 "
+	[[ $2 != in* ]] || HOP_INS[$1]+="$2 "
 }
 
 # The first address of a node's interface.
@@ -127,10 +130,10 @@ topology_packets() {
 # a hop of the kernel's, there is none.
 placement() {
 	local cpus processes i pair
-	[[ $1 == gen || ${SYSTEM:-relay} == relay ]] || return 0
+	[[ ${SYSTEM:-relay} == relay || " $topology_hops " != *" $1 "* ]] || return 0
 	cpus=$(host_cpus)
 	mapfile -t cpus <<<"$cpus"
-	processes="gen $topology_hops"
+	processes="$(routes_sources) $topology_hops"
 	# shellcheck disable=SC2206 # a list of words
 	processes=($processes)
 	if [[ -z ${SCENARIO[two_cores]:-} ]] && ((${#cpus[@]} >= ${#processes[@]})); then
@@ -153,7 +156,7 @@ pinned() {
 
 placement_json() {
 	local name cpu
-	for name in gen $topology_hops "${!SINK[@]}"; do
+	for name in $(routes_sources) $topology_hops "${!SINK[@]}"; do
 		cpu=$(placement "$name")
 		printf '%s\t%s\n' "$name" "$cpu"
 	done | gojq -Rn '[inputs | split("\t") | {key: .[0],

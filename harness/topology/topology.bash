@@ -5,13 +5,11 @@ topology_exists() {
 	grep -qs '^topology_hops=' "$HARNESS/topology/$1.bash"
 }
 
-# topology_version: a condition of every figure. Where the files lie is none, nor what reads JSON: both are as the first
-# baselines knew them.
+# topology_version: a condition of every figure: who is linked to whom, and how.
 topology_version() {
 	local file files=()
 	for file in "$HARNESS"/topology/*.bash; do
 		! grep -q '^topology_hops=' "$file" || files+=("$file")
 	done
-	cat "${files[@]}" "$HARNESS/topology/links.bash" | sed 's|\$HARNESS/topology/|$HARNESS/topologies/|; s|\bgojq\b|jq|' |
-		sha256sum | cut -c1-16
+	cat "${files[@]}" "$HARNESS/topology/links.bash" | sha256sum | cut -c1-16
 }

@@ -15,6 +15,8 @@ kernel_check() {
 	kernel_program >/dev/null || die "$EXIT_INCONCLUSIVE" "no program 'smcrouted'; run: ci/setup"
 	((topology_groups == 1)) || die "$EXIT_USAGE" "the kernel sends a packet once per interface;" \
 		"--sut kernel takes --fanout up to $((FANOUT_GROUPS - 1))"
+	! declare -F "${SCENARIO[topology]}_routes" >/dev/null || die "$EXIT_USAGE" "scenario ${SCENARIO[name]}: --sut kernel is set up" \
+		"for hops in a row only, and topology ${SCENARIO[topology]} is none"
 }
 
 kernel_config() {
@@ -29,9 +31,9 @@ kernel_config() {
 	printf 'mroute from in0 source %s group %s to %s\n' "$source" "$group" "$*"
 }
 
-# kernel_start HOP NUMBER RAW
+# kernel_start HOP RAW
 kernel_start() {
-	local hop=$1 raw=$3
+	local hop=$1 raw=$2
 	kernel_sample "$hop" "$raw"
 	[[ -n ${HOP_OUTS[$hop]} ]] || return 0
 	# shellcheck disable=SC2086 # a list of words

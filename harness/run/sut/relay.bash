@@ -1,22 +1,10 @@
 # shellcheck shell=bash
 # relay: mcrelay in a hop: rules, start, readiness. A hop without outputs receives and counts.
 
-relay_rules() {
-	local number=$1 out i
-	shift
-	for out in "$@"; do
-		for ((i = 1; i <= topology_groups; i++)); do
-			printf '%s\t%s\n' "$out" "$(sut_group $((number + 1)) "$i")"
-		done
-	done | gojq -Rn --arg in "$(sut_group "$number")" --argjson port "$PORT" \
-		'{rules: [{id: "bench", input: {interface: "in0", group: $in, port: $port},
-		  outputs: [inputs | split("\t") | {interface: .[0], group: .[1], port: $port, ttl: 4}]}]}'
-}
-
-# relay_alone HOP: options with which relays run beside each other. Builds from before there was a default socket have none.
+# relay_alone HOP: options with which relays run beside each other; one whose rules change has a socket. Builds from before there was a default socket have none.
 relay_alone() {
 	local help
-	if [[ -n $LIVING ]]; then
+	if [[ -n $LIVING || -n ${SCENARIO[rule_changes_per_s]:-} ]]; then
 		printf -- '--control-socket-path %s' "$(living_socket "$1")"
 		return
 	fi
@@ -24,17 +12,16 @@ relay_alone() {
 	[[ $help != *'--control-socket-path PATH|none'* ]] || printf '%s' '--control-socket-path none'
 }
 
-# relay_start HOP NUMBER RAW: its output goes to files in RAW.
+# relay_start HOP RAW: its output goes to files in RAW.
 relay_start() {
-	local hop=$1 raw=$3 options pin words
+	local hop=$1 raw=$2 options pin words
 	words="$(relay_alone "$hop")" # each where a failure of it ends us
 	words+=" $(profile_relay_options "$hop")"
 	read -ra options <<<"$words"
 	pin=$(pinned "$hop")
-	# shellcheck disable=SC2086 # a list of words
-	save "$raw/$hop.rules.json" relay_rules "$2" ${HOP_OUTS[$hop]}
-	# shellcheck disable=SC2086 # a list of words
-	in_node "$hop" $pin "$RELAY" --config "$raw/$hop.rules.json" \
+	save "$raw/$hop.rules.json" routes_rules "$hop"
+	# shellcheck disable=SC2086 # lists of words
+	in_node "$hop" $pin $SUT_WITHIN "$RELAY" --config "$raw/$hop.rules.json" \
 		--stats-interval-ms "${SCENARIO[report_interval_ms]:-100}" --stats-series "$raw/$hop.series.ndjson" \
 		--stats-file "$raw/$hop.stats.json" "${options[@]}" \
 		>"$raw/$hop.log" 2>&1 {lock_fd}>&- &

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # sut: the system under test, in each hop: the relay (relay.bash) or the kernel (kernel.bash). A system
-# has SYSTEM_start HOP NUMBER RAW, which leaves the process of the hop, if there is one, in SUT.
+# has SYSTEM_start HOP RAW, which leaves the process of the hop, if there is one, in SUT.
 
 SYSTEM=relay
+SUT_WITHIN= # words before the command that starts a relay
 declare -A SUT=() # hop -> process identity
 
 # Where each hop's packets come from and go to: the nth hop receives the nth group.
@@ -16,10 +17,9 @@ sut_group() {
 
 # sut_start RAW
 sut_start() {
-	local hop number=0
+	local hop
 	for hop in $topology_hops; do
-		number=$((number + 1))
-		"${SYSTEM}_start" "$hop" "$number" "$1"
+		"${SYSTEM}_start" "$hop" "$1"
 	done
 	stop_at ready
 }

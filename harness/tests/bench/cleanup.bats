@@ -316,7 +316,7 @@ journal() {
 
 @test "a setting of the host is in the journal as it was, before it is changed" {
 	local name expected=''
-	run --separate-stderr journal 'source "$1/host/host.bash"
+	run --separate-stderr journal 'source "$1/host/tuning.bash"
 		sysctl() {
 			if [[ $1 == -n ]]; then
 				echo "old $2"

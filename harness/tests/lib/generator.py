@@ -5,7 +5,8 @@ whatever the machine is like and whoever else is at work on it.
 Its packets are the real generator's, so few that they wait complete in any queue: nothing can be lost. Its window is
 not over after a time but when everything has happened: each series beside its report has counted before the packets
 were sent and after they had arrived. It claims to have kept the rate that it was asked for, and to have begun long ago: what
-was counted before the packets were sent is dated back, so that the samples cover the window, however short all of it was.
+was counted before the packets were sent is dated back, so that the samples cover the window, however short all of it was. Of several
+the first one, whose report is gen.json, does that for all; the others send.
 
 REAL_TRAFFICGEN         the program that sends
 GENERATOR_PACKETS       how many, 320 unless given; 0: none, and says so
@@ -108,7 +109,7 @@ def main() -> int:
     asked = options(sys.argv[2:])
     report = Path(asked["--json"])
     packets = int(os.environ.get("GENERATOR_PACKETS", "320"))
-    series = sorted(report.parent.glob("*.series.ndjson"))
+    series = sorted(report.parent.glob("*.series.ndjson")) if report.name == "gen.json" else []
     window = int(float(asked["--duration"]) * 1e9) - WARMUP_NS - COOLDOWN_NS
     back = int(window * DATED_BACK)
     until(lambda: time.monotonic_ns() > back + WARMUP_NS)  # of a machine that has just started

@@ -108,15 +108,15 @@ class Accounts(unittest.TestCase):
     def test_receiver(self):
         report = {"received": 90, "socket_drops": 4, "duplicated": 3, "stale": 1, "corrupt": 1,
                   "foreign": 1}
-        self.assertEqual(ledger.receiver("s", 100, report, False)["residual"], 0)
+        self.assertEqual(ledger.receiver("s", 100, [report], False)["residual"], 0)
 
     def test_receiver_that_drops_aggregates(self):
         report = {"received": 90, "socket_drops": 2, "duplicated": 0, "stale": 0, "corrupt": 0,
                   "foreign": 0}
         for arrived, residual in ((92, 0), (218, 0), (219, 1), (91, -1)):
             with self.subTest(arrived=arrived):
-                self.assertEqual(ledger.receiver("s", arrived, report, True)["residual"], residual)
-        self.assertEqual(ledger.receiver("s", 218, report, False)["residual"], 126)
+                self.assertEqual(ledger.receiver("s", arrived, [report], True)["residual"], residual)
+        self.assertEqual(ledger.receiver("s", 218, [report], False)["residual"], 126)
 
 
 class Sizes(unittest.TestCase):

@@ -137,7 +137,7 @@ class Whole(Recorded):
 
     def test_each_series_has_to_cover_the_window(self):
         start, end = self.build()["window_ns"]
-        for name, cut in (("the generator", lambda: self.change("gen.json", lambda report: report.update(
+        for name, cut in (("the generator gen", lambda: self.change("gen.json", lambda report: report.update(
                               samples=[s for s in report["samples"] if not start + 150e6 < s[0] <= end]))),
                           ("r1", lambda: self.keep_lines("r1.series.ndjson", lambda row: not (
                               start + 150e6 < row["time_ns"] <= end)))):

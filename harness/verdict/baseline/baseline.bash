@@ -13,14 +13,17 @@ baseline_check() {
 	exit "$status" # 5, unless it crashed
 }
 
-# baseline_names: the scenarios that were named, all when none was, in CHOSEN. Named ones have to be there.
+# baseline_names: the scenarios that were named, in CHOSEN; when none was, all but those with a `loss`, which are about what arrives and not
+# about a rate. Named ones have to be there.
 baseline_names() {
 	local name
 	CHOSEN=("${ARGUMENTS[@]}")
 	if ((${#CHOSEN[@]} == 0)); then
 		name=$(scenario_names)
 		[[ -n $name ]] || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
-		mapfile -t CHOSEN <<<"$name"
+		for name in $name; do
+			scenario_value loss <"$SCENARIOS/$name.conf" >/dev/null || CHOSEN+=("$name")
+		done
 	fi
 	name=$(printf '%s\n' "${CHOSEN[@]}" | sort | uniq -d | sed -n 1p)
 	[[ -z $name ]] || refuse "scenario $name stands twice"
