@@ -4,7 +4,7 @@
 # relay_alone HOP: options with which relays run beside each other; one whose rules change has a socket. Builds from before there was a default socket have none.
 relay_alone() {
 	local help
-	if [[ -n $LIVING || -n ${SCENARIO[rule_changes_per_s]:-} ]]; then
+	if [[ -n $LIVING || -n ${SCENARIO[rule_changes_per_s]:-} || -n $CHAOS ]]; then
 		printf -- '--control-socket-path %s' "$(living_socket "$1")"
 		return
 	fi

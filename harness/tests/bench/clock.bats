@@ -4,7 +4,7 @@
 load ../lib/bench
 
 setup_file() {
-	gcc -O1 -shared -fPIC -o "$BATS_FILE_TMPDIR/clock.so" "$BATS_TEST_DIRNAME/../lib/stepped_clock.c"
+	gcc -O1 -shared -fPIC -o "$BATS_FILE_TMPDIR/clock.so" "$BATS_TEST_DIRNAME/../../verdict/chaos/stepped_clock.c"
 }
 
 # stepped SCRIPT: with the parts of the harness that wait, under a clock that `step SECONDS` sets.

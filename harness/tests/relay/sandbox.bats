@@ -14,7 +14,7 @@ build() {
 
 RULE=$(rule one "in0:$GROUP_IN:5000" "out0:$GROUP_OUT:6000")
 SYSCALL=$TESTS/lib/syscall.py
-WITHOUT_URING=$TESTS/lib/without_uring.py
+FORBID=("$TESTS/../verdict/chaos/forbid.py" io_uring_setup)
 OPENAT=257 # on x86-64, the only one that syscall.py knows
 
 worker_pid() {
@@ -69,7 +69,7 @@ count_urings() {
 @test "--ingress ring --egress sendmmsg: no io_uring at all, also where it is forbidden" {
 	local model
 	for model in unified split; do
-		RELAY_WRAPPER="$WITHOUT_URING EPERM" relay_start "$RULE" --ingress ring --egress sendmmsg --thread-model "$model"
+		RELAY_WRAPPER="${FORBID[*]} EPERM" relay_start "$RULE" --ingress ring --egress sendmmsg --thread-model "$model"
 		assert_equal "$(count_urings "$(worker_pid)")" 0
 		relays 100
 	done
@@ -79,7 +79,7 @@ count_urings() {
 	local error
 	rule_file "$RULE" >"$WORK/rules.json"
 	for error in EPERM ENOSYS; do
-		run --separate-stderr -1 at r1 "$WITHOUT_URING" "$error" "$RELAY" --config "$WORK/rules.json"
+		run --separate-stderr -1 at r1 "${FORBID[@]}" "$error" "$RELAY" --config "$WORK/rules.json"
 		# shellcheck disable=SC2154 # of run
 		assert_regex "$stderr" "\[ERROR:Worker\] cannot set up an io_uring .*--ingress ring --egress sendmmsg"
 	done

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""without_uring: runs a command where io_uring_setup(2) fails, as in a container that forbids it.
+"""forbid: runs a command where a system call fails, as in a container that forbids it.
 
-    without_uring.py ERRNO COMMAND [ARGUMENT]...      ERRNO: EPERM, ENOSYS
+    forbid.py CALL ERRNO COMMAND [ARGUMENT]...      CALL: io_uring_setup, bpf; ERRNO: EPERM, ENOSYS
 
 A seccomp filter of its own sees to that, which the command and its children keep. Exit status 75: not on this machine.
 """
@@ -9,11 +9,12 @@ A seccomp filter of its own sees to that, which the command and its children kee
 import ctypes
 import errno
 import os
+import platform
 import struct
 import sys
 
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-IO_URING_SETUP = 425  # on every architecture
+CALLS = {"io_uring_setup": 425, "bpf": 280 if platform.machine() == "aarch64" else 321}  # the former on every architecture
 LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, FAIL = 0x7FFF0000, 0x00050000
 
@@ -22,10 +23,10 @@ def instruction(code: int, constant: int, if_true: int = 0, if_false: int = 0) -
     return struct.pack("=HBBI", code, if_true, if_false, constant)
 
 
-def forbid(error: int) -> bool:
+def forbid(call: int, error: int) -> bool:
     filter_bytes = (
         instruction(LOAD_WORD, 0)  # the number of the call
-        + instruction(JUMP_EQUAL, IO_URING_SETUP, 0, 1)
+        + instruction(JUMP_EQUAL, call, 0, 1)
         + instruction(RETURN, FAIL | error)
         + instruction(RETURN, ALLOW)
     )
@@ -41,10 +42,10 @@ def forbid(error: int) -> bool:
 
 
 def main() -> int:
-    if not forbid(getattr(errno, sys.argv[1])):
+    if not forbid(CALLS[sys.argv[1]], getattr(errno, sys.argv[2])):
         print(f"seccomp: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
         return 75
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[3], sys.argv[3:])
 
 
 if __name__ == "__main__":
