@@ -116,8 +116,8 @@ assert_report() {
 	send --size 100 --count 600 --rate 2000 --burst 200 --batch 64 --verify
 	receive_end sink
 	assert_intact sink 600
-	# each turn is 64 + 64 + 64 + 8 packets, and all of one are due in the same moment
-	assert_report .send_calls=12 '(.end_ns - .start_ns) >= 300000000=true'
+	# all packets of a turn are due in the same moment: each is 64 + 64 + 64 + 8, unless it was late and the next one due as well
+	assert_report '(.send_calls >= 10 and .send_calls <= 12)=true' '(.end_ns - .start_ns) >= 300000000=true'
 }
 
 # turns OPTION...: the order in which four flows arrive, "FLOWxPACKETS FLOWxPACKETS ...".
