@@ -24,7 +24,7 @@ LIBS        = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES))
 COMMON          := $(wildcard relay/common/*.c)
 RELAY           := $(wildcard $(addprefix relay/,contract/*.c worker/*.c supervisor/*.c control/*.c))
 CTL             := $(wildcard relay/ctl/*.c)
-TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c arrivals.c flows.c samples.c cpu_times.c calibration.c)
+TRAFFICGEN_PURE := $(addprefix trafficgen/,payload.c sizes.c pacer.c histogram.c arrivals.c flows.c samples.c cpu_times.c calibration.c tunnel.c)
 TRAFFICGEN      := $(addprefix trafficgen/,main.c run.c batch.c send.c source.c sender.c send_report.c recv.c port.c receiver.c recv_report.c calibrate.c)
 
 PROGRAMS   := $(BUILD)/mcrelay $(BUILD)/mcrelayctl $(BUILD)/trafficgen
@@ -113,7 +113,7 @@ threaded-tests:
 
 # Of the archives, the linker takes what a test needs and does not define itself.
 $(BUILD)/relay.a: $(call objects,$(RELAY) $(COMMON) $(filter-out relay/ctl/mcrelayctl.c,$(CTL)))
-$(BUILD)/trafficgen.a: $(call objects,$(TRAFFICGEN_PURE))
+$(BUILD)/trafficgen.a: $(call objects,$(TRAFFICGEN_PURE) relay/common/geneve.c)
 $(BUILD)/relay.a $(BUILD)/trafficgen.a:
 	$(say) AR $@
 	rm -f $@

@@ -27,20 +27,42 @@
 
 #define PORTS_PER_WAIT 64
 
+/* The payload inside of a packet that came through a tunnel; false when there is none. */
+static bool unwrap(struct receiver *receiver, uint8_t **bytes, size_t *size, struct geneve *geneve)
+{
+	size_t inner, payload;
+	enum geneve_result result = geneve_parse(*bytes, *size, geneve, &inner);
+	enum tunnel_inside inside;
+
+	receiver->geneve[result]++;
+	if (result != GENEVE_OK)
+		return false;
+	inside = geneve->protocol == GENEVE_ETHERTYPE_IPV4
+			 ? tunnel_inside(*bytes, *size, inner, &payload, size)
+			 : TUNNEL_NOT_IPV4;
+	receiver->inside[inside]++;
+	*bytes += inside == TUNNEL_UDP ? payload : 0;
+	return inside == TUNNEL_UDP;
+}
+
 /* `cut_off`: `size` is not all of it. */
 static int account_for(struct receiver *receiver, uint8_t *bytes, size_t size, bool cut_off,
 		       uint64_t at_ns)
 {
 	bool verify = receiver->settings.common.verify;
+	struct geneve geneve = {0};
 	struct payload payload;
-	enum payload_kind kind = payload_read(bytes, size, &payload);
+	enum payload_kind kind = PAYLOAD_FOREIGN;
 	int64_t age_ns;
 	int rc;
 
+	if (!receiver->settings.geneve || unwrap(receiver, &bytes, &size, &geneve))
+		kind = payload_read(bytes, size, &payload);
 	if (kind == PAYLOAD_FOREIGN) {
 		receiver->foreign++;
 		return 0;
 	}
+	receiver->wrong_cookies += geneve.has_cookie && geneve.cookie != payload.flow + 1U;
 	arrivals_add(&receiver->arrivals, at_ns);
 	if (cut_off || size > receiver->settings.max_size ||
 	    (verify && kind == PAYLOAD_SEALED && !payload_intact(bytes, size))) {

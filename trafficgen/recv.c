@@ -38,6 +38,9 @@ static const struct option_def recv_options[] = {
 	 .help = "listen on the N ports from PORT"},
 	{OPTION_FLAG, "no-join", .offset = FIELD(no_join),
 	 .help = "do not join the group: another program has, or it is forwarded here"},
+	{OPTION_FLAG, "geneve", .offset = FIELD(geneve),
+	 .help = "what arrives came through a Geneve tunnel (send --geneve; --port 6081): the UDP datagrams inside are "
+		 "accounted for, anything else is foreign and counted by its name"},
 	{OPTION_HEADING, .help = "How long"},
 	{OPTION_UINT, "count", "N", .min = 1, .max = 1ull << 48, .offset = FIELD(common.count),
 	 .help = "stop after N packets (intact, each counted once); exit status 3 when it ends "

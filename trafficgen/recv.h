@@ -15,6 +15,7 @@
 #include "histogram.h"
 #include "run.h"
 #include "trafficgen.h"
+#include "tunnel.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -27,7 +28,7 @@
 struct recv_settings {
 	struct settings common;
 	uint64_t ports, max_size, rcvbuf, busy_poll_us, idle_ms, first_timeout_ms;
-	bool no_join;
+	bool no_join, geneve;
 	const char *gro;
 };
 
@@ -48,6 +49,8 @@ struct receiver {
 	struct histogram latency;
 	struct arrivals arrivals; /* of the packets, corrupt ones too */
 	uint64_t bytes, foreign, unverified, socket_drops, recv_calls;
+	/* of a tunnel; all but what is GENEVE_OK and TUNNEL_UDP is foreign as well */
+	uint64_t geneve[GENEVE_RESULTS], inside[TUNNEL_INSIDES], wrong_cookies;
 	uint64_t aggregates, aggregated; /* messages of more than one packet; packets in them */
 	uint64_t rcvbuf_bytes; /* granted to each socket, the kernel's overhead included */
 };

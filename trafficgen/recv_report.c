@@ -77,6 +77,23 @@ static json_t *instant_to_json(uint64_t ns)
 	return ns ? json_integer((json_int_t)ns) : json_null();
 }
 
+static json_t *tunnel_to_json(const struct receiver *receiver)
+{
+	json_t *object = receiver->settings.geneve ? json_object() : json_null();
+
+	if (!receiver->settings.geneve)
+		return object;
+	for (int i = 0; i < GENEVE_RESULTS; i++)
+		json_object_set_new(object, geneve_result_name[i],
+				    json_integer((json_int_t)receiver->geneve[i]));
+	for (int i = 0; i < TUNNEL_INSIDES; i++)
+		json_object_set_new(object, tunnel_inside_name[i],
+				    json_integer((json_int_t)receiver->inside[i]));
+	json_object_set_new(object, "wrong_cookies",
+			    json_integer((json_int_t)receiver->wrong_cookies));
+	return object;
+}
+
 static json_t *figures_to_json(const struct receiver *receiver)
 {
 	struct flow_counts total = flows_total(&receiver->flows);
@@ -84,7 +101,7 @@ static json_t *figures_to_json(const struct receiver *receiver)
 
 	/* clang-format off */
 	figures = json_pack(
-		"{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o}",
+		"{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:o}",
 		"first_ns", instant_to_json(receiver->arrivals.first_ns),
 		"last_ns", instant_to_json(receiver->arrivals.last_ns),
 		"received", (json_int_t)total.received,
@@ -101,6 +118,7 @@ static json_t *figures_to_json(const struct receiver *receiver)
 		"recv_calls", (json_int_t)receiver->recv_calls,
 		"rcvbuf_bytes", (json_int_t)receiver->rcvbuf_bytes,
 		"gro", gro_to_json(receiver),
+		"geneve", tunnel_to_json(receiver),
 		"latency_ns", latency_to_json(&receiver->latency));
 	/* clang-format on */
 	if (figures)

@@ -32,6 +32,20 @@ static const struct option_def send_options[] = {
 	 .help = "flow F goes to port PORT + F * N"},
 	{OPTION_UINT, "ttl", "N", .min = 1, .max = 255, .preset = "1", .offset = FIELD(ttl),
 	 .help = "time to live; 1 stays on the link"},
+	{OPTION_HEADING, .help = "Tunnel"},
+	{OPTION_IPV4, "geneve", "IP", .offset = FIELD(geneve),
+	 .help = "send through a Geneve tunnel (RFC 8926) to that endpoint: --group, --port and --size are "
+		 "those of the IPv4 datagrams inside"},
+	{OPTION_UINT, "geneve-port", "PORT", .min = 1, .max = 65535, .preset = "6081",
+	 .offset = FIELD(geneve_port), .help = "UDP port of the endpoint"},
+	{OPTION_UINT, "vni", "N", .max = GENEVE_VNI_MAX, .preset = "0", .offset = FIELD(vni),
+	 .help = "virtual network identifier of the tunnel"},
+	{OPTION_UINT, "gwlb-endpoint", "ID", .max = UINT64_MAX - 65536, .preset = "0",
+	 .offset = FIELD(gwlb_endpoint),
+	 .help = "each packet has the options of a gateway load balancer: this endpoint, this attachment, and "
+		 "a cookie that is the flow's number + 1; 0: none"},
+	{OPTION_UINT, "gwlb-endpoints", "N", .min = 1, .max = 65536, .preset = "1",
+	 .offset = FIELD(gwlb_endpoints), .help = "flow F has endpoint and attachment ID + F modulo N"},
 	{OPTION_HEADING, .help = "How much"},
 	{OPTION_STRING, "size", "SIZES", .preset = "1400", .offset = FIELD(size),
 	 .help = "UDP payload of every packet in bytes, 1 to 65507; or a pattern of sizes, each "
@@ -107,6 +121,28 @@ static int check_sizes(struct sizes *sizes, const struct send_settings *settings
 	return 0;
 }
 
+static int check_tunnel(struct generator *generator)
+{
+	const struct send_settings *settings = &generator->settings;
+	struct source source = {0};
+
+	if (settings->geneve.s_addr == 0) {
+		if (settings->vni || settings->gwlb_endpoint)
+			return options_refuse(&program,
+					      "--vni and --gwlb-endpoint are of a tunnel; name its "
+					      "endpoint with --geneve");
+		return 0;
+	}
+	generator->tunnel_bytes = (unsigned)source_begin_tunnel(&source, settings);
+	if (generator->sizes.largest + generator->tunnel_bytes > PAYLOAD_MAX)
+		return options_refuse(
+			&program,
+			"--size: %u bytes and the %u of the tunnel exceed the %u of a "
+			"datagram",
+			generator->sizes.largest, generator->tunnel_bytes, PAYLOAD_MAX);
+	return 0;
+}
+
 static int check_settings(struct send_settings *settings)
 {
 	if (settings->flows == 0)
@@ -146,7 +182,9 @@ static int send_check(struct run *run)
 	struct generator *generator = (struct generator *)run;
 	int rc = check_sizes(&generator->sizes, &generator->settings);
 
-	return rc < 0 ? rc : check_settings(&generator->settings);
+	if (rc == 0)
+		rc = check_settings(&generator->settings);
+	return rc < 0 ? rc : check_tunnel(generator);
 }
 
 /* The packets of the longest message that this pattern of sizes makes. */
@@ -155,8 +193,9 @@ static unsigned longest_message(const struct generator *generator)
 	unsigned longest = 1;
 
 	for (unsigned i = 0; i < generator->sizes.count; i++) {
-		unsigned most = message_packets(generator, generator->sizes.of[i],
-						(unsigned)generator->settings.gso);
+		unsigned most =
+			message_packets(generator, generator->sizes.of[i] + generator->tunnel_bytes,
+					(unsigned)generator->settings.gso);
 		unsigned packets = sizes_run(&generator->sizes, i, most);
 
 		if (packets > longest)
@@ -169,20 +208,20 @@ static unsigned longest_message(const struct generator *generator)
 static void choose_segments(struct generator *generator, unsigned mtu)
 {
 	unsigned asked = (unsigned)generator->settings.gso;
+	unsigned largest = generator->sizes.largest + generator->tunnel_bytes;
 
 	generator->largest_segment = mtu > IP_UDP_HEADERS ? mtu - IP_UDP_HEADERS : 0;
 	generator->segments = longest_message(generator);
-	if (asked > 1 && generator->sizes.largest > generator->largest_segment) {
+	if (asked > 1 && largest > generator->largest_segment) {
 		complain(&generator->run,
 			 "--gso %u: %u-byte payloads do not fit the interface's MTU of %u and "
 			 "cannot be segmented; using plain sends for them",
-			 asked, generator->sizes.largest, mtu);
+			 asked, largest, mtu);
 		atomic_store(&generator->fallback, true);
 	} else if (asked > generator->segments && generator->sizes.count == 1) {
 		complain(&generator->run,
 			 "--gso %u: only %u packets of %u bytes fit a message of %u; using %u",
-			 asked, generator->segments, generator->sizes.largest, PAYLOAD_MAX,
-			 generator->segments);
+			 asked, generator->segments, largest, PAYLOAD_MAX, generator->segments);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "run.h"
 #include "sizes.h"
 #include "trafficgen.h"
+#include "tunnel.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -33,6 +34,8 @@
 struct send_settings {
 	struct settings common;
 	uint64_t port_step, rate_pps, burst, gso, flows, first_flow, threads, ttl, sndbuf;
+	uint64_t geneve_port, vni, gwlb_endpoint, gwlb_endpoints;
+	struct in_addr geneve; /* 0.0.0.0: no tunnel */
 	bool interleave;
 	const char *size;
 };
@@ -42,6 +45,9 @@ struct source {
 	uint16_t flow;
 	struct sockaddr_in to;
 	uint64_t next_sequence; /* also: how many it sent; a refused packet gives its back */
+	uint16_t port;		/* that its packets are for; inside of a tunnel, not that of `to` */
+	uint8_t tunnel[TUNNEL_BYTES_MAX]; /* what each packet begins with, generator->tunnel_bytes
+					   */
 };
 
 struct generator;
@@ -72,6 +78,7 @@ struct generator {
 	/* of the longest message, as far as is known before the kernel is asked */
 	unsigned segments;
 	unsigned largest_segment; /* bytes: what fits the MTU */
+	unsigned tunnel_bytes;	  /* before each payload; 0: no tunnel */
 	atomic_bool fallback;	  /* some are sent plain although --gso could have them */
 	sem_t finished;		  /* posted by each sender */
 	uint64_t sent, bytes_sent, send_calls, slip_ns;
@@ -88,7 +95,11 @@ void sender_set_pace(struct sender *sender, unsigned index);
 void *sender_run(void *sender); /* the thread */
 void sender_exit(struct sender *sender);
 
-/* How many packets of that size one message may hold, and by --gso. */
+/* What a packet of the source is told from by the tunnel's other end: see tunnel.h. Returns its
+ * length. */
+size_t source_begin_tunnel(struct source *source, const struct send_settings *settings);
+
+/* How many packets of that size, tunnel included, one message may hold, and by --gso. */
 unsigned message_packets(const struct generator *generator, unsigned size, unsigned gso);
 
 void sleep_until(uint64_t ns);

@@ -84,7 +84,7 @@ static json_t *source_to_json(const struct source *source)
 	/* clang-format off */
 	return json_pack("{s:i, s:i, s:I}",
 		"flow", (int)source->flow,
-		"port", (int)ntohs(source->to.sin_port),
+		"port", (int)source->port,
 		"packets_sent", (json_int_t)source->next_sequence);
 	/* clang-format on */
 }

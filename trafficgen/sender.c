@@ -53,6 +53,18 @@ static void sender_lay_message(struct sender *sender, unsigned index, struct sou
 	header->msg_controllen = packets > 1 ? sizeof(*sender->batch.controls) : 0;
 }
 
+/* What the packet begins with, where there is a tunnel; returns where its payload of `size` bytes
+ * is. */
+static uint8_t *sender_begin(const struct generator *generator, const struct source *source,
+			     uint8_t *at, uint16_t size)
+{
+	if (generator->tunnel_bytes == 0)
+		return at;
+	memcpy(at, source->tunnel, generator->tunnel_bytes);
+	tunnel_set_payload(at, generator->tunnel_bytes, size);
+	return at + generator->tunnel_bytes;
+}
+
 /* Lays out up to a batch of messages of what is due, in which no message is cut short unless it is
  * the only one; returns their number. */
 static unsigned sender_prepare(struct sender *sender, struct source *source, uint64_t due,
@@ -67,17 +79,19 @@ static unsigned sender_prepare(struct sender *sender, struct source *source, uin
 
 	while (messages < most && due > 0) {
 		uint16_t size = sizes_of(&generator->sizes, payload.sequence);
+		uint16_t whole = (uint16_t)(size + generator->tunnel_bytes);
 		unsigned packets = sizes_run(&generator->sizes, payload.sequence,
-					     message_packets(generator, size, sender->gso));
+					     message_packets(generator, whole, sender->gso));
 
 		if (packets > due && messages > 0)
 			break;
 		if (packets > due)
 			packets = (unsigned)due;
-		sender_lay_message(sender, messages++, source, at, packets, size);
+		sender_lay_message(sender, messages++, source, at, packets, whole);
 		due -= packets;
 		/* the header of a shorter packet ends in the next one, which is written then */
 		for (; packets > 0; packets--, payload.sequence++, at += size) {
+			at = sender_begin(generator, source, at, size);
 			payload_write(at, &payload);
 			if (generator->settings.common.verify)
 				payload_seal(at, size);
@@ -207,7 +221,8 @@ void sender_set_pace(struct sender *sender, unsigned index)
  */
 static size_t batch_bytes(const struct generator *generator)
 {
-	size_t message = (size_t)generator->segments * generator->sizes.largest;
+	size_t message =
+		(size_t)generator->segments * (generator->sizes.largest + generator->tunnel_bytes);
 
 	if (message > PAYLOAD_MAX)
 		message = PAYLOAD_MAX;

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Source ports of the packets inside of a tunnel, which no socket has. */
+enum { FIRST_INNER_PORT = 49152, INNER_PORTS = 16384 };
+
 /* `step` tells the caller what was being tried when it fails. */
 static int source_configure(const struct source *source, const struct send_settings *settings,
 			    const char **step)
@@ -39,6 +42,24 @@ static int source_configure(const struct source *source, const struct send_setti
 	return 0;
 }
 
+size_t source_begin_tunnel(struct source *source, const struct send_settings *settings)
+{
+	struct geneve geneve = {.vni = (uint32_t)settings->vni, .protocol = GENEVE_ETHERTYPE_IPV4};
+	struct tunnel_flow flow = {.ttl = (uint8_t)settings->ttl};
+
+	if (settings->gwlb_endpoint) {
+		geneve.has_endpoint = geneve.has_attachment = geneve.has_cookie = true;
+		geneve.endpoint = geneve.attachment =
+			settings->gwlb_endpoint + source->flow % settings->gwlb_endpoints;
+		geneve.cookie = source->flow + 1U;
+	}
+	flow.from.sin_addr = settings->common.interface;
+	flow.from.sin_port = htons((uint16_t)(FIRST_INNER_PORT + source->flow % INNER_PORTS));
+	flow.to.sin_addr = settings->common.group;
+	flow.to.sin_port = htons(source->port);
+	return tunnel_begin(source->tunnel, &geneve, &flow);
+}
+
 int source_open(struct generator *generator, unsigned flow)
 {
 	const struct send_settings *settings = &generator->settings;
@@ -47,9 +68,13 @@ int source_open(struct generator *generator, unsigned flow)
 	int rc;
 
 	source->flow = (uint16_t)(settings->first_flow + flow);
+	source->port = (uint16_t)(settings->common.port + flow * settings->port_step);
 	source->to.sin_family = AF_INET;
-	source->to.sin_addr = settings->common.group;
-	source->to.sin_port = htons((uint16_t)(settings->common.port + flow * settings->port_step));
+	source->to.sin_addr = generator->tunnel_bytes ? settings->geneve : settings->common.group;
+	source->to.sin_port =
+		htons(generator->tunnel_bytes ? (uint16_t)settings->geneve_port : source->port);
+	if (generator->tunnel_bytes)
+		source_begin_tunnel(source, settings);
 	source->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (source->fd < 0) {
 		rc = -errno;

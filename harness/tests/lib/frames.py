@@ -116,7 +116,8 @@ def command_receive(args: argparse.Namespace) -> None:
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sock.bind((args.group, args.port))
     request = socket.inet_aton(args.group) + socket.inet_aton(args.address)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+    if 224 <= request[0] < 240:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
     listen(sock, args.seconds, lambda data: print(data.hex(), flush=True))
 
 
