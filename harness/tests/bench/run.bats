@@ -159,7 +159,7 @@ load ../lib/bench
 	for options in '' --control; do
 		measure run short $options
 		assert_equal "$status" 5
-		assert_among_said 'the generator failed \(exit 1\): trafficgen: no way'
+		assert_among_said 'the generator of gen failed \(exit 1\): trafficgen: no way'
 	done
 }
 

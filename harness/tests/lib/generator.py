@@ -90,7 +90,7 @@ def send(asked: dict[str, str], packets: int, series: list[Path], start: int) ->
 def send_nothing(asked: dict[str, str], series: list[Path], start: int) -> int:
     for one in series:
         until(lambda one=one: has_counted_since(one, start, 2))
-    Path(asked["--json"]).write_text(json.dumps({"packets_sent": 0, "send_errors": 0, "gso": {
+    Path(asked["--json"]).write_text(json.dumps({"packets_sent": 0, "send_errors": 0, "flows": [], "gso": {
         "requested": 1, "segments": 1, "fallback": False}}), encoding="utf-8")
     return 0
 

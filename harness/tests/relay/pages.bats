@@ -3,6 +3,7 @@
 # what they are in makes no difference to what is relayed. vm.nr_hugepages belongs to the whole host:
 # it is changed for the time of a test, by one test at a time, and put back whatever becomes of the test.
 # Other relays may take and give back some meanwhile: what was measured then does not count.
+# To itself: the host.
 
 load ../lib/testbed
 

@@ -106,8 +106,8 @@ assert_report() {
 	send --size 100 --count 100 --flows 2 --first-flow 65534 --verify
 	receive_end sink
 	assert_intact sink 200
-	run gojq -c '[.flows[] | [.flow, .received]]' "$WORK/sink.json"
-	assert_output '[[0,50],[1,50],[65534,50],[65535,50]]'
+	run gojq -c '[.flows[].flow], ([.flows[:2][].received] | add)' "$WORK/sink.json"
+	assert_output $'[0,1,65534,65535]\n100'
 	assert_report '[.flows[].flow]=[65534,65535]'
 }
 
