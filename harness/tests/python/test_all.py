@@ -114,7 +114,7 @@ class Collect(unittest.TestCase):
         self.keep_rates([100, 1000, 800])
         document = verdict.collect(self.sitting)
         self.assertEqual(document["verdict"], REGRESSION)
-        self.assertRegex(document["reasons"][0], "800 pps leave at rate_pps = 2, 80% of the 1,000 pps")
+        self.assertRegex(verdict.told_of(document)[0], "800 pps leave at rate_pps = 2, 80% of the 1,000 pps")
 
     def test_variants_stand_in_the_order_of_their_measurement(self):
         for number, name in enumerate(("b.x.2", "b.x.1", "b.x.10")):

@@ -161,6 +161,8 @@ class Figures(Asked):
                 ({"rows": [{"verdict": "met", "name": "a", "reasons": []}, {"verdict": "missed", "name": "b", "reasons": []}]},
                  ["1 of 2 rows met"]),
                 ({"figures": {"system calls": {"value": 31.2, "limit": 40, "verdict": "PASS"}}}, ["31.2 system calls per 1,000 packets"]),
+                ({"faults": [{"name": "a", "verdict": "PASS", "reasons": []}, {"name": "b", "verdict": "REGRESSION", "reasons": ["c"]}]},
+                 ["1 of 2 faults survived"]),
                 ({"drills": [{"gates": {"floor": {"right": True}, "budget": {"right": None}}}], "faults": [{"right": True}]},
                  ["2 of 3 answers right"]),
                 ({"verdict": "INVALID"}, [])):

@@ -112,7 +112,7 @@ def collect(sitting: Path) -> dict:
     if not found:
         raise Faulty(f"{sitting}: no runs")
     rows = sorted((summary(name, tries) for name, tries in found.items()), key=lambda row: row["scenario"])  # variants in their order
-    reasons = [f"{row['name']}: {reason}" for row in rows for reason in row["reasons"]]
+    reasons = []
     words = [row["verdict"] for row in rows]
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
         failed = holds(scenario, [row for row in rows if row["scenario"] == scenario])
@@ -132,6 +132,10 @@ def shown(document: dict, markdown: bool) -> str:
     return table(["scenario", "offered", "first hop sends", "arrived", "lost", "p99", "verdict"], [row_of(row) for row in document["rows"]], markdown)
 
 
+def told_of(document: dict) -> list[str]:
+    return [f"{row['name']}: {reason}" for row in document["rows"] for reason in row["reasons"]] + document["reasons"]
+
+
 def main() -> int:
     if len(sys.argv) != 3 or sys.argv[1] not in ("again", "finish"):
         print("usage: all.py again RESULT.json | finish SITTING", file=sys.stderr)
@@ -147,7 +151,7 @@ def main() -> int:
         return STATUS[INVALID]
     write_json(path / "all.json", document)
     place = machine_line(document | {"placement": {}}).replace("; ; ", "; ")
-    words = "\n".join(["", f"{document['verdict']}: {len(document['rows'])} runs", *(f"- {reason}" for reason in document["reasons"])])
+    words = "\n".join(["", f"{document['verdict']}: {len(document['rows'])} runs", *(f"- {reason}" for reason in told_of(document))])
     write_text(path / "all.md", f"### Every scenario\n\n{place}\n\n{shown(document, True)}\n{words}\n")
     print(f"\n{place}\n\n{shown(document, False)}\n{paint(words, document['verdict'])}")
     return STATUS[document["verdict"]]

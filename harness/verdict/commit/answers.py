@@ -7,7 +7,8 @@ from harness.report.tables import pps
 from harness.verdict.budget import instructions
 
 # In the folder of a sitting, the document that has its verdict.
-DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json", "capacity.json", "age.json")
+DOCUMENTS = ("verdict.json", "compare.json", "budget.json", "fastpath.json", "drill.json", "capacity.json", "age.json", "all.json",
+             "chaos.json")
 
 
 def document(folder: Path) -> dict | None:
@@ -29,6 +30,8 @@ def reasons(found: dict) -> list[str]:
         if verdict["verdict"] != "PASS":
             said += [f"{name}: {reason}" for reason in verdict["reasons"]]
     said += [f"{row['name']}: {reason}" for row in found.get("rows", []) for reason in row["reasons"]]
+    if "drills" not in found:
+        said += [f"{fault['name']}: {reason}" for fault in found.get("faults", []) for reason in fault["reasons"]]
     said += [f"{name}: {item['value']} of {item['limit']}" for name, item in found.get("figures", {}).items()
              if item["verdict"] != "PASS"]
     return said + instructions.reasons(found.get("instructions", {}))
@@ -47,11 +50,13 @@ def figures(found: dict) -> list[str]:
     if "hops" in found:
         return [f"relay 1 {pps(found['hops'][0]['egress_pps']['median'])}, tier {found['tier_reached'] or 'none'}"]
     if "rows" in found:
-        return [f"{sum(row['verdict'] == 'met' for row in found['rows'])} of {len(found['rows'])} rows met"]
+        return [f"{sum(row['verdict'] in ('met', 'PASS') for row in found['rows'])} of {len(found['rows'])} rows met"]
     if "drills" in found:
         answers = [gate["right"] for drill in found["drills"] for gate in drill["gates"].values()]
         answers += [fault["right"] for fault in found["faults"]]
         return [f"{answers.count(True)} of {len(answers)} answers right"]
+    if "faults" in found:
+        return [f"{sum(fault['verdict'] == 'PASS' for fault in found['faults'])} of {len(found['faults'])} faults survived"]
     calls = found.get("figures", {}).get("system calls")
     said = [f"{calls['value']:.1f} system calls per 1,000 packets"] if calls else []
     return said + [f"{item['instructions']:,.1f} instructions a packet" for name, item in
