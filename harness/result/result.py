@@ -8,6 +8,7 @@ RAW holds what run/measure.bash left:
   HOP.series.ndjson        the relay's counters, ten times a second; of the kernel, the interfaces'
   HOP.stats.json (the relay's only), HOP.log, HOP.sha256, HOP.exit; of a relay that lives on: series, log and sha256
   NODE.recv.json           the report of the receiver in NODE, when the scenario asks for one
+  softnet.{before,after}.txt
   links.{before,after}.json, offloads.{before,running,after}.json
 
 Rates come from counters read at two instants inside the measured window; the ledger comes from
@@ -28,6 +29,7 @@ from harness.result.problems import hop_problems, offload_problems
 from harness.result.raw import read_json, read_series
 from harness.result.routes import of_run
 from harness.result.sink import sink
+from harness.result.softnet import softnet
 from harness.result.validity import is_rate
 from harness.verdict.outcome import INVALID, STATUS, USAGE
 
@@ -154,6 +156,7 @@ def build(raw: Path) -> dict:
         "sink": sink_summary,
         "ledger": accounts.all,
         **rule_changes(raw),
+        **softnet(raw),
         "valid": not problems,
         "problems": problems,
         "raw": sorted(p.name for p in raw.iterdir()),

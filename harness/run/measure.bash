@@ -21,6 +21,7 @@ measure() {
 	[[ $kind == control ]] || measure_start "$raw"
 	[[ -z $WATCHED || $kind == control ]] || "${WATCHED}_start" "$raw"
 	save "$raw/links.before.json" topology_counters
+	save "$raw/softnet.before.txt" cat /proc/net/softnet_stat
 	save "$raw/routes.txt" routes_save "$kind"
 	[[ $kind == control ]] || changes_start "$raw"
 	traffic_send "$kind" "$raw" "$window_ms"
@@ -34,6 +35,7 @@ measure() {
 	[[ $kind == control ]] || measure_stop "$raw"
 	sink_stop "$raw"
 	save "$raw/links.after.json" topology_counters
+	save "$raw/softnet.after.txt" cat /proc/net/softnet_stat
 	[[ $kind == control ]] || stop_at ended
 	profile_end
 	save "$raw/offloads.after.json" topology_offloads

@@ -230,6 +230,10 @@ class Draw(unittest.TestCase):
         self.assertNotEqual(first, [mutant.id for mutant in self.draw(2, 20)])
         self.assertEqual(len(set(first)), 20)
 
+    def test_each_file_that_may_be_drawn_has_tests(self):
+        rules = mutants.read("tests.toml")["rule"]
+        self.assertEqual([name for name in mutants.sources(ROOT) if not mutants.tests_for(rules, name)], [])
+
     def test_neither_tests_nor_what_is_generated_is_mutated(self):
         for mutant in self.draw(3, 60):
             self.assertRegex(mutant.file, r"^(relay|trafficgen|harness)/")

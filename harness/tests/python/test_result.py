@@ -135,6 +135,16 @@ class Whole(Recorded):
                 hops.between(times, window, "r1")
         self.assertEqual(hops.between([-1, 50, 60, 450, 501], window, "r1"), (1, 3))
 
+    def test_queues_of_the_kernel(self):
+        self.assertNotIn("softnet", self.build())
+        row = "{:08x} {:08x} {:08x} " + "00000000 " * 9 + "{:08x} 00000000 00000000\n"
+        (self.raw / "softnet.before.txt").write_text(row.format(9, 0xffffffff, 5, 0) + row.format(9, 3, 0, 1))
+        (self.raw / "softnet.after.txt").write_text(row.format(9, 1, 7, 0) + row.format(9, 13, 0, 1))
+        self.assertEqual(self.build()["softnet"], {"dropped": 12, "squeezed": 2})
+        (self.raw / "softnet.after.txt").write_text("nonsense\n")
+        with self.assertRaisesRegex(Faulty, "softnet.after.txt"):
+            self.build()
+
     def test_each_series_has_to_cover_the_window(self):
         start, end = self.build()["window_ns"]
         for name, cut in (("the generator gen", lambda: self.change("gen.json", lambda report: report.update(
