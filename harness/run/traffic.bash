@@ -10,44 +10,47 @@ traffic_pids=()    # of the generators, as their table has them
 # traffic_send KIND RAW WINDOW-MS: warm-up and window in one go; rates are cut out of the generators' samples
 # afterwards. The 200 ms behind the window are the cool-down: their last sample lies in steady state, too.
 traffic_send() {
-	local kind=$1 raw=$2 ms rate sources number=0 node group ports
+	local kind=$1 raw=$2 ms sources number first
+	local node=() words=() pin=() # of each source: everything that takes a process is done before they meet
 	ms=$((SCENARIO[warmup_ms] + $3 + 200))
-	rate=$(twins_rate)
 	sources=$(routes_table sources)
 	mapfile -t sources <<<"$sources"
+	for number in "${!sources[@]}"; do
+		traffic_prepare "$number" "${#sources[@]}" "${sources[number]}"
+	done
+	first=$(traffic_first)
 	traffic_pids=()
 	twins_meet
 	for number in "${!sources[@]}"; do
-		read -r node group ports <<<"${sources[number]}"
-		traffic_start "$node" "$group" "${ports:-1}" $((rate / ${#sources[@]})) "$number" "$ms" "$raw"
+		# shellcheck disable=SC2086 # lists of words
+		in_node "${node[number]}" ${pin[number]} $first "$BUILD/trafficgen" send ${words[number]} \
+			--size "${SCENARIO[payload_bytes]}" --gso "${SCENARIO[gso_segments]}" \
+			--duration "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))" \
+			--ttl 4 --sample-ms 50 --quiet --json "$raw/${node[number]}.json" \
+			>"$raw/${node[number]}.log" 2>&1 {lock_fd}>&- &
+		traffic_pids+=($!)
+		undo_push process_stop "$(process_identity $!)"
 	done
 	[[ $kind == control ]] || stop_at sending
 	traffic_wait "$kind" "$raw" "$ms"
 	for number in "${!sources[@]}"; do
-		node=${sources[number]%% *}
 		wait "${traffic_pids[number]}" || die "$EXIT_INVALID" \
-			"the generator of $node failed (exit $?): $(last_words "$raw/$node.log")"
+			"the generator of ${node[number]} failed (exit $?): $(last_words "$raw/${node[number]}.log")"
 	done
 }
 
-# traffic_start NODE GROUP PORTS RATE NUMBER MS RAW: the generator there; that of number N has its flows behind those of the ones before.
-traffic_start() {
-	local node=$1 raw=$7 pin first options address flows
-	pin=$(pinned "$node") # here, where a failure ends us; among the words of a command it would be none
-	first=$(traffic_first)
-	flows=$((SCENARIO[flows] > $3 ? SCENARIO[flows] : $3))
-	options=$(traffic_options "$flows" "$3" "$5")
-	address=$(node_address "$node" out0)
-	# shellcheck disable=SC2086 # lists of words
-	in_node "$node" $pin $first "$BUILD/trafficgen" send \
-		--interface "$address" --group "${2%:*}" --port "${2#*:}" \
-		--size "${SCENARIO[payload_bytes]}" --rate "$4" \
-		--flows "$flows" --gso "${SCENARIO[gso_segments]}" \
-		--duration "$(printf '%d.%03d' $(($6 / 1000)) $(($6 % 1000)))" \
-		--ttl 4 --sample-ms 50 --quiet --json "$raw/$node.json" $options \
-		>"$raw/$node.log" 2>&1 {lock_fd}>&- &
-	traffic_pids+=($!)
-	undo_push process_stop "$(process_identity $!)"
+# traffic_prepare NUMBER COUNT 'NODE GROUP [PORTS]': sets node, pin and words of source NUMBER of so many. Its flows are numbered behind
+# those of the ones before it.
+traffic_prepare() {
+	local number=$1 group ports flows address rate options
+	read -r "node[number]" group ports <<<"$3"
+	ports=${ports:-1}
+	flows=$((SCENARIO[flows] > ports ? SCENARIO[flows] : ports))
+	pin[number]=$(pinned "${node[number]}")
+	address=$(node_address "${node[number]}" out0)
+	rate=$(twins_rate)
+	options=$(traffic_options "$flows" "$ports" "$number")
+	words[number]="--interface $address --group ${group%:*} --port ${group#*:} --rate $((rate / $2)) --flows $flows $options"
 }
 
 # A generator that comes first is not interrupted in the middle of a burst by a relay on its core.

@@ -248,7 +248,7 @@ command_list() {
 	[[ -n $names ]] || die "$EXIT_USAGE" "no scenario in $SCENARIOS"
 	for name in $names; do
 		scenario_load "$name"
-		print '%-18s %s; %s bytes, %s pps, %s\n' "$name" "${SCENARIO[description]}" \
+		print '%-26s %s; %s bytes, %s pps, %s\n' "$name" "${SCENARIO[description]}" \
 			"${SCENARIO[payload_bytes]}" "${SCENARIO[rate_pps]}" "${SCENARIO[profile]}"
 	done
 }

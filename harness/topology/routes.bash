@@ -20,6 +20,11 @@ routes_table() {
 	fi
 }
 
+# routes_in_a_row: whether the topology at hand is a row of hops, `gen` before it.
+routes_in_a_row() {
+	! declare -F "${SCENARIO[topology]}_routes" >/dev/null
+}
+
 # In a row each stream has a port, and a rule in every hop.
 row_streams() {
 	printf '%d' "${SCENARIO[streams]:-1}"

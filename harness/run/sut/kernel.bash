@@ -15,7 +15,7 @@ kernel_check() {
 	kernel_program >/dev/null || die "$EXIT_INCONCLUSIVE" "no program 'smcrouted'; run: ci/setup"
 	((topology_groups == 1)) || die "$EXIT_USAGE" "the kernel sends a packet once per interface;" \
 		"--sut kernel takes --fanout up to $((FANOUT_GROUPS - 1))"
-	! declare -F "${SCENARIO[topology]}_routes" >/dev/null || die "$EXIT_USAGE" "scenario ${SCENARIO[name]}: --sut kernel is set up" \
+	routes_in_a_row || die "$EXIT_USAGE" "scenario ${SCENARIO[name]}: --sut kernel is set up" \
 		"for hops in a row only, and topology ${SCENARIO[topology]} is none"
 }
 

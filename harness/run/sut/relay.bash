@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # relay: mcrelay in a hop: rules, start, readiness. A hop without outputs receives and counts.
 
-# relay_alone HOP: options with which relays run beside each other; one whose rules change has a socket. Builds from before there was a default socket have none.
+# relay_alone HOP: options with which relays run beside each other; one whose rules change has a socket. Builds from before there was a
+# default socket have none.
 relay_alone() {
 	local help
 	if [[ -n $LIVING || -n ${SCENARIO[rule_changes_per_s]:-} || -n $CHAOS ]]; then

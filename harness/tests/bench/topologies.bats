@@ -59,12 +59,15 @@ delivers() {
 	assert_equal "$(result '.sink | .lost, .duplicated')" $'0\n0'
 }
 
-@test "the kernel is refused where hops are in no row" {
+@test "the kernel, and a search for a capacity, are refused where hops are in no row" {
 	need_root
 	scenario short topology=mesh
 	measure run short --sut kernel
 	assert_equal "$status" 64
 	assert_among_said 'topology mesh is none'
+	measure capacity short
+	assert_equal "$status" 64
+	assert_among_said 'capacity offers packets to hops in a row, and topology mesh is none'
 }
 
 @test "rules that change beside the traffic: all that was asked for, and nothing is lost" {

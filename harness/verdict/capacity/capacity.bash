@@ -26,6 +26,7 @@ capacity_search() {
 	CAPACITY_FOLDER=$1
 	mkdir -p "$raw"
 	SCENARIO[sink]=count SCENARIO[warmup_ms]=0
+	routes_in_a_row || refuse "capacity offers packets to hops in a row, and topology ${SCENARIO[topology]} is none; take single or fanout"
 	topology_ready
 	[[ -n ${HOP_OUTS[${topology_hops##* }]:-} ]] || refuse \
 		"capacity counts what leaves the last hop, and that of topology ${SCENARIO[topology]} sends nothing on; take single or fanout"
