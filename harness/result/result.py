@@ -66,7 +66,7 @@ def sent_to_ports(generators: dict[str, dict]) -> Counter:
     """{(node, port): packets}"""
     sent: Counter = Counter()
     for node, report in generators.items():
-        for flow in report["flows"]:
+        for flow in report.get("flows", []):  # of a generator that sent nothing there may be none
             sent[node, flow["port"]] += flow["packets_sent"]
     return sent
 

@@ -27,12 +27,13 @@ living_socket() {
 # living_begin RAW: a run begins, with the last report before it. A relay opens its series anew for each report: the file that it finds
 # is that of this run.
 living_begin() {
-	local hop
+	local hop series
 	living_await_quiet
 	for hop in $topology_hops; do
-		tail -n 1 "$LIVING/$hop.series.ndjson" >"$LIVING/$hop.begun.ndjson"
-		mv "$LIVING/$hop.begun.ndjson" "$LIVING/$hop.series.ndjson"
-		LIVED[$hop]=$(stat -c %s "$LIVING/$hop.log")
+		series=$(readlink -f "$LIVING/$hop.series.ndjson")
+		tail -n 1 "$series" >"$series.begun"
+		mv "$series.begun" "$series"
+		LIVED[$hop]=$(stat -L -c %s "$LIVING/$hop.log")
 		cp "$LIVING/$hop.sha256" "$LIVING/$hop.rules.json" "$1"
 		ln -s "$LIVING/$hop.log" "$LIVING/$hop.series.ndjson" "$1" # until the run is over, for who asks
 	done

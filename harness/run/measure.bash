@@ -7,7 +7,7 @@ WATCHED= # who else looks at the relays of a run: stages, budget or fault, whose
 # measure relay|control DIR: leaves DIR/raw and DIR/result.json. A control is the same traffic over
 # the same links with no relay.
 measure() {
-	local kind=$1 dir=$2 raw=$2/raw window_ms
+	local kind=$1 dir=$2 raw=$2/raw window_ms status=0
 	window_ms=$(measure_window "$kind")
 	tuning_apply
 	topology_ready
@@ -40,8 +40,9 @@ measure() {
 	profile_end
 	save "$raw/offloads.after.json" topology_offloads
 	save "$raw/run.json" measure_describe "$kind" "$dir" "$window_ms"
-	python harness.result.result "$raw" "$dir/result.json" || [[ -n $MEASURE_AGAIN && $? == "$EXIT_INVALID" ]] ||
-		no_verdict "$?" "the raw data in $raw could not be evaluated"
+	python harness.result.result "$raw" "$dir/result.json" || status=$?
+	((status == 0)) || [[ -n $MEASURE_AGAIN && $status == "$EXIT_INVALID" ]] ||
+		no_verdict "$status" "the raw data in $raw could not be evaluated"
 	[[ $kind == control ]] || stop_at evaluated
 }
 

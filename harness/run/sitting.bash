@@ -82,6 +82,7 @@ sitting_discard() {
 		rm -rf "$1"
 		rmdir --ignore-fail-on-non-empty "${1%/*}"
 	else
+		relay_keep "$1"
 		mv -T "$1" "${1%.partial}.failed"
 		note "the raw data is in ${1%.partial}.failed"
 		[[ $(free_mb "${1%/*}") -gt 0 ]] || note "the disk under it is full"

@@ -91,5 +91,9 @@ sut_stop() {
 		wait "${SUT[$hop]%%:*}" || status=$?
 		printf '%s\n' "$status" >"$1/$hop.exit"
 	done
-	[[ $SYSTEM != kernel ]] || kernel_stop
+	if [[ $SYSTEM == kernel ]]; then
+		kernel_stop
+	else
+		relay_keep "$1"
+	fi
 }
