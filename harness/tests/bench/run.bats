@@ -144,6 +144,16 @@ load ../lib/bench
 	assert_among_said 'the relay of r1 did not get ready: .*nonsense'
 }
 
+@test "a generator whose report says nothing: invalid, and no crash" {
+	need_root
+	printf 'import sys\nopen(sys.argv[sys.argv.index("--json") + 1], "w").write("{}")\n' >"$WORK/silent.py"
+	with_generator "$WORK/silent.py"
+	measure run short
+	assert_equal "$status" 5
+	assert_among_said 'could not be evaluated'
+	refute [ -n "$(grep crashed <<<"$stderr")" ]
+}
+
 @test "generator that sends nothing and says so, or fails: invalid" {
 	need_root
 	local options

@@ -135,6 +135,15 @@ class Whole(Recorded):
                 hops.between(times, window, "r1")
         self.assertEqual(hops.between([-1, 50, 60, 450, 501], window, "r1"), (1, 3))
 
+    def test_routes_say_what_is_owed(self):
+        (self.raw / "routes.txt").write_text("source gen 239.255.77.1:5000 1\nroute r1 bench in0 239.255.77.1:5000 out0 239.255.78.1:5000\n"
+                                             "receiver sink sink in0 239.255.78.1:5000 1\nlink gen:out0 r1:in0\nlink r1:out0 sink:in0\n")
+        found = self.build()
+        self.assertEqual((found["sink"]["expected"], found["sink"]["lost"], found["hops"][0]["copies"], found["problems"]), (20_000, 0, 1, []))
+        self.assertIn("returned", found["sink"])
+        self.change("gen.json", lambda report: report.pop("flows"))  # as of one that sent nothing
+        self.assertEqual(self.build()["sink"]["expected"], 0)
+
     def test_queues_of_the_kernel(self):
         self.assertNotIn("softnet", self.build())
         row = "{:08x} {:08x} {:08x} " + "00000000 " * 9 + "{:08x} 00000000 00000000\n"
