@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import tempfile
 import unittest
 import unittest.mock
@@ -190,7 +191,7 @@ class Before(unittest.TestCase):
         self.assertRegex(answer.stdout, r"pipeline-phase4: \d+ entries")
         answer = program("history.drift", ROOT / "results/history", NEW["id"], "--no-alerts")
         self.assertEqual(answer.returncode, 4)
-        self.assertIn(f"has a history of: {OLD['id']}", answer.stdout)
+        self.assertRegex(answer.stdout, rf"has a history of: .*\b{re.escape(OLD['id'])}\b")
 
 
 if __name__ == "__main__":
