@@ -93,12 +93,12 @@ sitting_keep() {
 	mv -T "$SITTING.partial" "$SITTING"
 }
 
-# sitting_finish STEM PICTURE STATUS: of a sitting with one document, STEM.json, whose picture report/PICTURE.py draws: keeps it, and
-# ends with what its judge ended with.
+# sitting_finish STEM PICTURE STATUS: of a sitting with one document, STEM.json, whose picture report/PICTURE.py draws ('-': none): keeps
+# it, and ends with what its judge ended with.
 sitting_finish() {
 	[[ -s $SITTING.partial/$1.json ]] || no_verdict "$3"
 	sitting_keep
-	python "harness.report.$2" "$SITTING/$1.json" "$SITTING" || note "no picture could be drawn"
+	[[ $2 == - ]] || python "harness.report.$2" "$SITTING/$1.json" "$SITTING" || note "no picture could be drawn"
 	[[ -z $MARKDOWN ]] || cat "$SITTING/$1.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
 	say $'\n'"results: $SITTING"
 	exit "$3"

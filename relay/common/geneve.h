@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GENEVE_PORT	      6081
 #define GENEVE_VNI_MAX	      0xffffffu
 #define GENEVE_BYTES_MAX      260u /* header and all options that there can be */
 #define GENEVE_ETHERTYPE_IPV4 0x0800u

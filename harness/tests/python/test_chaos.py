@@ -56,7 +56,7 @@ class Fault(unittest.TestCase):
         for name, what in files.items():
             (self.raw / f"{name}.json").write_text(json.dumps(what))
         (self.raw / "r1.exit").write_text(f"{status}\n")
-        (self.raw / "r1.log").write_text("[INFO:Supervisor] ready\n[WARNING:Supervisor] something happened\n")
+        (self.raw / "r1.log").write_text("[INFO:Supervisor] ready\n[WARNING:Supervisor] something happened to /some/where/r1.stats.json: no space\n")
         return chaos.judge(self.raw)
 
     def assert_fails(self, reason: str, **how) -> None:
@@ -67,7 +67,7 @@ class Fault(unittest.TestCase):
     def test_packets_that_flow_all_the_while(self):
         found = self.fault(keeps=True)
         self.assertEqual((found["verdict"], found["reasons"], found["again_ms"], found["lost"]), (PASS, [], 0.0, {}))
-        self.assertEqual(found["said"], "something happened")
+        self.assertEqual(found["said"], "something happened to r1.stats.json: no space")
 
     def test_packets_that_stop_and_flow_again_in_time(self):
         found = self.fault(gap=(2_000, 3_400), may_lose=["behind"])

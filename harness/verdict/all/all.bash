@@ -27,11 +27,7 @@ command_all() {
 	done
 	progress_end
 	python harness.verdict.all.all finish "$SITTING.partial" || status=$?
-	[[ -s $SITTING.partial/all.json ]] || no_verdict "$status"
-	sitting_keep
-	[[ -z $MARKDOWN ]] || cat "$SITTING/all.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
-	say $'\n'"results: $SITTING"
-	exit "$status"
+	sitting_finish all - "$status"
 }
 
 # all_words VARIANT: ", payload_bytes = 18"; nothing when there is none.

@@ -26,11 +26,7 @@ command_chaos() {
 	chaos_scenario "${ARGUMENTS[0]}"
 	save "$SITTING.partial/run.json" chaos_describe
 	python harness.verdict.chaos.chaos "$SITTING.partial" || status=$?
-	[[ -s $SITTING.partial/chaos.json ]] || no_verdict "$status"
-	sitting_keep
-	[[ -z $MARKDOWN ]] || cat "$SITTING/chaos.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
-	say $'\n'"results: $SITTING"
-	exit "$status"
+	sitting_finish chaos - "$status"
 }
 
 # chaos_chosen: the faults, or those that --only names.

@@ -13,6 +13,7 @@ A fault passes when
   before; it ends with 0 when it is told to."""
 
 import json
+import re
 import sys
 from bisect import bisect_right
 from pathlib import Path
@@ -105,10 +106,10 @@ def leaks(before: dict, after: dict) -> list[str]:
 
 
 def said(raw: Path) -> str:
-    """The first thing that the relay had to say of it."""
+    """The first thing that the relay had to say of it; of its own files, the names."""
     for line in (raw / "r1.log").read_text(errors="replace").splitlines():
         if line.startswith(("[WARNING:", "[ERROR:", "[CRITICAL:", "[ALERT:", "[EMERGENCY:")):
-            return line.partition("] ")[2]
+            return re.sub(r"/\S*/(?=r1\.)", "", line.partition("] ")[2])
     return ""
 
 

@@ -18,9 +18,5 @@ command_fastpath() {
 	sitting_open fastpath fastpath "$@"
 	variants_measure "$plan"
 	python harness.verdict.fastpath.fastpath judge "$targets" "$SITTING.partial" --rounds "$ROUNDS" "${ONLY[@]}" || status=$?
-	[[ -s $SITTING.partial/fastpath.json ]] || no_verdict "$status"
-	sitting_keep
-	[[ -z $MARKDOWN ]] || cat "$SITTING/fastpath.md" >>"$MARKDOWN" || note "could not write $MARKDOWN"
-	say $'\n'"results: $SITTING"
-	exit "$status"
+	sitting_finish fastpath - "$status"
 }
